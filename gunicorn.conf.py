@@ -1,0 +1,44 @@
+"""How gunicorn serves this, in development and in production alike."""
+
+import os
+import sys
+from pathlib import Path
+
+from dotenv import load_dotenv
+from flask.helpers import get_load_dotenv
+
+from taskapi.config import ConfigError, Settings
+
+# As the flask command does it; what the environment already says comes first.
+if get_load_dotenv():
+    load_dotenv(Path(__file__).with_name(".env"))
+
+try:
+    settings = Settings.from_env(os.environ)
+except ConfigError as error:
+    sys.exit(f"Cannot start: {error}")
+
+wsgi_app = "wsgi:app"
+bind = (
+    f"[{settings.host}]:{settings.port}"
+    if ":" in settings.host
+    else f"{settings.host}:{settings.port}"
+)
+worker_class = "gthread"
+workers = settings.web_concurrency
+threads = settings.web_threads
+
+timeout = 20
+graceful_timeout = 20
+keepalive = 95  # longer than the 90 s of a platform's router, so that it never meets a closed door
+limit_request_line = 8190
+limit_request_field_size = 65536
+
+# A heartbeat file on a real disk can block a worker for as long as that disk is slow.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# The socket would lie in the home directory, where a second instance takes it over.
+control_socket_disable = True
+# Whom to believe about the client's address and scheme is decided by TRUSTED_PROXIES alone.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+proc_name = "taskapi"

