@@ -1,0 +1,273 @@
+"""The ground that tests stand on: real databases, the application, a cast, a live server."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+
+from taskapi import create_app, database
+from taskapi.extensions import db
+from tests.support.client import ApiClient, Cast, Person
+from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
+from tests.support.live import LiveServer
+from tests.support.secrets import Secrets
+from tests.support.servers import Servers, addresses
+
+SETTINGS = {
+    "TASKAPI_ENV": "development",
+    "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
+    "BCRYPT_ROUNDS": "4",
+    "RATE_LIMIT_PER_MINUTE": "0",
+    "RATE_LIMIT_AUTH_PER_MINUTE": "0",
+    "WORKER": "off",
+    "LOG_LEVEL": "DEBUG",
+}
+
+# --- servers: one PostgreSQL and one Valkey for all processes of a run -------------------------
+
+servers_key = pytest.StashKey[Servers]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What a developer's own .env or shell says is not for tests.
+    os.environ["FLASK_SKIP_DOTENV"] = "1"
+    if not hasattr(config, "workerinput"):
+        config.stash[servers_key] = Servers(os.environ)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Several processes will run tests: start the servers while they are being started."""
+    servers = node.config.stash[servers_key]
+    servers.start()
+    node.workerinput["servers"] = str(servers.answer)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if servers_key in config.stash:
+        config.stash[servers_key].stop()
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> dict[str, str]:
+    """The addresses of the `postgres` and `redis` servers."""
+    workerinput: dict[str, Any] | None = getattr(pytestconfig, "workerinput", None)
+    if workerinput is not None:
+        return addresses(Path(workerinput["servers"]))
+    pytestconfig.stash[servers_key].start()
+    return addresses(pytestconfig.stash[servers_key].answer)
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: dict[str, str]) -> str:
+    """A Redis-protocol database that no other test process uses."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return f"{servers['redis'].rstrip('/')}/{number}"
+
+
+# --- databases and the application --------------------------------------------------------------
+
+
+def _new_app(settings: dict[str, str]) -> Flask:
+    return create_app(SETTINGS | settings)
+
+
+def _dispose(app: Flask) -> None:
+    with app.app_context():
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+def _migrate(url: str) -> None:
+    app = _new_app({"DATABASE_URL": url})
+    with app.app_context():
+        flask_migrate.upgrade()
+    _dispose(app)
+
+
+@pytest.fixture(scope="session")
+def all_databases(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], Databases]]:
+    """The databases of either kind, made when first asked for."""
+    made: dict[str, Databases] = {}
+
+    def of_kind(kind: str) -> Databases:
+        if kind not in made:
+            if kind == "sqlite":
+                made[kind] = SqliteDatabases(tmp_path_factory.mktemp("sqlite"), _migrate)
+            else:
+                server = request.getfixturevalue("servers")["postgres"]
+                made[kind] = PostgresDatabases(server, _migrate)
+        return made[kind]
+
+    yield of_kind
+    for databases in made.values():
+        databases.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Every test that touches a database runs once on each of these."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def databases(backend: str, all_databases: Callable[[str], Databases]) -> Databases:
+    return all_databases(backend)
+
+
+@pytest.fixture(scope="session")
+def shared_apps() -> Iterator[dict[str, Flask]]:
+    """An application for each kind of database: to make one takes longer than most tests."""
+    apps: dict[str, Flask] = {}
+    yield apps
+    for app in apps.values():
+        _dispose(app)
+
+
+@pytest.fixture
+def app(
+    backend: str, databases: Databases, shared_apps: dict[str, Flask], suite_log: logging.Handler
+) -> Flask:
+    """The application with the settings above, on a database without any row."""
+    databases.empty()
+    if backend not in shared_apps:
+        shared_apps[backend] = _new_app({"DATABASE_URL": databases.shared()})
+    _listen(suite_log)
+    return shared_apps[backend]
+
+
+@pytest.fixture
+def make_app(
+    databases: Databases, app: Flask, suite_log: logging.Handler
+) -> Iterator[Callable[..., Flask]]:
+    """`make_app(REGISTRATION="closed")`: another application on the same database."""
+    made: list[Flask] = []
+
+    def make(**settings: str) -> Flask:
+        made.append(_new_app({"DATABASE_URL": databases.shared()} | settings))
+        _listen(suite_log)
+        return made[-1]
+
+    yield make
+    for each in made:
+        _dispose(each)
+
+
+@pytest.fixture
+def client(app: Flask, secrets: Secrets) -> ApiClient:
+    """Calls what is below /api/v1."""
+    return ApiClient(app, secrets)
+
+
+@pytest.fixture
+def root(app: Flask, secrets: Secrets) -> ApiClient:
+    """Calls what is beside the API: /health, /docs and the like."""
+    return ApiClient(app, secrets, base="")
+
+
+@pytest.fixture
+def make_client(secrets: Secrets) -> Callable[[Flask], ApiClient]:
+    """A client for an application of `make_app`."""
+    return lambda app: ApiClient(app, secrets)
+
+
+# --- the cast -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cast(app: Flask, client: ApiClient) -> Cast:
+    return Cast(app, client)
+
+
+@pytest.fixture
+def alice(cast: Cast) -> Person:
+    return cast.user("alice")
+
+
+@pytest.fixture
+def bob(cast: Cast) -> Person:
+    return cast.user("bob", email="bob@example.org")
+
+
+@pytest.fixture
+def admin(cast: Cast) -> Person:
+    return cast.admin()
+
+
+# --- observing ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def secrets() -> Secrets:
+    """Every password and token that this process's clients have seen."""
+    return Secrets()
+
+
+@pytest.fixture(scope="session")
+def suite_log(
+    tmp_path_factory: pytest.TempPathFactory, secrets: Secrets
+) -> Iterator[logging.Handler]:
+    """Keeps every log line of the run and, at its end, fails it if one gives a secret away."""
+    path = tmp_path_factory.mktemp("log") / "suite.log"
+    handler = logging.FileHandler(path)
+    yield handler
+    handler.close()
+    text = path.read_text()
+    assert text or not secrets, "requests were made, and none was logged"
+    given_away = secrets.found_in(text)
+    assert not given_away, f"logged with a password or token: {given_away[:5]}"
+
+
+def _listen(handler: logging.Handler) -> None:
+    """Attach it where records end up, after the application has set its logging up."""
+    for logger in (logging.getLogger(), logging.getLogger("taskapi")):
+        if logger.parent is None or not logger.propagate:
+            logger.addHandler(handler)
+
+
+@contextmanager
+def _statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+    note = seen.append
+    database.on_statement.append(note)
+    try:
+        yield seen
+    finally:
+        database.on_statement.remove(note)
+
+
+@pytest.fixture
+def statements() -> Callable[[], AbstractContextManager[list[str]]]:
+    """`with statements() as seen:` lists the SQL that the block sends."""
+    return _statements
+
+
+# --- the real thing -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live_server(
+    databases: Databases, tmp_path: Path, secrets: Secrets
+) -> Iterator[Callable[..., LiveServer]]:
+    """`live_server(WEB_THREADS="8")`: gunicorn as in production, on a database of its own."""
+    started: list[LiveServer] = []
+
+    def start(**env: str) -> LiveServer:
+        settings = SETTINGS | {"DATABASE_URL": env.get("DATABASE_URL") or databases.fresh()} | env
+        started.append(LiveServer(tmp_path / f"server-{len(started)}.log", settings))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+    given_away = [line for server in started for line in secrets.found_in(server.log())]
+    assert not given_away, f"logged with a password or token: {given_away[:5]}"

@@ -1,0 +1,106 @@
+"""The test client and the people who use it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.support.secrets import Secrets
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, signed in."""
+
+    id: int
+    username: str
+    email: str | None
+    password: str = field(repr=False)
+    token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+class ApiClient(FlaskClient):
+    """`client.get("/tasks", as_=alice)`: paths are below the API's base, JSON both ways.
+
+    A path that has the base already, as in a `Location`, is left alone. `as_` is a person or a
+    bare token. Every password and token that passes is remembered, for the check of the log.
+    """
+
+    def __init__(self, app: Flask, secrets: Secrets, base: str = BASE):
+        super().__init__(app, app.response_class, use_cookies=False)
+        self._secrets = secrets
+        self._base = base
+
+    def open(  # type: ignore[override]  # the path is always a string here
+        self,
+        path: str,
+        *,
+        as_: Person | str | None = None,
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> TestResponse:
+        if not path.startswith(f"{BASE}/"):
+            path = self._base + path
+        headers = dict(headers or {})
+        if as_ is not None:
+            token = as_.token if isinstance(as_, Person) else as_
+            headers["Authorization"] = f"Bearer {token}"
+        self._secrets.learn(options.get("json"))
+        response = super().open(path, headers=headers, **options)
+        if response.is_json and not response.is_streamed:
+            self._secrets.learn(response.get_json())
+        return response
+
+
+class Cast:
+    """Makes people, as they would make themselves: over HTTP; admins on the command line."""
+
+    def __init__(self, app: Flask, client: ApiClient):
+        self._app = app
+        self._client = client
+
+    def user(self, username: str, **fields: Any) -> Person:
+        """Somebody who registers."""
+        password = fields.pop("password", f"Lantern-{len(username)}-{username[::-1]}")
+        body = {"username": username, "password": password, **fields}
+        answer = self._client.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.get_data(as_text=True)
+        return self._person(answer.get_json(), password)
+
+    def admin(self, username: str = "root") -> Person:
+        """Somebody whom the command line makes an admin, and who then signs in."""
+        password = f"Harbour-{len(username)}-{username[::-1]}"
+        made = self._app.test_cli_runner().invoke(
+            args=["users", "create", username, "--admin", "--password-stdin"],
+            input=f"{password}\n",
+        )
+        assert made.exit_code == 0, made.output
+        return self.sign_in(username, password)
+
+    def sign_in(self, username: str, password: str) -> Person:
+        """The same person with a session of their own."""
+        body = {"username": username, "password": password}
+        answer = self._client.post("/auth/login", json=body)
+        assert answer.status_code == 200, answer.get_data(as_text=True)
+        return self._person(answer.get_json(), password)
+
+    @staticmethod
+    def _person(answer: Any, password: str) -> Person:
+        user = answer["user"]
+        return Person(
+            id=user["id"],
+            username=user["username"],
+            email=user["email"],
+            password=password,
+            token=answer["access_token"],
+            refresh_token=answer["refresh_token"],
+        )

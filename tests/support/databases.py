@@ -1,0 +1,149 @@
+"""Migrated databases for tests: made once, copied where a test needs its own, emptied between."""
+
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+Migrate = Callable[[str], None]
+
+
+class Databases(Protocol):
+    """The databases of one kind that one test process uses."""
+
+    def shared(self) -> str:
+        """The address of the one that most tests use in turn."""
+
+    def fresh(self) -> str:
+        """The address of a new one with all migrations done."""
+
+    def blank(self) -> str:
+        """The address of a new one without any table."""
+
+    def empty(self) -> None:
+        """Delete every row of the shared one; ids go on from where they were."""
+
+    def close(self) -> None:
+        """Drop them all."""
+
+
+class SqliteDatabases:
+    def __init__(self, folder: Path, migrate: Migrate):
+        self._folder = folder
+        self._migrate = migrate
+        self._template: Path | None = None
+        self._shared: Path | None = None
+        self._made = 0
+
+    def _path(self) -> Path:
+        self._made += 1
+        return self._folder / f"{self._made}.sqlite3"
+
+    def blank(self) -> str:
+        return f"sqlite:///{self._path()}"
+
+    def _copy(self) -> Path:
+        if self._template is None:
+            path = self._path()
+            self._migrate(f"sqlite:///{path}")
+            self._template = path
+        return Path(shutil.copy(self._template, self._path()))
+
+    def fresh(self) -> str:
+        return f"sqlite:///{self._copy()}"
+
+    def shared(self) -> str:
+        if self._shared is None:
+            self._shared = self._copy()
+        return f"sqlite:///{self._shared}"
+
+    def empty(self) -> None:
+        self.shared()
+        assert self._shared is not None
+        # Foreign keys are off by default here, so that the order does not matter.
+        connection = sqlite3.connect(self._shared, timeout=5, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+                " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
+            ).fetchall():
+                connection.execute(f'DELETE FROM "{name}"')
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder)
+
+
+class PostgresDatabases:
+    def __init__(self, server_url: str, migrate: Migrate):
+        self._server = urlsplit(server_url)
+        self._migrate = migrate
+        # Beside other test runs on the same server, and never in the database that was named.
+        self._prefix = f"taskapi_test_{os.getpid()}_{secrets.token_hex(4)}"
+        self._made: list[str] = []
+        self._template: str | None = None
+        self._shared: str | None = None
+        self._emptier: psycopg.Connection | None = None
+        self._truncate: sql.Composed | None = None
+
+    def _url(self, name: str) -> str:
+        return self._server._replace(path=f"/{name}").geturl()
+
+    def _on_server(self, statement: str, name: str, *more: str) -> None:
+        names = [sql.Identifier(each) for each in (name, *more)]
+        with psycopg.connect(self._server.geturl(), autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*names))
+
+    def _create(self, template: str) -> str:
+        name = f"{self._prefix}_{len(self._made)}"
+        self._on_server("CREATE DATABASE {} TEMPLATE {}", name, template)
+        self._made.append(name)
+        return name
+
+    def blank(self) -> str:
+        return self._url(self._create("template0"))
+
+    def _copy(self) -> str:
+        if self._template is None:
+            name = self._create("template0")
+            self._migrate(self._url(name))
+            self._template = name
+        return self._create(self._template)
+
+    def fresh(self) -> str:
+        return self._url(self._copy())
+
+    def shared(self) -> str:
+        if self._shared is None:
+            self._shared = self._copy()
+        return self._url(self._shared)
+
+    def empty(self) -> None:
+        if self._emptier is None or self._truncate is None:
+            self._emptier = psycopg.connect(self.shared(), autocommit=True)
+            # Whoever still holds a transaction open is to fail, not to hang the run.
+            self._emptier.execute("SET lock_timeout = '5s'")
+            tables = self._emptier.execute(
+                "SELECT tablename FROM pg_tables"
+                " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+            ).fetchall()
+            self._truncate = sql.SQL("TRUNCATE {} CASCADE").format(
+                sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
+            )
+        self._emptier.execute(self._truncate)
+
+    def close(self) -> None:
+        if self._emptier is not None:
+            self._emptier.close()
+        for name in self._made:
+            self._on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)

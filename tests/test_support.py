@@ -1,0 +1,27 @@
+"""What the other tests rely on does what it says."""
+
+from tests.support.secrets import Secrets
+
+
+def test_secrets_are_found_wherever_they_were_seen_and_nothing_else_is():
+    secrets = Secrets()
+    secrets.learn({"username": "ana@example.org", "password": "Lantern-4-seen"})
+    secrets.learn({"results": [{"access_token": "an-access-token"}, None, 3]})
+    secrets.learn({"username": "Just-a-name-1", "password": "Just-a-name-1"})
+
+    leaks = [
+        "POST with Lantern-4-seen",
+        "bearer an-access-token",
+        "tsk_" + "x" * 40,
+        "whsec_" + "x" * 32,
+        "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl",
+    ]
+    harmless = ["ana@example.org signed in", "Just-a-name-1", "token tsk_3fA9 was used", "eyJust"]
+
+    assert secrets.found_in("\n".join(leaks + harmless)) == leaks
+
+
+def test_a_short_password_is_not_looked_for_as_it_may_be_part_of_any_word():
+    secrets = Secrets()
+    secrets.learn({"password": "a"})
+    assert not secrets
