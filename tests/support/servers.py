@@ -140,16 +140,16 @@ class Postgres:
             "log_min_messages": "fatal",
             **self._settings,
         }
+        options = [f"--{name}={value}" for name, value in settings.items()]
         self._process = subprocess.Popen(
-            [self._programs / "postgres", "-D", self._data]
-            + [f"--{name}={value}" for name, value in settings.items()],
+            [str(self._programs / "postgres"), "-D", str(self._data), *options],
             **self._quietly(),
         )
         self._wait()
         return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
 
     def _wait(self) -> None:
-        ready = [self._programs / "pg_isready", "-h", "127.0.0.1", "-p", str(self._port)]
+        ready = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self._port)]
         for _ in range(600):
             if subprocess.run(ready, check=False, **self._quietly()).returncode == 0:
                 return
