@@ -67,6 +67,7 @@ def servers(pytestconfig: pytest.Config) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def redis_url(servers: dict[str, str]) -> str:
     """A Redis-protocol database that no other test process uses."""
+    assert servers["redis"], "no Redis was found: name one in TEST_REDIS_URL"
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     return f"{servers['redis'].rstrip('/')}/{number}"
 

