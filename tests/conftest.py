@@ -44,9 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Several processes will run tests: start the servers while they are being started."""
-    servers = node.config.stash[servers_key]
-    servers.start()
-    node.workerinput["servers"] = str(servers.answer)
+    node.workerinput["servers"] = str(node.config.stash[servers_key].start())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -60,8 +58,7 @@ def servers(pytestconfig: pytest.Config) -> dict[str, str]:
     workerinput: dict[str, Any] | None = getattr(pytestconfig, "workerinput", None)
     if workerinput is not None:
         return addresses(Path(workerinput["servers"]))
-    pytestconfig.stash[servers_key].start()
-    return addresses(pytestconfig.stash[servers_key].answer)
+    return addresses(pytestconfig.stash[servers_key].start())
 
 
 @pytest.fixture(scope="session")

@@ -29,17 +29,13 @@ class Servers:
             "postgres": env.get("TEST_DATABASE_URL", ""),
             "redis": env.get("TEST_REDIS_URL", ""),
         }
-        self._folder = Path(tempfile.mkdtemp(prefix="taskapi-tests-"))
+        self._folder: Path | None = None
         self._keeper: subprocess.Popen[bytes] | None = None
 
-    @property
-    def answer(self) -> Path:
-        """The file in which the addresses appear once the servers are ready."""
-        return self._folder / "servers.json"
-
-    def start(self) -> None:
-        """Begin to start them, without waiting."""
-        if self._keeper is None:
+    def start(self) -> Path:
+        """Begin to start them; the file in which their addresses appear once they are ready."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="taskapi-tests-"))
             self._keeper = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.servers", str(self._folder)],
                 stdin=subprocess.PIPE,
@@ -47,12 +43,12 @@ class Servers:
                 cwd=ROOT,
                 start_new_session=True,  # Ctrl-C is for the test run, which still has to clean up
             )
+        return self._folder / "servers.json"
 
     def stop(self) -> None:
         if self._keeper is not None and self._keeper.stdin is not None:
             self._keeper.stdin.close()
-            self._keeper.wait(30)
-        shutil.rmtree(self._folder, ignore_errors=True)
+            self._keeper.wait(30)  # it takes the folder along
 
 
 def addresses(answer: Path, patience: float = 60) -> dict[str, str]:
