@@ -4,8 +4,10 @@ import sys
 
 from taskapi import create_app
 from taskapi.config import ConfigError
+from taskapi.web.requests import log_as_json
 
 try:
     app = create_app()
 except ConfigError as error:
     sys.exit(f"Cannot start: {error}")
+log_as_json(app.extensions["settings"].log_level)

@@ -13,6 +13,7 @@ from flask import Flask
 
 from taskapi import create_app, database
 from taskapi.extensions import db
+from taskapi.web.requests import JsonLines
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer
@@ -133,26 +134,22 @@ def shared_apps() -> Iterator[dict[str, Flask]]:
 
 @pytest.fixture
 def app(
-    backend: str, databases: Databases, shared_apps: dict[str, Flask], suite_log: logging.Handler
+    backend: str, databases: Databases, shared_apps: dict[str, Flask], suite_log: None
 ) -> Flask:
     """The application with the settings above, on a database without any row."""
     databases.empty()
     if backend not in shared_apps:
         shared_apps[backend] = _new_app({"DATABASE_URL": databases.shared()})
-    _listen(suite_log)
     return shared_apps[backend]
 
 
 @pytest.fixture
-def make_app(
-    databases: Databases, app: Flask, suite_log: logging.Handler
-) -> Iterator[Callable[..., Flask]]:
+def make_app(databases: Databases, app: Flask) -> Iterator[Callable[..., Flask]]:
     """`make_app(REGISTRATION="closed")`: another application on the same database."""
     made: list[Flask] = []
 
     def make(**settings: str) -> Flask:
         made.append(_new_app({"DATABASE_URL": databases.shared()} | settings))
-        _listen(suite_log)
         return made[-1]
 
     yield make
@@ -211,25 +208,20 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture(scope="session")
-def suite_log(
-    tmp_path_factory: pytest.TempPathFactory, secrets: Secrets
-) -> Iterator[logging.Handler]:
-    """Keeps every log line of the run and, at its end, fails it if one gives a secret away."""
+def suite_log(tmp_path_factory: pytest.TempPathFactory, secrets: Secrets) -> Iterator[None]:
+    """Keep every line logged in this run as it would be in production; no secret may be in one."""
     path = tmp_path_factory.mktemp("log") / "suite.log"
     handler = logging.FileHandler(path)
-    yield handler
+    handler.setFormatter(JsonLines())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("taskapi").setLevel(logging.DEBUG)
+    yield
+    logging.getLogger().removeHandler(handler)
     handler.close()
     text = path.read_text()
     assert text or not secrets, "requests were made, and none was logged"
     given_away = secrets.found_in(text)
     assert not given_away, f"logged with a password or token: {given_away[:5]}"
-
-
-def _listen(handler: logging.Handler) -> None:
-    """Attach it where records end up, after the application has set its logging up."""
-    for logger in (logging.getLogger(), logging.getLogger("taskapi")):
-        if logger.parent is None or not logger.propagate:
-            logger.addHandler(handler)
 
 
 @contextmanager
