@@ -52,18 +52,18 @@ def our_columns(url: str) -> dict[str, str]:
         "description_key": f"'{DESCRIPTION.casefold()}'",
         "status": "CASE i % 4 WHEN 1 THEN 1 WHEN 3 THEN 2 ELSE 0 END",
         "priority": "i % 3",
-        "tags": "'bench,tag' || i % 10",
-        "tags_key": "',bench,tag' || i % 10 || ','",
+        "tags": "'bench,tag' || (i % 10)",
+        "tags_key": "',bench,tag' || (i % 10) || ','",
     }
 
 
 def peer_columns(url: str) -> dict[str, str]:
     moment = PEER_SQLITE_MOMENT if is_sqlite(url) else POSTGRES_MOMENT
-    tags = "'[\"bench\", \"tag' || i % 10 || '\"]'"
+    tags = "'[\"bench\", \"tag' || (i % 10) || '\"]'"
     return _common_columns(moment) | {
         "status": "CASE i % 4 WHEN 1 THEN 'in_progress' WHEN 3 THEN 'done' ELSE 'todo' END",
         "priority": "CASE i % 3 WHEN 0 THEN 'low' WHEN 1 THEN 'medium' ELSE 'high' END",
-        "tags": tags if is_sqlite(url) else "ARRAY['bench', 'tag' || i % 10]",
+        "tags": tags if is_sqlite(url) else "ARRAY['bench', 'tag' || (i % 10)]",
     }
 
 

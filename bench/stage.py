@@ -90,7 +90,9 @@ class Stage:
         return self._act(contender, database_url, ids, data.our_columns(database_url), tasks)
 
     def peer(self, database_url: str) -> Act:
-        return self._peers_like(servers.peer, "peer", _for_peer(database_url))
+        return self._peers_like(
+            lambda log, url: servers.peer(log, _for_peer(url)), "peer", database_url
+        )
 
     def limit(self, database_url: str) -> Act:
         act = self._peers_like(servers.limit, "limit", database_url)
@@ -115,7 +117,7 @@ class Stage:
         return self._folder / f"{name}.log"
 
     def _start(self, contender: Contender) -> None:
-        if self._postgres and not data.is_sqlite(contender.env["DATABASE_URL"]):
+        if contender.env["DATABASE_URL"].startswith("postgresql") and self._postgres:
             contender.database_pid = self._postgres[0].pid
         self._stack.callback(contender.stop)
         contender.start()
