@@ -1,0 +1,51 @@
+"""A small task service: users, sign-in and tasks over a REST API."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from taskapi import cli, database
+from taskapi.config import INSTANCE, MIGRATIONS, Settings
+from taskapi.extensions import db, migrate
+from taskapi.routes.auth import auth
+from taskapi.routes.system import system
+from taskapi.routes.tasks import tasks
+from taskapi.routes.transfer import transfer
+from taskapi.routes.users import users
+from taskapi.version import __version__
+from taskapi.web import errors, identity, limits, requests, routing
+from taskapi.web.health import Health
+
+__all__ = ["__version__", "create_app"]
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The application, set up from the environment and what `config` says instead."""
+    given = {name: str(value) for name, value in (config or {}).items()}
+    settings = Settings.from_env({**os.environ, **given})
+    app = Flask("taskapi", instance_path=str(INSTANCE), static_folder=None)
+    app.extensions["settings"] = settings
+    app.config.update(
+        SECRET_KEY=settings.secret_keys[0],
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
+    )
+    if settings.uses_sqlite:
+        INSTANCE.mkdir(exist_ok=True)
+
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(MIGRATIONS))
+    database.init_app(app)
+    identity.init_app(app, settings)
+    limits.init_app(app, settings)
+
+    requests.init_app(app, settings)
+    errors.init_app(app)
+    routing.init_app(app)
+    for blueprint in (auth, users, tasks, transfer, system):
+        app.register_blueprint(blueprint)
+    app.extensions["health"] = Health(app)
+    cli.init_app(app)
+    return app

@@ -1,0 +1,218 @@
+"""The command line: `flask users …`, `tokens …`, `doctor` and the rest."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import AppGroup, with_appcontext
+
+from taskapi.config import settings
+from taskapi.database import Row, transaction
+from taskapi.errors import ApiError
+from taskapi.models import idempotency, session, task, throttle, token, user
+from taskapi.models.access import revoke_all
+from taskapi.schemas.auth import NewToken
+from taskapi.schemas.fields import load
+from taskapi.schemas.user import NewUser
+
+users = AppGroup("users", help="Make, list and change users.")
+tokens = AppGroup("tokens", help="Personal access tokens.")
+
+
+def init_app(app: Flask) -> None:
+    for command in (users, tokens, purge):
+        app.cli.add_command(command)
+
+
+def fails_with_a_sentence(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Say in one sentence what is wrong, and exit with 1."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ApiError as error:
+            raise click.ClickException(error.message) from None
+
+    return run
+
+
+def named(name: str) -> Row:
+    found = user.user_by_name(name)
+    if found is None:
+        raise click.ClickException(f"There is no user called {name}.")
+    return found
+
+
+def read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
+
+
+password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
+)
+
+
+@users.command("create")
+@click.argument("username")
+@click.option("--email", help="Their e-mail address.")
+@click.option("--admin", is_flag=True, help="Make them an admin.")
+@password_stdin
+@fails_with_a_sentence
+def create_user(username: str, email: str | None, admin: bool, password_stdin: bool) -> None:
+    """Make a user."""
+    given = {"username": username, "email": email, "role": "admin" if admin else "user"}
+    checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
+    made = user.create_user(**checked, password=read_password(password_stdin))
+    click.echo(f"Made {made.role} {user.name_of(made)} with id {made.id}.")
+
+
+@users.command("list")
+@fails_with_a_sentence
+def list_users() -> None:
+    """Everybody, one a line: id, name, e-mail, role, activity."""
+    for each in user.ALL.all():
+        state = "active" if each.is_active else "disabled"
+        click.echo(
+            "\t".join((str(each.id), user.name_of(each), each.email or "-", each.role, state))
+        )
+
+
+@users.command("promote")
+@click.argument("name")
+@fails_with_a_sentence
+def promote(name: str) -> None:
+    """Make a user an admin."""
+    _change(name, role="admin")
+    click.echo(f"{name} is an admin now.")
+
+
+@users.command("demote")
+@click.argument("name")
+@fails_with_a_sentence
+def demote(name: str) -> None:
+    """Make an admin a plain user."""
+    _change(name, role="user")
+    click.echo(f"{name} is a plain user now.")
+
+
+@users.command("disable")
+@click.argument("name")
+@fails_with_a_sentence
+def disable(name: str) -> None:
+    """Lock a user out at once."""
+    with transaction():
+        session.end_all_sessions(_change(name, is_active=False).id)
+    click.echo(f"{name} is disabled.")
+
+
+@users.command("enable")
+@click.argument("name")
+@fails_with_a_sentence
+def enable(name: str) -> None:
+    """Let a user in again, and forget their failed logins."""
+    with transaction():
+        throttle.unlock(_change(name, is_active=True))
+    click.echo(f"{name} is enabled.")
+
+
+@users.command("set-password")
+@click.argument("name")
+@password_stdin
+@fails_with_a_sentence
+def set_password(name: str, password_stdin: bool) -> None:
+    """Give a user a new password; their sessions and personal tokens end."""
+    found = named(name)
+    password_hash = user.hash_new_password(found, read_password(password_stdin))
+    with transaction():
+        _change(name, password_hash=password_hash)
+        revoke_all(found.id)
+    click.echo(f"{name} has a new password; their sessions and tokens have ended.")
+
+
+@users.command("reset-link")
+@click.argument("name")
+@fails_with_a_sentence
+def reset_link(name: str) -> None:
+    """A token, good once and for an hour, with which a user sets a new password."""
+    secret, expires_at = token.create_reset(named(name).id)
+    base = settings().public_url or ""
+    click.echo(f"Until {expires_at}, {name} may set a new password with:")
+    click.echo(f"  POST {base}/api/v1/auth/password/reset")
+    click.echo(f'  {{"token": "{secret}", "new_password": "…"}}')
+
+
+@users.command("ensure-admin")
+@fails_with_a_sentence
+def ensure_admin() -> None:
+    """Make the admin that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe, once."""
+    config = settings()
+    name = config.admin_username or config.admin_email
+    if not (name and config.admin_password):
+        click.echo("No ADMIN_USERNAME or ADMIN_EMAIL with ADMIN_PASSWORD is set: nothing to do.")
+        return
+    # Either name may be taken, and by different people: each has to be this admin.
+    holders = {
+        found.id: found
+        for found in map(
+            user.user_by_name, filter(None, (config.admin_username, config.admin_email))
+        )
+        if found is not None
+    }
+    for found in holders.values():
+        if found.role != "admin":
+            raise click.ClickException(f"{user.name_of(found)} exists and is not an admin.")
+    if holders:
+        click.echo(f"Admin {name} is there.")
+        return
+    given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
+    checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
+    user.create_user(**checked, password=config.admin_password)
+    click.echo(f"Made admin {name}.")
+
+
+@tokens.command("create")
+@click.argument("username")
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(token.SCOPES),
+    default="read",
+    show_default=True,
+    help="Its powers.",
+)
+@fails_with_a_sentence
+def create_token(username: str, name: str, scope: str) -> None:
+    """Make a personal access token for a user; it is printed this once."""
+    checked = load(NewToken(), {"name": name, "scope": scope})
+    _, secret = token.create_token(named(username), checked["name"], checked["scope"], None)
+    click.echo(secret)
+
+
+@click.command("purge")
+@with_appcontext
+@fails_with_a_sentence
+def purge() -> None:
+    """Delete for good what has expired: old trash, sessions, tokens, kept answers."""
+    for what, empty in PURGES.items():
+        click.echo(f"{what}: {empty()}")
+
+
+PURGES = {
+    "tasks in the trash": task.purge,
+    "sessions": session.purge,
+    "tokens": token.purge,
+    "failed logins": throttle.purge,
+    "kept answers": idempotency.purge,
+}
+
+
+def _change(name: str, **changes: Any) -> Row:
+    with transaction():
+        return user.change_user(user.lock_user(named(name).id), changes)

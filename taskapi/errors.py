@@ -1,0 +1,101 @@
+"""What can go wrong, for any part to raise; web/errors.py gives it its shape."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Details = Mapping[str, Any]
+
+
+class ApiError(Exception):
+    """An answer that is not the one that was hoped for."""
+
+    status = 400
+    code = "BAD_REQUEST"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        details: Details | None = None,
+        headers: Mapping[str, str] | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+        self.details = details
+        self.headers = dict(headers or {})
+
+
+class Invalid(ApiError):
+    """Faulty fields or parameters: `{name: [messages]}`."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, faults: Mapping[str, list[str]], **place: int):
+        name, messages = next(iter(faults.items()))
+        where = "".join(f"{key} {number}: " for key, number in place.items())
+        super().__init__(f"{where}{name}: {messages[0]}", details={**place, **faults})
+        self.faults = faults
+
+
+class Unauthorized(ApiError):
+    status = 401
+    code = "UNAUTHORIZED"
+
+    def __init__(self, message: str, *, code: str | None = None):
+        super().__init__(message, code=code, headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(ApiError):
+    status = 403
+    code = "FORBIDDEN"
+
+
+class NotFound(ApiError):
+    status = 404
+    code = "NOT_FOUND"
+
+    def __init__(self, message: str = "There is nothing here.", **more: Any):
+        super().__init__(message, **more)
+
+
+class Conflict(ApiError):
+    status = 409
+    code = "CONFLICT"
+
+
+class PreconditionFailed(ApiError):
+    status = 412
+    code = "PRECONDITION_FAILED"
+
+
+class TooLarge(ApiError):
+    status = 413
+    code = "PAYLOAD_TOO_LARGE"
+
+
+class UnsupportedMediaType(ApiError):
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class KeyReused(ApiError):
+    status = 422
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+class RateLimited(ApiError):
+    status = 429
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after: int):
+        super().__init__(message, headers={"Retry-After": str(max(1, retry_after))})
+
+
+class Unavailable(ApiError):
+    status = 503
+    code = "SERVICE_UNAVAILABLE"
+
+    def __init__(self, message: str):
+        super().__init__(message, headers={"Retry-After": "5"})

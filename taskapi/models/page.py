@@ -1,0 +1,262 @@
+"""A page of rows: filters and orders that are declared as data, by number or by position.
+
+A position is the sort values of the last row seen, its id last. What follows it is found by
+comparing rows, which an index answers without counting what lies before.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from taskapi.database import Query, Row
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a parameter asks of a row, given its value as a bound parameter."""
+
+    condition: Callable[[Any], ColumnElement[bool]]
+    encode: Callable[[Any], Any] = lambda value: value
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A parameter that is true or false."""
+
+    true: ColumnElement[bool]
+    false: ColumnElement[bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """A resource that can be listed; the first column is its id."""
+
+    columns: tuple[Column[Any], ...]
+    filters: Mapping[str, Filter | Flag]
+    sorts: Mapping[str, Column[Any]]
+
+    @property
+    def id(self) -> Column[Any]:
+        return self.columns[0]
+
+
+class Key(NamedTuple):
+    """One key of an order. A missing value comes last in either direction."""
+
+    name: str
+    is_descending: bool
+
+
+class Page(NamedTuple):
+    rows: list[Row]
+    has_more: bool
+    total: int | None
+
+
+Order = tuple[Key, ...]
+Shape = tuple[tuple[str, int | bool], ...]
+
+
+def fetch_page(
+    listing: Listing,
+    chosen: Mapping[str, Any],
+    order: Order,
+    *,
+    limit: int,
+    skip: int = 0,
+    after: tuple[Any, ...] | None = None,
+    with_total: bool = False,
+    **values: Any,
+) -> Page:
+    """The rows that the chosen filters select; a list of values means any of them."""
+    shape, bound = _bind(listing, chosen)
+    bound |= values
+    position = None if after is None else tuple(value is None for value in after)
+    query = _page_query(listing, shape, order, limit + 1, bool(skip), position, with_total)
+    cursor = {f"after_{i}": value for i, value in enumerate(after or ()) if value is not None}
+    rows = query.all(**bound, **cursor, **({"skip": skip} if skip else {}))
+    total = None
+    if with_total:
+        # Every row carries it; behind the last page there is none to carry it.
+        total = rows[0].total if rows else count_rows(listing, chosen, **values) if skip else 0
+    return Page(rows[:limit], len(rows) > limit, total)
+
+
+def count_rows(listing: Listing, chosen: Mapping[str, Any], **values: Any) -> int:
+    shape, bound = _bind(listing, chosen)
+    total: int = _count_query(listing, shape).value(**bound, **values)
+    return total
+
+
+def full_order(listing: Listing, keys: Order) -> Order:
+    """Every order ends with the id, in the direction of its first key."""
+    if any(key.name == "id" for key in keys):
+        return keys
+    return (*keys, Key("id", keys[0].is_descending))
+
+
+def position_of(listing: Listing, order: Order, row: Row) -> tuple[Any, ...]:
+    return tuple(getattr(row, _column(listing, key).name) for key in order)
+
+
+def contains(column: Column[Any]) -> Callable[[Any], ColumnElement[bool]]:
+    """Is the bound text somewhere in the column? To be encoded by `as_pattern`."""
+    return lambda value: column.like(value, escape="\\")
+
+
+def as_pattern(text: str) -> str:
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return f"%{text}%"
+
+
+def _bind(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str, Any]]:
+    shape: list[tuple[str, int | bool]] = []
+    bound: dict[str, Any] = {}
+    for name, value in chosen.items():
+        kind = listing.filters[name]
+        if isinstance(kind, Flag):
+            shape.append((name, bool(value)))
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        shape.append((name, len(values)))
+        bound.update({f"{name}_{i}": kind.encode(each) for i, each in enumerate(values)})
+    return tuple(shape), bound
+
+
+def _conditions(listing: Listing, shape: Shape) -> list[ColumnElement[bool]]:
+    conditions = []
+    for name, variant in shape:
+        kind = listing.filters[name]
+        if isinstance(kind, Flag):
+            conditions.append(kind.true if variant else kind.false)
+        else:
+            conditions.append(
+                or_(*(kind.condition(bindparam(f"{name}_{i}")) for i in range(variant)))
+            )
+    return conditions
+
+
+@lru_cache(maxsize=256)
+def _count_query(listing: Listing, shape: Shape) -> Query:
+    return Query(select(func.count(listing.id)).where(*_conditions(listing, shape)))
+
+
+@lru_cache(maxsize=512)
+def _page_query(
+    listing: Listing,
+    shape: Shape,
+    order: Order,
+    limit: int,
+    has_skip: bool,
+    nulls: tuple[bool, ...] | None,
+    with_total: bool,
+) -> Query:
+    conditions = _conditions(listing, shape)
+    columns = list(listing.columns)
+    columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
+    total = select(func.count(listing.id)).where(*conditions).scalar_subquery().label("total")
+    extra = [total] if with_total else []
+    # Written out and not bound, so that a prepared plan knows that few rows are wanted.
+    number: Any = literal_column(str(limit))
+    reach: Any = literal_column(str(limit)) + bindparam("skip") if has_skip else number
+
+    def finish(query: Select[Any]) -> Query:
+        query = query.limit(number)
+        return Query(query.offset(bindparam("skip")) if has_skip else query)
+
+    if not _column(listing, order[0]).nullable:
+        after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
+        query = select(*columns, *extra).where(*conditions, *after)
+        return finish(query.order_by(*_directions(listing, order)))
+
+    # The first key may be missing: an index walks the rows that have it in either direction,
+    # and then those that lack it, by the keys that remain.
+    first = _column(listing, order[0])
+    parts = []
+    if nulls is None or not nulls[0]:
+        after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
+        parts.append(
+            select(*columns, literal_column("0").label("part"))
+            .where(*conditions, first.is_not(None), *after)
+            .order_by(*_directions(listing, order, is_first_present=True))
+            .limit(reach)
+        )
+    after = [_comes_after(listing, order, nulls, 1)] if nulls is not None and nulls[0] else []
+    parts.append(
+        select(*columns, literal_column("1").label("part"))
+        .where(*conditions, first.is_(None), *after)
+        .order_by(*_directions(listing, order[1:]))
+        .limit(reach)
+    )
+    both = union_all(*(select(part.subquery()) for part in parts)).subquery()
+    by_name = [both.c[_column(listing, key).name] for key in order]
+    directions = [
+        part
+        for key, column in zip(order, by_name, strict=True)
+        for part in (column.is_(None), column.desc() if key.is_descending else column.asc())
+    ]
+    wanted = [both.c[column.name] for column in columns]
+    return finish(select(*wanted, *extra).order_by(both.c.part, *directions))
+
+
+def _column(listing: Listing, key: Key) -> Column[Any]:
+    return listing.id if key.name == "id" else listing.sorts[key.name]
+
+
+def _directions(
+    listing: Listing, order: Order, *, is_first_present: bool = False
+) -> list[ColumnElement[Any]]:
+    parts: list[ColumnElement[Any]] = []
+    for i, key in enumerate(order):
+        column = _column(listing, key)
+        if column.nullable and not (is_first_present and i == 0):
+            parts.append(column.is_(None))
+        parts.append(column.desc() if key.is_descending else column.asc())
+    return parts
+
+
+def _comes_after(
+    listing: Listing, order: Order, nulls: tuple[bool, ...], start: int
+) -> ColumnElement[bool]:
+    """What lies behind the position, by the keys from `start` on."""
+    keys = [
+        (_column(listing, key), bindparam(f"after_{i}", type_=_column(listing, key).type), i)
+        for i, key in enumerate(order)
+        if i >= start
+    ]
+    is_one_way = len({key.is_descending for key in order[start:]}) == 1
+    has_gaps = any(column.nullable for column, _, i in keys if i > 0)
+    if is_one_way and not has_gaps:
+        left = tuple_(*(column for column, _, _ in keys))
+        right = tuple_(*(value for _, value, _ in keys))
+        return left < right if order[start].is_descending else left > right
+    choices = []
+    same: list[ColumnElement[bool]] = []
+    for column, value, i in keys:
+        later: ColumnElement[bool] = false()
+        equal: ColumnElement[bool] = column.is_(None)
+        if not nulls[i]:
+            later = column < value if order[i].is_descending else column > value
+            if column.nullable and i > 0:
+                later = or_(later, column.is_(None))
+            equal = column == value
+        choices.append(and_(*same, later))
+        same.append(equal)
+    return or_(*choices)

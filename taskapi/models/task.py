@@ -1,0 +1,402 @@
+"""Tasks: what is stored of one, the rules of its fields, and the set that somebody may see."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from taskapi.database import (
+    Id,
+    Moment,
+    Query,
+    Row,
+    integrity_error,
+    is_postgres,
+    transaction,
+)
+from taskapi.errors import Conflict, Invalid, NotFound
+from taskapi.extensions import db
+from taskapi.models import event
+from taskapi.models.page import Filter, Flag, Listing, as_pattern, contains
+from taskapi.moments import ago, now
+
+# Their order is their meaning: it is stored as the number and sorted by.
+STATUSES = ("todo", "in_progress", "done")
+PRIORITIES = ("low", "medium", "high")
+DONE = STATUSES.index("done")
+DEFAULTS: dict[str, Any] = {
+    "description": None,
+    "status": "todo",
+    "priority": "medium",
+    "due_at": None,
+    "tags": [],
+}
+TRASH_DAYS = 30
+
+# Sorted alike on every database: by code point, over what casefold() made of it.
+Folded = Text().with_variant(Text(collation="C"), "postgresql")
+
+tasks = db.Table(
+    "tasks",
+    Column("id", Id, primary_key=True),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("title", String(200), nullable=False),
+    Column("title_key", Folded, nullable=False),
+    Column("description", Text),
+    Column("description_key", Text),
+    Column("status", SmallInteger, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("due_at", Moment),
+    Column("tags", Text, nullable=False),  # joined by commas, which no tag contains
+    Column("tags_key", Text, nullable=False),  # casefolded, with a comma at both ends
+    Column("completed_at", Moment),
+    Column("deleted_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("version", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+_is_live = tasks.c.deleted_at.is_(None)
+for _name, *_columns in (
+    ("ix_tasks_created", "user_id", "created_at", "id"),
+    ("ix_tasks_status_created", "user_id", "status", "created_at", "id"),
+    ("ix_tasks_due", "user_id", "due_at", "id"),
+    ("ix_tasks_priority", "user_id", "priority", "id"),
+    ("ix_tasks_everyones", "created_at", "id"),
+):
+    Index(
+        _name,
+        *(tasks.c[column] for column in _columns),
+        postgresql_where=_is_live,
+        sqlite_where=_is_live,
+    )
+Index(
+    "ix_tasks_trash",
+    tasks.c.deleted_at,
+    postgresql_where=not_(_is_live),
+    sqlite_where=not_(_is_live),
+)
+
+SHOWN = tuple(
+    tasks.c[name]
+    for name in [
+        "id",
+        "user_id",
+        "title",
+        "description",
+        "status",
+        "priority",
+        "due_at",
+        "tags",
+        "completed_at",
+        "created_at",
+        "updated_at",
+        "version",
+        "deleted_at",
+    ]
+)
+_is_overdue = and_(tasks.c.due_at < bindparam("now"), tasks.c.status != DONE)
+
+
+def _pattern(text: str) -> str:
+    return as_pattern(text.casefold())
+
+
+LISTING = Listing(
+    columns=SHOWN,
+    filters={
+        "user_id": Filter(lambda value: tasks.c.user_id == value),
+        "status": Filter(lambda value: tasks.c.status == value, STATUSES.index),
+        "priority": Filter(lambda value: tasks.c.priority == value, PRIORITIES.index),
+        "tag": Filter(contains(tasks.c.tags_key), lambda tag: _pattern(f",{tag},")),
+        "q": Filter(
+            lambda value: or_(
+                contains(tasks.c.title_key)(value), contains(tasks.c.description_key)(value)
+            ),
+            _pattern,
+        ),
+        "due_before": Filter(lambda value: tasks.c.due_at < value),
+        "due_after": Filter(lambda value: tasks.c.due_at >= value),
+        "created_since": Filter(lambda value: tasks.c.created_at >= value),
+        "updated_since": Filter(lambda value: tasks.c.updated_at >= value),
+        "completed_since": Filter(lambda value: tasks.c.completed_at >= value),
+        "overdue": Flag(_is_overdue, or_(tasks.c.due_at.is_(None), not_(_is_overdue))),
+        "deleted": Flag(not_(_is_live), _is_live),
+    },
+    sorts={
+        "created_at": tasks.c.created_at,
+        "updated_at": tasks.c.updated_at,
+        "due_at": tasks.c.due_at,
+        "priority": tasks.c.priority,
+        "status": tasks.c.status,
+        "title": tasks.c.title_key,
+        "completed_at": tasks.c.completed_at,
+    },
+)
+
+_STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at")]
+INSERT = Query(
+    insert(tasks)
+    .values({c.name: bindparam(c.name) for c in tasks.c if c.name != "id"})
+    .returning(*SHOWN)
+)
+UPDATE = Query(
+    update(tasks)
+    .where(tasks.c.id == bindparam("task_id"), tasks.c.version == bindparam("read_version"))
+    .values({name: bindparam(name) for name in _STORED})
+    .returning(*SHOWN)
+)
+BIN = Query(
+    update(tasks)
+    .where(tasks.c.id == bindparam("task_id"), tasks.c.version == bindparam("read_version"))
+    .values(
+        deleted_at=bindparam("deleted_at"),
+        updated_at=bindparam("now"),
+        version=tasks.c.version + 1,
+    )
+    .returning(*SHOWN)
+)
+LOCK_ALL = Query(
+    select(tasks.c.id)
+    .where(tasks.c.id == any_(bindparam("task_ids", type_=ARRAY(Id))))
+    .order_by(tasks.c.id)
+    .with_for_update()
+)
+REASSIGNED_COLUMNS = (
+    *("at", "actor_id", "action", "task_id", "user_id"),
+    *("is_audit", "version", "changes", "address", "request_id"),
+)
+# In one statement each, because a user may have very many; a webhook then tells of the task as
+# it is when the event is delivered.
+RECORD_REASSIGNED = Query(
+    insert(event.events).from_select(
+        REASSIGNED_COLUMNS,
+        select(
+            bindparam("now", type_=Moment),
+            bindparam("actor_id", type_=Id),
+            literal("task.updated"),
+            tasks.c.id,
+            bindparam("new_owner_id", type_=Id),
+            true(),
+            tasks.c.version + 1,
+            bindparam("changes", type_=Text),
+            bindparam("address", type_=Text),
+            bindparam("request_id", type_=Text),
+        ).where(tasks.c.user_id == bindparam("owner_id")),
+    )
+)
+REASSIGN = Query(
+    update(tasks)
+    .where(tasks.c.user_id == bindparam("owner_id"))
+    .values(
+        user_id=bindparam("new_owner_id"),
+        updated_at=bindparam("now"),
+        version=tasks.c.version + 1,
+    )
+)
+PURGE = Query(delete(tasks).where(tasks.c.deleted_at < bindparam("before")))
+
+
+def task_json(task: Row, *, with_deleted: bool = False) -> dict[str, Any]:
+    shown = {
+        "id": task.id,
+        "user_id": task.user_id,
+        "title": task.title,
+        "description": task.description,
+        "status": STATUSES[task.status],
+        "priority": PRIORITIES[task.priority],
+        "due_at": task.due_at,
+        "tags": task.tags.split(",") if task.tags else [],
+        "completed_at": task.completed_at,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+        "version": task.version,
+    }
+    if with_deleted:
+        shown["deleted_at"] = task.deleted_at
+    return shown
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """The tasks that somebody may see: one user's, or everybody's. There is no other way in."""
+
+    owner_id: int | None
+
+    def get(self, task_id: int, *, lock: bool = False, deleted: bool | None = False) -> Row:
+        """The task, or NotFound; from the trash with `deleted`, from either place with None."""
+        query = _find(self.owner_id is not None, lock, deleted)
+        task = query.first(task_id=task_id, owner_id=self.owner_id)
+        if task is None:
+            raise NotFound("There is no such task.")
+        return task
+
+    def chosen(self, filters: dict[str, Any]) -> dict[str, Any]:
+        """The filters of a list, narrowed to this set."""
+        narrowed = {"deleted": False, **filters}
+        if self.owner_id is not None:
+            narrowed["user_id"] = self.owner_id
+        return narrowed
+
+
+@lru_cache
+def _find(has_owner: bool, lock: bool, deleted: bool | None) -> Query:
+    query = select(*SHOWN).where(tasks.c.id == bindparam("task_id"))
+    if has_owner:
+        query = query.where(tasks.c.user_id == bindparam("owner_id"))
+    if deleted is not None:
+        query = query.where(not_(_is_live) if deleted else _is_live)
+    return Query(query.with_for_update() if lock else query)
+
+
+def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
+    """A new task; what is left out gets its default."""
+    values = DEFAULTS | fields
+    moment = now()
+    with transaction():
+        try:
+            task = INSERT.first(
+                **_stored(values),
+                user_id=owner_id,
+                completed_at=moment if values["status"] == "done" else None,
+                deleted_at=None,
+                created_at=moment,
+                updated_at=moment,
+                version=1,
+            )
+        except integrity_error():
+            raise _no_such_owner() from None
+        assert task is not None
+        _record("task.created", task)
+    return task
+
+
+def change_task(task: Row, fields: dict[str, Any]) -> Row:
+    """Apply the fields to a locked task; the version rises only if something changed."""
+    before = task_json(task)
+    values = {name: before[name] for name in (*DEFAULTS, "title", "user_id")} | fields
+    changes = {name: [before[name], new] for name, new in values.items() if before[name] != new}
+    if not changes:
+        return task
+    moment = now()
+    completed_at = task.completed_at
+    if "status" in changes:
+        completed_at = moment if values["status"] == "done" else None
+    try:
+        changed = UPDATE.first(
+            **_stored(values),
+            user_id=values["user_id"],
+            completed_at=completed_at,
+            deleted_at=None,
+            updated_at=moment,
+            version=task.version + 1,
+            task_id=task.id,
+            read_version=task.version,
+        )
+    except integrity_error():
+        raise _no_such_owner() from None
+    if changed is None:
+        raise Conflict("The task was changed at the same time; try again.")
+    is_completed = "status" in changes and values["status"] == "done"
+    _record("task.completed" if is_completed else "task.updated", changed, changes)
+    return changed
+
+
+def delete_task(task: Row) -> None:
+    """Move a locked task to the trash."""
+    moment = now()
+    _move(task, "task.deleted", moment, [None, moment])
+
+
+def restore_task(task: Row) -> Row:
+    """Take a locked task out of the trash."""
+    if task.deleted_at is None:
+        raise Conflict("The task is not in the trash.")
+    return _move(task, "task.restored", None, [task.deleted_at, None])
+
+
+def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
+    """Hand all tasks of a user, the trash too, to somebody else."""
+    source = event.origin.get()
+    values = {"owner_id": old_owner_id, "new_owner_id": new_owner_id, "now": now()}
+    RECORD_REASSIGNED.run(
+        **values,
+        actor_id=source.actor_id,
+        address=source.address,
+        request_id=source.request_id,
+        changes=orjson.dumps({"user_id": [old_owner_id, new_owner_id]}).decode(),
+    )
+    REASSIGN.run(**values)
+
+
+def purge() -> int:
+    """Empty what has lain in the trash for too long."""
+    return PURGE.run(before=ago(days=TRASH_DAYS))
+
+
+def lock_all(task_ids: list[int]) -> None:
+    """Lock in the order of ids, so that two who change many never wait in a circle."""
+    if is_postgres() and task_ids:
+        LOCK_ALL.run(task_ids=sorted(task_ids))
+
+
+def _no_such_owner() -> Invalid:
+    return Invalid({"user_id": ["There is no such user."]})
+
+
+def _move(task: Row, action: str, deleted_at: str | None, change: list[Any]) -> Row:
+    moved = BIN.first(task_id=task.id, read_version=task.version, deleted_at=deleted_at, now=now())
+    if moved is None:
+        raise Conflict("The task was changed at the same time; try again.")
+    _record(action, moved, {"deleted_at": change})
+    return moved
+
+
+def _stored(values: dict[str, Any]) -> dict[str, Any]:
+    description, tags = values["description"], ",".join(values["tags"])
+    return {
+        "title": values["title"],
+        "title_key": values["title"].casefold(),
+        "description": description,
+        "description_key": None if description is None else description.casefold(),
+        "status": STATUSES.index(values["status"]),
+        "priority": PRIORITIES.index(values["priority"]),
+        "due_at": values["due_at"],
+        "tags": tags,
+        "tags_key": f",{tags.casefold()}," if tags else "",
+    }
+
+
+def _record(action: str, task: Row, changes: dict[str, Any] | None = None) -> None:
+    event.record(
+        action,
+        task_id=task.id,
+        user_id=task.user_id,
+        version=task.version,
+        changes=changes,
+        task=task_json(task),
+        # One's own doings are activity; an admin's on somebody's task belong to the audit too.
+        audit=event.origin.get().actor_id != task.user_id,
+    )

@@ -1,0 +1,198 @@
+"""Sign-in: accounts, sessions, passwords and personal tokens."""
+
+from typing import Any
+
+from flask import Response, request
+
+from taskapi.config import settings
+from taskapi.database import Row, transaction
+from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
+from taskapi.models import session, token
+from taskapi.models.access import authenticate, revoke_all
+from taskapi.models.user import (
+    change_user,
+    hash_new_password,
+    insert_user,
+    lock_user,
+    name_of,
+    prepare_user,
+    user_by_id,
+    user_by_name,
+    user_json,
+)
+from taskapi.schemas import auth as schemas
+from taskapi.schemas.fields import PageQuery, load
+from taskapi.schemas.user import Registration
+from taskapi.web.answers import json_answer
+from taskapi.web.identity import Caller, access_token, bearer, identify
+from taskapi.web.inputs import FORM, JSON, load_form, parse_object
+from taskapi.web.listing import answer_page
+from taskapi.web.routing import Api
+
+auth = Api("auth", __name__, url_prefix="/api/v1/auth")
+
+LOGIN, LOGIN_FORM = schemas.Login(), schemas.LoginForm()
+
+
+@auth.after_request
+def keep_nothing(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@auth.post("/register", who="anyone", sign_in="register", body=Registration(), status=201)
+def register(body: dict[str, Any]) -> Response:
+    """Make an account and sign in to it."""
+    if settings().registration == "closed":
+        raise Forbidden("Registration is closed; ask an admin for an account.")
+    prepared = prepare_user(**body)
+    with transaction():
+        return _signed_in(insert_user(prepared), 201)
+
+
+@auth.post(
+    "/login",
+    who="anyone",
+    sign_in="login",
+    body=LOGIN,
+    accepts=(JSON, FORM),
+    takes_raw_body=True,
+)
+def login(raw: bytes) -> Response:
+    """Sign in with a username or e-mail and a password."""
+    is_form = request.mimetype == FORM
+    body = load_form(LOGIN_FORM, raw) if is_form else load(LOGIN, parse_object(raw))
+    name = body.get("username") or body["email"]
+    user = authenticate(user_by_name(name), name, body["password"])
+    if user is None:
+        raise _wrong_credentials()
+    return _signed_in(user, 200)
+
+
+@auth.post(
+    "/refresh",
+    who="anyone",
+    sign_in="refresh",
+    body=schemas.Refresh(),
+    is_body_optional=True,
+)
+def refresh(body: dict[str, Any]) -> Response:
+    """Exchange a refresh token for a new pair of tokens."""
+    credentials = body.get("refresh_token") or bearer()
+    if credentials is None:
+        raise Unauthorized("Send the refresh token in the body or as bearer.")
+    current = session.refresh(credentials)
+    user = user_by_id(current.user_id)
+    if not user.is_active:
+        raise Unauthorized("This session has ended.", code="TOKEN_REVOKED")
+    return json_answer(_tokens(user, current))
+
+
+@auth.post("/logout", who="optional", body=schemas.Refresh(), is_body_optional=True)
+def logout(caller: Caller | None, body: dict[str, Any]) -> None:
+    """End this session, by its access token or by its refresh token alone."""
+    if "refresh_token" in body:
+        ended = session.session_of(body["refresh_token"])
+        session.end_session(ended.user_id, ended.id, is_required=False)
+        return
+    caller = caller or identify()
+    session.end_session(caller.id, caller.session_id or 0)
+
+
+@auth.post("/logout-all", who="session")
+def logout_all(caller: Caller) -> None:
+    """End all of the caller's sessions."""
+    session.end_all_sessions(caller.id)
+
+
+@auth.get("/sessions", who="session", query=PageQuery(), is_page=True)
+def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
+    """Where the caller is signed in."""
+    chosen = {"user_id": caller.id, "is_live": True}
+    return answer_page(
+        session.LISTING,
+        query,
+        chosen,
+        lambda row: session.session_json(row, caller.session_id),
+    )
+
+
+@auth.delete("/sessions/<id:session_id>", who="session")
+def end_session(caller: Caller, session_id: int) -> None:
+    """End one of the caller's sessions."""
+    session.end_session(caller.id, session_id)
+
+
+@auth.post("/password", who="session", body=schemas.PasswordChange())
+def change_password(caller: Caller, body: dict[str, Any]) -> None:
+    """Set a new password; every other session and every personal token ends."""
+    check_current_password(caller, body["current_password"])
+    new_hash = hash_new_password(caller.user, body["new_password"], "new_password")
+    _set_password(caller.user, new_hash, except_session=caller.session_id or 0)
+
+
+@auth.post("/password/reset", who="anyone", body=schemas.PasswordReset())
+def reset_password(body: dict[str, Any]) -> None:
+    """Set a new password with a token that an admin handed out."""
+    user = token.user_of_reset(body["token"])
+    new_hash = hash_new_password(user, body["new_password"], "new_password")
+    with transaction():
+        token.take_reset(body["token"])
+        _set_password(user, new_hash)
+
+
+@auth.get("/tokens", who="session", query=PageQuery(), is_page=True)
+def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
+    """The caller's personal access tokens."""
+    return answer_page(token.LISTING, query, {"user_id": caller.id}, token.token_json)
+
+
+@auth.post("/tokens", who="session", body=schemas.NewToken(), status=201)
+def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+    """Make a personal access token; its secret is shown this once."""
+    made, secret = token.create_token(
+        caller.user, body["name"], body["scope"], body.get("expires_at")
+    )
+    return {**token.token_json(made), "token": secret}
+
+
+@auth.delete("/tokens/<id:token_id>", who="session")
+def delete_token(caller: Caller, token_id: int) -> None:
+    """Take a personal access token back."""
+    token.delete_token(caller.id, token_id)
+
+
+def check_current_password(caller: Caller, password: str) -> None:
+    """Invalid unless the caller knows their password; tries count like failed logins."""
+    if authenticate(caller.user, name_of(caller.user), password) is None:
+        raise Invalid({"current_password": ["Is wrong."]})
+
+
+def _set_password(user: Row, new_hash: str, *, except_session: int = 0) -> None:
+    with transaction():
+        locked = lock_user(user.id)
+        if locked.password_hash != user.password_hash:
+            raise Conflict("The password was changed at the same time.")
+        change_user(locked, {"password_hash": new_hash})
+        revoke_all(user.id, except_session=except_session)
+
+
+def _signed_in(user: Row, status: int) -> Response:
+    started = session.start_session(user, request.user_agent.string)
+    if started is None:
+        raise _wrong_credentials()
+    return json_answer(_tokens(user, started), status)
+
+
+def _tokens(user: Row, current: Row) -> dict[str, Any]:
+    return {
+        "access_token": access_token(user.id, current.id),
+        "refresh_token": session.refresh_token(current),
+        "token_type": "bearer",
+        "expires_in": settings().access_token_expire_minutes * 60,
+        "user": user_json(user),
+    }
+
+
+def _wrong_credentials() -> Unauthorized:
+    return Unauthorized("The name or the password is wrong.", code="INVALID_CREDENTIALS")

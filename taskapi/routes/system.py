@@ -1,0 +1,21 @@
+"""Health, and what a machine or a person asks before they know anything."""
+
+from flask import Response, current_app
+
+from taskapi.web.answers import json_answer
+from taskapi.web.routing import Api
+
+system = Api("system", __name__)
+
+
+@system.get("/health", who="anyone", is_limited=False)
+def health() -> dict[str, str]:
+    """Is the process up? Touches nothing."""
+    return {"status": "ok"}
+
+
+@system.get("/health/detailed", who="anyone", is_limited=False)
+def health_detailed() -> Response:
+    """Is everything there that is needed?"""
+    report = current_app.extensions["health"].report()
+    return json_answer(report, 503 if report["status"] == "unavailable" else 200)

@@ -1,0 +1,142 @@
+"""Tasks, under /tasks and, for one user, under /users/{id}/tasks."""
+
+from typing import Any
+
+from flask import Response
+
+from taskapi.database import Row, transaction
+from taskapi.models.stats import task_stats
+from taskapi.models.task import (
+    DEFAULTS,
+    LISTING,
+    TaskSet,
+    change_task,
+    create_task,
+    delete_task,
+    restore_task,
+    task_json,
+)
+from taskapi.models.user import user_by_id
+from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery
+from taskapi.web.answers import entity
+from taskapi.web.identity import Caller
+from taskapi.web.inputs import JSON, MERGE_PATCH
+from taskapi.web.listing import answer_page, filters_of
+from taskapi.web.preconditions import check_if_match
+from taskapi.web.routing import Api
+
+tasks = Api("tasks", __name__, url_prefix="/api/v1")
+
+ALL = "/tasks"
+ONE = "/tasks/<id:task_id>"
+USERS = "/users/<user:user_id>/tasks"
+USERS_ONE = "/users/<user:user_id>/tasks/<id:task_id>"
+OWNER = ("user_id",)  # only an admin may say whose task it is
+
+
+def visible_tasks(caller: Caller, user_id: int | None = None) -> TaskSet:
+    """What the caller may see: their own, everybody's for an admin, or that user's."""
+    if user_id is None:
+        return TaskSet(None if caller.is_admin else caller.id)
+    if user_id != caller.id:
+        user_by_id(user_id)  # only an admin gets this far
+    return TaskSet(user_id)
+
+
+@tasks.get(ALL, who="user", query=TaskQuery(), is_page=True, admin_only=OWNER)
+@tasks.get(USERS, who="user", query=TaskQuery(exclude=OWNER), is_page=True)
+def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
+    """The tasks that the caller may see, filtered, sorted and page by page."""
+    chosen = visible_tasks(caller, user_id).chosen(filters_of(query))
+    return answer_page(
+        LISTING, query, chosen, lambda row: task_json(row, with_deleted=chosen["deleted"])
+    )
+
+
+@tasks.get("/tasks/admin/all", who="admin", query=TaskQuery(), is_page=True)
+def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
+    """Everybody's tasks, for an admin."""
+    answer: Response = list_tasks(caller, query)
+    return answer
+
+
+@tasks.get("/tasks/stats", who="user", query=StatsQuery())
+def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
+    """Counts by status and priority, what is due, and what was done in the last 30 days."""
+    return task_stats(visible_tasks(caller), query["tz"])
+
+
+@tasks.post(ALL, who="user", body=TaskFields(), status=201, admin_only=OWNER, is_idempotent=True)
+@tasks.post(USERS, who="user", body=TaskFields(exclude=OWNER), status=201, is_idempotent=True)
+def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
+    """Make a task."""
+    visible = visible_tasks(caller, user_id)
+    task = create_task(body.pop("user_id", visible.owner_id or caller.id), body)
+    return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
+
+
+@tasks.get(ONE, who="user", is_conditional=True)
+@tasks.get(USERS_ONE, who="user", is_conditional=True)
+def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Response:
+    """One task."""
+    return entity(task_json(visible_tasks(caller, user_id).get(task_id)))
+
+
+@tasks.put(ONE, who="user", body=TaskFields(), admin_only=OWNER, is_conditional=True)
+@tasks.put(USERS_ONE, who="user", body=TaskFields(), admin_only=OWNER, is_conditional=True)
+def replace_task(
+    caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
+) -> Response:
+    """Replace a task: what is left out goes back to its default."""
+    return _change(visible_tasks(caller, user_id), task_id, DEFAULTS | body)
+
+
+@tasks.patch(
+    ONE,
+    who="user",
+    body=TaskFields(partial=True),
+    accepts=(JSON, MERGE_PATCH),
+    admin_only=OWNER,
+    is_conditional=True,
+)
+@tasks.patch(
+    USERS_ONE,
+    who="user",
+    body=TaskFields(partial=True),
+    accepts=(JSON, MERGE_PATCH),
+    admin_only=OWNER,
+    is_conditional=True,
+)
+def update_task(
+    caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
+) -> Response:
+    """Change the fields that are given; null clears a description or due time."""
+    return _change(visible_tasks(caller, user_id), task_id, body)
+
+
+@tasks.delete(ONE, who="user", is_conditional=True)
+@tasks.delete(USERS_ONE, who="user", is_conditional=True)
+def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> None:
+    """Move a task to the trash, where it lies for 30 days."""
+    visible = visible_tasks(caller, user_id)
+    with transaction():
+        delete_task(_locked(visible, task_id))
+
+
+@tasks.post("/tasks/<id:task_id>/restore", who="user", is_idempotent=True)
+def restore(caller: Caller, task_id: int) -> Response:
+    """Take a task out of the trash."""
+    with transaction():
+        task = visible_tasks(caller).get(task_id, lock=True, deleted=None)
+        return entity(task_json(restore_task(task)))
+
+
+def _change(visible: TaskSet, task_id: int, fields: dict[str, Any]) -> Response:
+    with transaction():
+        return entity(task_json(change_task(_locked(visible, task_id), fields)))
+
+
+def _locked(visible: TaskSet, task_id: int) -> Row:
+    task = visible.get(task_id, lock=True)
+    check_if_match(task)
+    return task

@@ -1,0 +1,147 @@
+"""Many tasks at once: bulk changes, export and import."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request, stream_with_context
+
+from taskapi.database import transaction
+from taskapi.errors import ApiError, Invalid, PreconditionFailed
+from taskapi.models.page import Key, fetch_page, position_of
+from taskapi.models.task import (
+    LISTING,
+    TaskSet,
+    change_task,
+    create_task,
+    delete_task,
+    lock_all,
+    task_json,
+)
+from taskapi.moments import now
+from taskapi.routes.tasks import OWNER, visible_tasks
+from taskapi.schemas import task as schemas
+from taskapi.schemas.fields import load
+from taskapi.schemas.files import checked_rows, csv_lines, json_lines, rows_of_csv
+from taskapi.web.identity import Caller
+from taskapi.web.inputs import JSON, malformed, parse_json
+from taskapi.web.preconditions import etag_of
+from taskapi.web.routing import Api
+
+transfer = Api("transfer", __name__, url_prefix="/api/v1/tasks")
+
+CSV = "text/csv"
+IMPORT_LIMIT = 16 * 1024 * 1024
+BATCH = 500
+
+FIELDS, CHANGES = schemas.TaskFields(), schemas.TaskFields(partial=True)
+OPERATIONS = {
+    "create": schemas.BulkCreate(),
+    "update": schemas.BulkUpdate(),
+    "delete": schemas.BulkDelete(),
+}
+
+
+@transfer.post("/bulk", who="user", body=schemas.Bulk(), admin_only=OWNER, is_idempotent=True)
+def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+    """Up to 100 creations, changes and deletions, all or nothing."""
+    visible = visible_tasks(caller)
+    results = []
+    with transaction():
+        ids = [each.get("id") for each in body["operations"]]
+        lock_all([i for i in ids if type(i) is int and 0 < i < 2**63])
+        for index, operation in enumerate(body["operations"]):
+            try:
+                results.append(_perform(caller, visible, operation))
+            except ApiError as error:
+                error.message = f"operation {index}: {error.message}"
+                error.details = {"index": index, **(error.details or {})}
+                raise
+    return {"results": results}
+
+
+def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[str, Any] | None:
+    schema = OPERATIONS.get(str(given.get("op")))
+    if schema is None:
+        raise Invalid({"op": [f"Must be one of {', '.join(OPERATIONS)}."]})
+    operation = load(schema, given)
+    if operation["op"] == "create":
+        fields = load(FIELDS, operation["data"])
+        return task_json(create_task(fields.pop("user_id", caller.id), fields))
+    task = visible.get(operation["id"], lock=True)
+    if operation.get("version", task.version) != task.version:
+        raise PreconditionFailed(
+            "The task was changed in the meantime.", headers={"ETag": f'"{etag_of(task)}"'}
+        )
+    if operation["op"] == "delete":
+        delete_task(task)
+        return None
+    return task_json(change_task(task, load(CHANGES, operation["data"])))
+
+
+@transfer.get("/export", who="user", query=schemas.ExportQuery(), admin_only=OWNER)
+def export(caller: Caller, query: dict[str, Any]) -> Response:
+    """Everything that the filters select, streamed as JSON or CSV."""
+    kind = query.pop("format")
+    batches = _batches(visible_tasks(caller).chosen(query))
+    first = next(batches)  # before the answer begins, so that a failure is still an error
+
+    def everything() -> Iterator[list[dict[str, Any]]]:
+        yield first
+        yield from batches
+
+    lines = csv_lines(everything()) if kind == "csv" else json_lines(everything())
+    response = Response(
+        stream_with_context(lines), content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON
+    )
+    response.headers["Content-Disposition"] = f'attachment; filename="tasks.{kind}"'
+    return response
+
+
+def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Page after page, by position: memory does not grow, and no transaction stays open."""
+    order = (Key("created_at", False), Key("id", False))
+    position, started = None, now()
+    while True:
+        page = fetch_page(LISTING, chosen, order, limit=BATCH, after=position, now=started)
+        yield [task_json(row) for row in page.rows]
+        if not page.has_more:
+            return
+        position = position_of(LISTING, order, page.rows[-1])
+
+
+@transfer.post(
+    "/import",
+    who="user",
+    query=schemas.ImportQuery(),
+    accepts=(JSON, CSV),
+    body_limit=IMPORT_LIMIT,
+    takes_raw_body=True,
+    is_idempotent=True,
+)
+def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> dict[str, Any]:
+    """Make tasks from an exported JSON or CSV file, all or nothing."""
+    rows = list(checked_rows(_rows(raw)))
+    if query["dry_run"]:
+        return {"dry_run": True, "created": 0, "would_create": len(rows)}
+    with transaction():
+        for row in rows:
+            create_task(caller.id, row)
+    return {"created": len(rows)}
+
+
+def _rows(raw: bytes) -> Any:
+    if request.mimetype == CSV:
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise ApiError("The file is not UTF-8.") from None
+        if "\x00" in text:
+            raise ApiError("The file contains a NUL character.")
+        return rows_of_csv(io.StringIO(text, newline=""))
+    if not raw:
+        raise malformed("The body is empty; send a JSON array.")
+    rows = parse_json(raw)
+    if not isinstance(rows, list):
+        raise Invalid({"body": ["Must be a JSON array of tasks."]})
+    return rows

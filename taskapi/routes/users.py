@@ -1,0 +1,109 @@
+"""Users: one's own profile, and an admin's view of everybody."""
+
+from typing import Any
+
+from flask import Response
+
+from taskapi.database import transaction
+from taskapi.errors import Invalid
+from taskapi.models import session, task, token
+from taskapi.models.access import revoke_all
+from taskapi.models.user import (
+    BY_ID,
+    LISTING,
+    change_user,
+    create_user,
+    delete_user,
+    hash_new_password,
+    lock_user,
+    user_by_id,
+    user_json,
+)
+from taskapi.routes.auth import check_current_password
+from taskapi.schemas import user as schemas
+from taskapi.web.answers import entity, json_answer
+from taskapi.web.identity import Caller
+from taskapi.web.listing import answer_page, filters_of
+from taskapi.web.preconditions import check_if_match
+from taskapi.web.routing import Api
+
+users = Api("users", __name__, url_prefix="/api/v1/users")
+
+
+@users.patch("/me", who="user", body=schemas.ProfileChanges(), is_conditional=True)
+def update_me(caller: Caller, body: dict[str, Any]) -> Response:
+    """Change one's own username or e-mail."""
+    check_current_password(caller, body.pop("current_password"))
+    with transaction():
+        user = lock_user(caller.id)
+        check_if_match(user)
+        return entity(user_json(change_user(user, body)))
+
+
+@users.delete("/me", who="user", body=schemas.Farewell(), is_conditional=True)
+def delete_me(caller: Caller, body: dict[str, Any]) -> None:
+    """Delete one's own account and everything in it."""
+    check_current_password(caller, body["current_password"])
+    with transaction():
+        user = lock_user(caller.id)
+        check_if_match(user)
+        delete_user(user)
+
+
+@users.get("", who="admin", query=schemas.UserQuery(), is_page=True)
+def list_users(caller: Caller, query: dict[str, Any]) -> Response:
+    """All users, page by page."""
+    return answer_page(LISTING, query, filters_of(query), user_json)
+
+
+@users.post("", who="admin session", body=schemas.NewUser(), status=201)
+def add_user(caller: Caller, body: dict[str, Any]) -> Response:
+    """Make a user, with a role."""
+    user = user_json(create_user(**body))
+    return entity(user, 201, f"/api/v1/users/{user['id']}")
+
+
+@users.get("/<user:user_id>", who="user", is_conditional=True)
+def get_user(caller: Caller, user_id: int) -> Response:
+    """One user: oneself, or anybody for an admin."""
+    return entity(user_json(user_by_id(user_id)))
+
+
+@users.patch("/<id:user_id>", who="admin", body=schemas.UserChanges(), is_conditional=True)
+def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
+    """Change a user's names, role, activity or password."""
+    if {"role", "password"} & body.keys():
+        caller.require_session()
+    if "password" in body:
+        body["password_hash"] = hash_new_password(user_by_id(user_id), body.pop("password"))
+    with transaction():
+        user = lock_user(user_id)
+        check_if_match(user)
+        changed = change_user(user, body)
+        if "password_hash" in body:
+            revoke_all(user_id)
+        elif not changed.is_active:
+            session.end_all_sessions(user_id)
+        return entity(user_json(changed))
+
+
+@users.post("/<id:user_id>/reset-token", who="admin session", status=201)
+def create_reset_token(caller: Caller, user_id: int) -> Response:
+    """A token, shown this once, with which the user sets a new password within an hour."""
+    secret, expires_at = token.create_reset(user_by_id(user_id).id)
+    answer = {"token": secret, "expires_at": expires_at}
+    return json_answer(answer, 201, {"Cache-Control": "no-store"})
+
+
+@users.delete("/<id:user_id>", who="admin", query=schemas.Departure(), is_conditional=True)
+def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
+    """Delete a user, with their tasks or after handing them to somebody else."""
+    heir_id = query.get("reassign_to")
+    with transaction():
+        user = lock_user(user_id)
+        if heir_id is not None and (heir_id == user_id or BY_ID.first(id=heir_id) is None):
+            raise Invalid({"reassign_to": ["Must be the id of another user."]})
+        check_if_match(user)
+        if heir_id is not None:
+            task.reassign_all(user_id, heir_id)
+        delete_user(user)

@@ -1,0 +1,225 @@
+"""The kinds of values that come in: strict, trimmed, and with our own words for what is wrong."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from taskapi import moments
+from taskapi.errors import Invalid
+
+BIGGEST_ID = 2**63 - 1
+
+# What similar systems call it, and what it is called here.
+OUR_NAMES = {
+    "is_complete": "status",
+    "is_completed": "status",
+    "complete": "status",
+    "completed": "status",
+    "done": "status",
+    "state": "status",
+    "is_admin": "role",
+    "is_superuser": "role",
+    "owner": "user_id",
+    "owner_id": "user_id",
+    "due": "due_at",
+    "due_date": "due_at",
+    "deadline": "due_at",
+    "name": "title",
+    "labels": "tags",
+    "offset": "skip",
+    "page": "skip",
+    "per_page": "limit",
+    "page_size": "limit",
+    "order_by": "sort_by",
+    "sort": "sort_by",
+    "search": "q",
+    "refresh": "refresh_token",
+    "full_name": "username",
+}
+OUR_WORDS = {
+    "pending": "todo",
+    "open": "todo",
+    "new": "todo",
+    "in-progress": "in_progress",
+    "in progress": "in_progress",
+    "inprogress": "in_progress",
+    "doing": "in_progress",
+    "started": "in_progress",
+    "complete": "done",
+    "completed": "done",
+    "closed": "done",
+    "finished": "done",
+    "normal": "medium",
+    "urgent": "high",
+    "critical": "high",
+    "is_admin": "admin",
+    "superuser": "admin",
+    "administrator": "admin",
+    "member": "user",
+}
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+class Fields(Schema):
+    """A schema that refuses what it does not know, with our word for it where we have one."""
+
+    class Meta:
+        unknown = RAISE
+
+    kind = "field"
+
+    def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
+        if not isinstance(error.messages, dict):
+            return
+        for name, messages in error.messages.items():
+            if messages == ["Unknown field."]:
+                ours = OUR_NAMES.get(str(name))
+                hint = f"; here it is '{ours}'" if ours in self.fields else ""
+                error.messages[name] = [f"Unknown {self.kind}{hint}."]
+
+
+class Parameters(Fields):
+    """The parameters of a query string."""
+
+    kind = "parameter"
+
+
+def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
+    """What the schema makes of the value, or Invalid with our words for each fault."""
+    try:
+        loaded: dict[str, Any] = schema.load(value)
+    except ValidationError as error:
+        raise Invalid(flatten(error.messages), **place) from None
+    return loaded
+
+
+def flatten(messages: Any, prefix: str = "") -> dict[str, list[str]]:
+    """Nested faults as `{"tags.0": [sentences]}`."""
+    if not isinstance(messages, dict):
+        return {prefix or "body": [str(message) for message in messages]}
+    faults: dict[str, list[str]] = {}
+    for name, inner in messages.items():
+        label = "" if name == "_schema" else str(name)
+        faults |= flatten(inner, f"{prefix}.{label}".strip("."))
+    return faults
+
+
+class Text(fields.Field[str]):
+    """Trimmed text of some length without control characters."""
+
+    def __init__(self, longest: int, *, shortest: int = 1, has_lines: bool = False, **more: Any):
+        super().__init__(**more)
+        self.shortest, self.longest = shortest, longest
+        self._forbidden = _CONTROL_BUT_LINES if has_lines else _CONTROL
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValidationError("Must be text.")
+        if self._forbidden.search(value):
+            raise ValidationError("Must not contain control characters.")
+        text = value.strip()
+        if not self.shortest <= len(text) <= self.longest:
+            raise ValidationError(f"Must have {self.shortest} to {self.longest} characters.")
+        return text
+
+
+class Choice(fields.Field[str]):
+    """One of a few words."""
+
+    def __init__(self, choices: tuple[str, ...], **more: Any):
+        super().__init__(**more)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        ours = OUR_WORDS.get(value.lower()) if isinstance(value, str) else None
+        hint = f"; for '{value}' say '{ours}'" if ours in self.choices else ""
+        raise ValidationError(f"Must be one of {', '.join(self.choices)}{hint}.")
+
+
+class Time(fields.Field[str]):
+    """An RFC 3339 time with an offset."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        if isinstance(value, str):
+            try:
+                return moments.parse(value)
+            except ValueError:
+                pass
+        raise ValidationError(
+            "Must be an RFC 3339 time with an offset, as in 2026-12-01T09:00:00+01:00, "
+            "in the years 1900 to 2999."
+        )
+
+
+class Number(fields.Field[int]):
+    """A whole number, from JSON."""
+
+    def __init__(self, low: int, high: int, **more: Any):
+        super().__init__(**more)
+        self.low, self.high = low, high
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if type(value) is int and self.low <= value <= self.high:
+            return value
+        raise ValidationError(f"Must be a whole number from {self.low} to {self.high}.")
+
+
+class Digits(Number):
+    """A whole number, from a query string."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        is_number = isinstance(value, str) and value.isascii() and value.isdigit()
+        number = int(value) if is_number and len(value) <= 19 else None
+        return super()._deserialize(number)
+
+
+class Flag(fields.Field[bool]):
+    """true or false, from a query string."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        if value in ("true", "false"):
+            return bool(value == "true")
+        raise ValidationError("Must be true or false.")
+
+
+class Truth(fields.Field[bool]):
+    """true or false, from JSON."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise ValidationError("Must be true or false.")
+
+
+class SortBy(fields.Field[Any]):
+    """One or several keys, comma-separated, `-` for descending, as `((name, descending), …)`."""
+
+    def __init__(self, keys: Mapping[str, Any], default: str, **more: Any):
+        super().__init__(load_default=lambda: self._deserialize(default), **more)
+        self.keys = ("id", *keys)
+        self.default = default
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        order: list[tuple[str, bool]] = []
+        for part in str(value).split(","):
+            name = part.removeprefix("-")
+            if name not in self.keys:
+                raise ValidationError(f"'{name}' is not one of {', '.join(self.keys)}.")
+            if any(name == known for known, _ in order):
+                raise ValidationError(f"'{name}' stands here twice.")
+            order.append((name, part.startswith("-")))
+        return tuple(order)
+
+
+class PageQuery(Parameters):
+    """The parameters of every list."""
+
+    limit = Digits(1, 100, load_default=20)
+    skip = Digits(0, 10_000)
+    cursor = fields.String()

@@ -1,0 +1,119 @@
+"""Tasks as JSON and CSV files, out and in again."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from taskapi.errors import Invalid
+from taskapi.schemas.fields import load
+from taskapi.schemas.task import TaskFields
+
+COLUMNS = [
+    "id",
+    "user_id",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "due_at",
+    "tags",
+    "completed_at",
+    "created_at",
+    "updated_at",
+    "version",
+]
+# Exported, and of no meaning for the task that is made from them.
+IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at", "deleted_at"}
+TAKEN = tuple(column for column in COLUMNS if column not in IGNORED)
+
+# A spreadsheet would run such a cell. One apostrophe goes in front, also of those that have
+# some already, so that taking one away again is exact.
+_RUNS = re.compile(r"'*[=+\-@\t\r]")
+_GUARDED = re.compile(r"''*[=+\-@\t\r]")
+
+ROW = TaskFields(exclude=("user_id",))
+
+
+def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
+    """A JSON array, batch by batch."""
+    opening = b"["
+    for batch in tasks:
+        if batch:
+            yield opening + b",\n".join(orjson.dumps(task) for task in batch)
+            opening = b",\n"
+    yield b"[]\n" if opening == b"[" else b"]\n"
+
+
+def csv_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
+    """A header and a line for each task, batch by batch."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)
+    writer.writerow(COLUMNS)
+    for batch in tasks:
+        for task in batch:
+            cells = task | {"tags": ",".join(task["tags"])}
+            writer.writerow([_guarded(cells[column]) for column in COLUMNS])
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Each line of a CSV file as it would stand in JSON."""
+    reader = csv.reader(lines, strict=True)
+    number = 0
+    try:
+        header = next(reader, [])
+        _check_header(header)
+        for cells in reader:
+            if not cells:
+                continue
+            number += 1
+            if len(cells) != len(header):
+                raise Invalid({"row": [f"Has {len(cells)} cells, not {len(header)}."]}, row=number)
+            yield _as_json(dict(zip(header, cells, strict=True)))
+    except csv.Error:
+        raise Invalid({"row": ["Is not valid CSV."]}, row=number + 1) from None
+
+
+def checked_rows(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """The fields of a task for each row, or Invalid with the number of the faulty one."""
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise Invalid({"row": ["Must be a JSON object."]}, row=number)
+        taken = {name: value for name, value in row.items() if name not in IGNORED}
+        yield load(ROW, taken, row=number)
+
+
+def _check_header(header: list[str]) -> None:
+    for column in header:
+        if column not in TAKEN and column not in IGNORED:
+            raise Invalid({column or "header": ["Unknown column."]})
+    if len(set(header)) < len(header):
+        raise Invalid({"header": ["A column stands here twice."]})
+    if "title" not in header:
+        raise Invalid({"title": ["The column is missing."]})
+
+
+def _as_json(cells: dict[str, str]) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: _unguarded(cell) for name, cell in cells.items() if name not in IGNORED
+    }
+    for name in ("status", "priority", "due_at"):
+        if row.get(name) == "":
+            del row[name]  # an empty cell is the default
+    if "tags" in row:
+        row["tags"] = row["tags"].split(",") if row["tags"] else []
+    return row
+
+
+def _guarded(cell: Any) -> Any:
+    return "'" + cell if isinstance(cell, str) and _RUNS.match(cell) else cell
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if _GUARDED.match(cell) else cell

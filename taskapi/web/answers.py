@@ -1,0 +1,28 @@
+"""Answers in JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Response
+
+
+def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    response = Response(orjson.dumps(data), status, mimetype="application/json")
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def no_content() -> Response:
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    return response
+
+
+def entity(row_json: Mapping[str, Any], status: int = 200, location: str | None = None) -> Response:
+    """One task or user, with its ETag."""
+    headers = {"ETag": f'"{row_json["id"]}-{row_json["version"]}"'}
+    if location:
+        headers["Location"] = location
+    return json_answer(row_json, status, headers)

@@ -1,0 +1,91 @@
+"""Errors are raised anywhere and get their one shape here."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from taskapi.errors import ApiError, NotFound, TooLarge
+from taskapi.web.answers import json_answer
+
+PROBLEM = "application/problem+json"
+log = logging.getLogger("taskapi.errors")
+
+TITLES = {
+    400: "Bad request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    412: "Precondition failed",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Key reused",
+    429: "Too many requests",
+    500: "Internal error",
+    503: "Not available",
+}
+
+
+class MethodNotAllowed(ApiError):
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
+
+
+class InternalError(ApiError):
+    status = 500
+    code = "INTERNAL_ERROR"
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(ApiError, answer_error)
+    app.register_error_handler(HTTPException, _answer_werkzeug)
+    app.register_error_handler(Exception, _answer_unexpected)
+
+
+def answer_error(error: ApiError) -> Response:
+    """The envelope, or RFC 9457 for those who ask for it."""
+    details = dict(error.details or {})
+    if PROBLEM in request.headers.get("Accept", ""):
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": TITLES[error.status],
+            "status": error.status,
+            "detail": error.message,
+            "code": error.code,
+            "request_id": g.request_id,
+        }
+        if details:
+            body["errors"] = details
+        return json_answer(body, error.status, {**error.headers, "Content-Type": PROBLEM})
+    envelope: dict[str, Any] = {
+        "code": error.code,
+        "message": error.message,
+        "request_id": g.request_id,
+    }
+    if details:
+        envelope["details"] = details
+    return json_answer({"error": envelope, "detail": error.message}, error.status, error.headers)
+
+
+def _answer_werkzeug(error: HTTPException) -> Response:
+    if error.code == 404:
+        return answer_error(NotFound())
+    if error.code == 405:
+        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
+        message = f"{request.method} is not possible here; {allowed} are."
+        return answer_error(MethodNotAllowed(message, headers={"Allow": allowed}))
+    if error.code == 413:
+        return answer_error(TooLarge("The request's body is too large."))
+    if error.code is not None and error.code < 500:
+        return answer_error(ApiError("The request cannot be understood."))
+    return _answer_unexpected(error)
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    log.error("unexpected error", exc_info=error)
+    return answer_error(
+        InternalError("Something went wrong here; the request id helps to find it.")
+    )

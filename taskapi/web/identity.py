@@ -1,0 +1,182 @@
+"""Who is calling: a session's access token or a personal token, and what it may do."""
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import jwt as pyjwt
+from flask import Flask, current_app, g, request
+from flask_jwt_extended import create_access_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from taskapi.config import Settings, settings
+from taskapi.database import Query, Row
+from taskapi.errors import Forbidden, Unauthorized, Unavailable
+from taskapi.extensions import jwt
+from taskapi.models import event, session, token
+from taskapi.models.keys import digest
+from taskapi.moments import ago, now
+
+NAME = "taskapi"  # issuer and audience
+CLAIMS = {"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "type"}
+TOUCH_MINUTES = 5
+
+log = logging.getLogger("taskapi.identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A user at work, with the role that their token lets them have."""
+
+    user: Row
+    session_id: int | None = None
+    scope: str | None = None  # of a personal token
+
+    @property
+    def id(self) -> int:
+        user_id: int = self.user.id
+        return user_id
+
+    @property
+    def is_admin(self) -> bool:
+        return self.user.role == "admin" and self.scope in (None, "admin")
+
+    def require_admin(self) -> None:
+        if not self.is_admin:
+            if self.user.role == "admin":
+                raise insufficient_scope("This token does not carry the powers of an admin.")
+            raise Forbidden("Only an admin may do this.")
+
+    def require_session(self) -> None:
+        if self.scope is not None:
+            raise insufficient_scope("A personal token cannot do this; sign in.")
+
+
+def insufficient_scope(message: str) -> Forbidden:
+    return Forbidden(message, code="INSUFFICIENT_SCOPE")
+
+
+def init_app(app: Flask, config: Settings) -> None:
+    app.config.update(
+        JWT_SECRET_KEY=config.secret_keys[0],
+        JWT_ALGORITHM="HS256",
+        JWT_DECODE_ALGORITHMS=["HS256"],
+        JWT_ENCODE_ISSUER=NAME,
+        JWT_DECODE_ISSUER=NAME,
+        JWT_ENCODE_AUDIENCE=NAME,
+        JWT_DECODE_AUDIENCE=NAME,
+        JWT_COOKIE_CSRF_PROTECT=False,  # there are no cookies, so no such claim
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=config.access_token_expire_minutes),
+    )
+    jwt.init_app(app)
+    jwt.decode_key_loader(_decode_key)
+    # Signatures once found right; expiry is still checked, and the session asked for, each time.
+    app.extensions["verified_claims"] = lru_cache(maxsize=4096)(_verify)
+
+
+def access_token(user_id: int, session_id: int) -> str:
+    made: str = create_access_token(str(user_id), additional_claims={"sid": session_id})
+    return made
+
+
+def bearer() -> str | None:
+    """What stands behind `Bearer`, in any letter case."""
+    scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
+def identify() -> Caller:
+    """The caller, as the database knows them now, or Unauthorized."""
+    credentials = bearer()
+    if credentials is None:
+        raise Unauthorized("Sign in and send the token as 'Authorization: Bearer …'.")
+    is_personal = credentials.startswith(token.PREFIX)
+    caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
+    g.user_id = caller.id
+    event.origin.set(
+        event.Origin(caller.id, event.origin.get().address, event.origin.get().request_id)
+    )
+    return caller
+
+
+def _by_access_token(credentials: str) -> Caller:
+    claims = current_app.extensions["verified_claims"](credentials)
+    if claims["exp"] <= time.time():
+        raise _expired()
+    user = session.WITH_USER.first(id=claims["sid"], user_id=int(claims["sub"]))
+    if user is None or user.ended_at or user.expires_at <= now() or not user.is_active:
+        raise Unauthorized("This session has ended; sign in again.", code="TOKEN_REVOKED")
+    _touch(session.TOUCH, claims["sid"], user.last_used_at)
+    return Caller(user, session_id=claims["sid"])
+
+
+def _by_personal_token(credentials: str) -> Caller:
+    user = token.WITH_USER.first(token_hash=digest(credentials))
+    if user is None:
+        raise _invalid()
+    if user.expires_at is not None and user.expires_at <= now():
+        raise _expired()
+    if not user.is_active:
+        raise Unauthorized("This token is no longer valid.", code="TOKEN_REVOKED")
+    _touch(token.TOUCH, user.token_id, user.last_used_at)
+    return Caller(user, scope=user.scope)
+
+
+def _touch(query: Query, row_id: int, last_used_at: str | None) -> None:
+    if last_used_at is None or last_used_at < ago(minutes=TOUCH_MINUTES):
+        try:
+            query.run(id=row_id, now=now())
+        except Unavailable:
+            log.warning("could not note when a token was used", exc_info=True)
+
+
+def _verify(credentials: str) -> dict[str, Any]:
+    for key in settings().secret_keys:
+        g.decode_key = key
+        try:
+            claims: dict[str, Any] = decode_token(credentials)
+        except pyjwt.ExpiredSignatureError:
+            raise _expired() from None
+        except pyjwt.InvalidSignatureError:
+            continue
+        except (pyjwt.PyJWTError, JWTExtendedException, ValueError, TypeError, RecursionError):
+            raise _invalid() from None
+        if not _is_ours(claims):
+            raise _invalid()
+        return claims
+    raise _invalid()
+
+
+def _decode_key(header: dict[str, Any], _: dict[str, Any]) -> str:
+    # Nothing in a header gets to choose how the token is verified.
+    if not header.keys() <= {"alg", "typ"}:
+        raise pyjwt.InvalidTokenError
+    key: str = g.decode_key
+    return key
+
+
+def _is_ours(claims: dict[str, Any]) -> bool:
+    """flask-jwt-extended fills in or ignores what is missing; we require all of it."""
+    subject, session_id = claims.get("sub"), claims.get("sid")
+    return (
+        claims.keys() >= CLAIMS
+        and claims["type"] == "access"
+        and isinstance(claims["jti"], str)
+        and isinstance(subject, str)
+        and subject.isascii()
+        and subject.isdigit()
+        and int(subject) < 2**63
+        and type(session_id) is int
+        and 0 < session_id < 2**63
+    )
+
+
+def _expired() -> Unauthorized:
+    return Unauthorized("This token has expired.", code="TOKEN_EXPIRED")
+
+
+def _invalid() -> Unauthorized:
+    return Unauthorized("This token is not valid.", code="INVALID_TOKEN")

@@ -1,0 +1,33 @@
+"""ETag, If-Match and If-None-Match."""
+
+from flask import Response, request
+
+from taskapi.database import Row
+from taskapi.errors import PreconditionFailed
+
+
+def etag_of(row: Row) -> str:
+    return f"{row.id}-{row.version}"
+
+
+def check_if_match(row: Row) -> None:
+    """PreconditionFailed unless If-Match names the row as it stands; weak tags count too."""
+    if "If-Match" not in request.headers:
+        return
+    tag = etag_of(row)
+    if not request.if_match.contains_weak(tag):
+        raise PreconditionFailed(
+            "It was changed in the meantime; the current version is in the ETag.",
+            headers={"ETag": f'"{tag}"'},
+        )
+
+
+def not_modified(response: Response) -> Response:
+    """304 when the client already has it."""
+    tag, _ = response.get_etag()
+    if tag is not None and request.if_none_match.contains_weak(tag):
+        response.status_code = 304
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+        del response.headers["Content-Length"]
+    return response

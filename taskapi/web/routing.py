@@ -1,0 +1,222 @@
+"""Routes declare their caller, inputs and outputs; that runs them and documents them.
+
+The order of the checks is the contract's: who you are and limits, what you may do, size and
+type, content; then the view: the row, preconditions, conflicts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Literal
+
+from flask import Blueprint, Flask, Response, request
+from marshmallow import Schema
+from werkzeug.routing import BaseConverter, ValidationError
+
+from taskapi.errors import Forbidden, Unauthorized
+from taskapi.schemas.fields import Fields, load
+from taskapi.web.answers import json_answer, no_content
+from taskapi.web.idempotency import answer_once
+from taskapi.web.identity import Caller, identify, insufficient_scope
+from taskapi.web.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
+from taskapi.web.limits import limit_requests, limit_sign_ins
+from taskapi.web.preconditions import not_modified
+from taskapi.web.requests import client_address
+
+# "optional" tells who is calling if they say so, and lets everybody in.
+# "…session" refuses personal tokens.
+Who = Literal["anyone", "optional", "user", "session", "admin", "admin session"]
+View = Callable[..., Any]
+
+
+NOTHING = Fields()  # takes nothing, so that everything is refused by name
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route as declared; what OpenAPI is made from."""
+
+    method: str
+    rule: str
+    view: View
+    who: Who
+    query: Schema = NOTHING
+    body: Schema | None = None
+    is_body_optional: bool = False
+    accepts: tuple[str, ...] = (JSON,)
+    body_limit: int = BODY_LIMIT
+    takes_raw_body: bool = False  # the view reads the body itself
+    returns: Schema | None = None
+    is_page: bool = False
+    status: int = 200
+    sign_in: str | None = None  # the tighter bucket of limits it counts in
+    is_limited: bool = True
+    admin_only: tuple[str, ...] = ()  # fields and parameters
+    is_idempotent: bool = False
+    is_conditional: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tag: str = ""
+
+
+class Api(Blueprint):
+    """A blueprint whose routes are declared operations."""
+
+    def __init__(self, name: str, import_name: str, **options: Any):
+        super().__init__(name, import_name, **options)
+        self.operations: list[Operation] = []
+
+    def operation(self, method: str, rule: str, **declared: Any) -> Callable[[View], View]:
+        """Serve the rule by the view, which gets what was declared; see Operation."""
+
+        def register(view: View) -> View:
+            operation = Operation(method, rule, view, tag=self.name, **declared)
+            self.operations.append(operation)
+            endpoint = f"{view.__name__}:{len(self.operations)}"
+            self.add_url_rule(rule, endpoint, _serve(operation), methods=[method])
+            return view
+
+        return register
+
+    def get(self, rule: str, **declared: Any) -> Callable[[View], View]:  # type: ignore[override]
+        return self.operation("GET", rule, **declared)
+
+    def post(self, rule: str, **declared: Any) -> Callable[[View], View]:  # type: ignore[override]
+        return self.operation("POST", rule, **declared)
+
+    def put(self, rule: str, **declared: Any) -> Callable[[View], View]:  # type: ignore[override]
+        return self.operation("PUT", rule, **declared)
+
+    def patch(self, rule: str, **declared: Any) -> Callable[[View], View]:  # type: ignore[override]
+        return self.operation("PATCH", rule, **declared)
+
+    def delete(self, rule: str, **declared: Any) -> Callable[[View], View]:  # type: ignore[override]
+        return self.operation("DELETE", rule, **declared)
+
+
+def _serve(operation: Operation) -> View:
+    view, who = operation.view, operation.who
+    reads_only = operation.method == "GET"
+
+    @wraps(view)
+    def serve(**path: Any) -> Response:
+        arguments: dict[str, Any] = path
+        caller = _admit(operation)
+        if caller is not None:
+            if caller.scope == "read" and not reads_only:
+                raise insufficient_scope("This token may only read.")
+            if who.startswith("admin"):
+                caller.require_admin()
+            if who == "optional" or who.endswith("session"):
+                caller.require_session()
+            if "user_id" in path:
+                path["user_id"] = _own_or_any(caller, path["user_id"])
+        if who != "anyone":
+            arguments["caller"] = caller
+        raw = read_body(operation.accepts, operation.body_limit)
+        if operation.query is not NOTHING or request.query_string:
+            query = load_query(operation.query)
+            _refuse_admin_only(operation, caller, query)
+            if operation.query is not NOTHING:
+                arguments["query"] = query
+        if operation.takes_raw_body:
+            arguments["raw"] = raw
+        elif raw or (operation.body is not None and not operation.is_body_optional):
+            value = parse_object(raw)
+            _refuse_admin_only(operation, caller, value)
+            body = load(operation.body or NOTHING, value)
+            if operation.body is not None:
+                arguments["body"] = body
+        elif operation.body is not None:
+            arguments["body"] = {}
+
+        def answer() -> Response:
+            result = view(**arguments)
+            if isinstance(result, Response):
+                return result
+            return no_content() if result is None else json_answer(result, operation.status)
+
+        if operation.is_idempotent and caller is not None:
+            return answer_once(caller.id, raw, answer)
+        response = answer()
+        return not_modified(response) if reads_only else response
+
+    return serve
+
+
+def _admit(operation: Operation) -> Caller | None:
+    """Who is calling, within their limits."""
+    address = client_address()
+    if operation.who == "anyone":
+        if operation.sign_in:
+            limit_sign_ins(operation.sign_in, address)
+        elif operation.is_limited:
+            limit_requests(address)
+        return None
+    try:
+        caller = identify()
+    except Unauthorized:
+        limit_requests(address)  # so that made-up tokens open no buckets
+        if operation.who == "optional":
+            return None
+        raise
+    limit_requests(f"user:{caller.id}")
+    return caller
+
+
+def _refuse_admin_only(operation: Operation, caller: Caller | None, value: Any) -> None:
+    """Forbidden, wherever in the value one of the admins' fields stands."""
+    if not operation.admin_only or caller is None or caller.is_admin:
+        return
+    if isinstance(value, dict):
+        for name in operation.admin_only:
+            if name in value:
+                raise Forbidden(f"{name}: Only an admin may give this.")
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            _refuse_admin_only(operation, caller, inner)
+
+
+def _own_or_any(caller: Caller, user_id: int | None) -> int:
+    """The user in the path: `me`, one's own id, or any for an admin."""
+    if user_id is None or user_id == caller.id:
+        return caller.id
+    caller.require_admin()
+    return user_id
+
+
+class IdConverter(BaseConverter):
+    """A positive whole number of 64 bits, in plain digits."""
+
+    regex = "[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int:
+        number = int(value)
+        if number >= 2**63:
+            raise ValidationError
+        return number
+
+
+class UserConverter(IdConverter):
+    """A user's id, or `me` as None."""
+
+    regex = "me|[1-9][0-9]{0,18}"
+
+    def to_python(self, value: str) -> int | None:  # type: ignore[override]
+        return None if value == "me" else super().to_python(value)
+
+
+def init_app(app: Flask) -> None:
+    app.url_map.strict_slashes = False  # both spellings answer: clients drop tokens on redirects
+    app.url_map.merge_slashes = False
+    app.url_map.converters.update(id=IdConverter, user=UserConverter)
+
+
+def operations(app: Flask) -> list[tuple[str, Operation]]:
+    """Every declared operation with its full path."""
+    found = []
+    for blueprint in app.blueprints.values():
+        if isinstance(blueprint, Api):
+            prefix = blueprint.url_prefix or ""
+            found += [(prefix + operation.rule, operation) for operation in blueprint.operations]
+    return found
