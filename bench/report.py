@@ -7,7 +7,7 @@ from typing import Any
 from bench.load import OPERATIONS
 from bench.picture import picture
 
-__all__ = ["as_json", "picture", "text"]
+__all__ = ["as_json", "markdown", "picture", "text"]
 
 Result = dict[str, Any]
 
@@ -74,11 +74,12 @@ def times(ratio: tuple[float, float, float] | None) -> str:
     return "-" if ratio is None else f"{ratio[0]:.2f} ({ratio[1]:.2f} to {ratio[2]:.2f})"
 
 
-def aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]], names: int = 1) -> list[str]:
+    """Columns under each other: the first ones hold names, the others numbers."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
+            cell.ljust(width) if column < names else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
@@ -108,35 +109,72 @@ def text(result: Result) -> str:
                         "" if contender == "ours" else times(ratio),
                     ]
                 )
-        lines += [f"{connections} connections", *aligned(rows), ""]
+        lines += [f"{connections} connections", *aligned(rows, names=2), ""]
     return "\n".join([*lines, *_besides(result)])
 
 
 def _besides(result: Result) -> list[str]:
     """What is not a rate."""
+    rows = [["Besides", *contenders(result)], *besides(result)]
+    return [*aligned(rows), "", *_conclusion(result)]
+
+
+def besides(result: Result) -> list[list[str]]:
+    """Bursts, many connections, memory and start: a row of each, a column for each contender."""
     names = contenders(result)
-    rows = [["Besides", "", *names]]
-
-    def add(label: str, what: str, figures: list[float | None], digits: int) -> None:
-        rows.append([label, what, *(number(figure, digits) for figure in figures)])
-
+    rows = []
     for operation in dict.fromkeys(each["operation"] for each in result["bursts"]):
-        label = f"100 at once: {OPERATIONS[operation].label}"
         for what in ("mean", "slowest"):
             found = [middle(result, what, operation, 100, name, "bursts") for name in names]
-            add(label if what == "mean" else "", f"{what} ms", found, 1)
-    connections = result["connections"]
-    if len(connections) > 1:
-        few, many = connections[0], connections[-1]
-        for operation in operations(result):
-            kept = [_kept(result, operation, few, many, name) for name in names]
-            if any(kept):
-                label = f"{many} to {few}: {OPERATIONS[operation].label}"
-                add(label, "requests/s", kept, 2)
-    add("memory of all processes", "MiB", [result["memory"][name] / 2**20 for name in names], 0)
+            label = f"100 at once, {OPERATIONS[operation].label}: {what} ms"
+            rows.append([label, *(number(figure, 1) for figure in found)])
+    few, many = result["connections"][0], result["connections"][-1]
+    for operation in operations(result) if many != few else []:
+        kept = [_kept(result, operation, few, many, name) for name in names]
+        if any(kept):
+            label = f"requests/s at {many} to those at {few}: {OPERATIONS[operation].label}"
+            rows.append([label, *(number(figure, 2) for figure in kept)])
+    memory = [result["memory"][name] / 2**20 for name in names]
+    rows.append(["memory of all processes: MiB", *(number(figure) for figure in memory)])
     cold = [median(result["cold_starts"][name]) for name in names]
-    add("cold start to the first answer", "s", cold, 2)
-    return [*aligned(rows), "", *_conclusion(result)]
+    rows.append(["cold start to the first answer: s", *(number(figure, 2) for figure in cold)])
+    return rows
+
+
+def markdown(result: Result) -> str:
+    """The comparison at the fewest connections, for the README."""
+    connections = result["connections"][0]
+    names = contenders(result)
+    others = names[1:]
+    head = [f"{connections} connections", *(f"{name}, requests/s" for name in names)]
+    head += [f"to {name} (range)" for name in others]
+    head += [f"{name}, {what} ms" for what in ("p99", "CPU") for name in names[:2]]
+    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
+    for operation in operations(result):
+
+        def of(what: str, name: str, digits: int, operation: str = operation) -> str:
+            return number(middle(result, what, operation, connections, name), digits)
+
+        rows.append(
+            [
+                OPERATIONS[operation].label,
+                *(of("per_second", name, 0) for name in names),
+                *(times(paired(result, operation, connections, name)) for name in others),
+                *(of("p99", name, 1) for name in names[:2]),
+                *(of("cpu_ms", name, 2) for name in names[:2]),
+            ]
+        )
+    more = [["besides", *names], ["---", *["---:"] * len(names)], *besides(result)]
+    return "\n".join(
+        [
+            *(f"| {' | '.join(row)} |" for row in rows),
+            "",
+            *(f"| {' | '.join(row)} |" for row in more),
+            "",
+            " ".join(_conclusion(result)),
+            "",
+        ]
+    )
 
 
 def _kept(result: Result, operation: str, few: int, many: int, contender: str) -> float | None:

@@ -18,6 +18,8 @@ from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
 RESULTS = ROOT / "bench" / "results"
+README = ROOT / "README.md"
+TABLE_BEGINS, TABLE_ENDS = "<!-- script/bench writes this -->", "<!-- until here -->"
 BURST = 100
 LOGIN_SECONDS = 4  # at least: sixteen at once on two cores take two seconds to answer
 
@@ -255,9 +257,15 @@ def save(result: dict[str, Any]) -> None:
     name = f"{result['date'][:10]}-{result['database']}.json"
     (RESULTS / name).write_text(report.as_json(result))
     print(f"Written: bench/results/{name}", file=sys.stderr)
-    if result["database"] == "postgres":
-        (RESULTS / "comparison.svg").write_text(report.picture(result))
-        print("Drawn: bench/results/comparison.svg", file=sys.stderr)
+    if result["database"] != "postgres" or set(OPERATIONS) - set(report.operations(result)):
+        return
+    (RESULTS / "comparison.svg").write_text(report.picture(result))
+    print("Drawn: bench/results/comparison.svg", file=sys.stderr)
+    before, begin, rest = README.read_text().partition(TABLE_BEGINS)
+    _, end, after = rest.partition(TABLE_ENDS)
+    if begin and end:
+        README.write_text(f"{before}{begin}\n{report.markdown(result)}{end}{after}")
+        print("Put into README.md: the table.", file=sys.stderr)
 
 
 def main() -> None:
