@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-from taskapi import cli, database
+from taskapi import commands, database
 from taskapi.config import INSTANCE, MIGRATIONS, Settings
 from taskapi.extensions import db, migrate
 from taskapi.routes.auth import auth
@@ -47,5 +47,5 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     for blueprint in (auth, users, tasks, transfer, system):
         app.register_blueprint(blueprint)
     app.extensions["health"] = Health(app)
-    cli.init_app(app)
+    commands.init_app(app)
     return app

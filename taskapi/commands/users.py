@@ -1,50 +1,20 @@
-"""The command line: `flask users …`, `tokens …`, `doctor` and the rest."""
+"""`flask users …`: make, list and change users."""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import click
-from flask import Flask
-from flask.cli import AppGroup, with_appcontext
+from flask.cli import AppGroup
 
+from taskapi.commands.common import fails_with_a_sentence, named
 from taskapi.config import settings
 from taskapi.database import Row, transaction
-from taskapi.errors import ApiError
-from taskapi.models import idempotency, session, task, throttle, token, user
+from taskapi.models import session, throttle, token, user
 from taskapi.models.access import revoke_all
-from taskapi.schemas.auth import NewToken
 from taskapi.schemas.fields import load
 from taskapi.schemas.user import NewUser
 
 users = AppGroup("users", help="Make, list and change users.")
-tokens = AppGroup("tokens", help="Personal access tokens.")
-
-
-def init_app(app: Flask) -> None:
-    for command in (users, tokens, purge):
-        app.cli.add_command(command)
-
-
-def fails_with_a_sentence(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say in one sentence what is wrong, and exit with 1."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except ApiError as error:
-            raise click.ClickException(error.message) from None
-
-    return run
-
-
-def named(name: str) -> Row:
-    found = user.user_by_name(name)
-    if found is None:
-        raise click.ClickException(f"There is no user called {name}.")
-    return found
 
 
 def read_password(from_stdin: bool) -> str:
@@ -175,42 +145,6 @@ def ensure_admin() -> None:
     checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
     user.create_user(**checked, password=config.admin_password)
     click.echo(f"Made admin {name}.")
-
-
-@tokens.command("create")
-@click.argument("username")
-@click.argument("name")
-@click.option(
-    "--scope",
-    type=click.Choice(token.SCOPES),
-    default="read",
-    show_default=True,
-    help="Its powers.",
-)
-@fails_with_a_sentence
-def create_token(username: str, name: str, scope: str) -> None:
-    """Make a personal access token for a user; it is printed this once."""
-    checked = load(NewToken(), {"name": name, "scope": scope})
-    _, secret = token.create_token(named(username), checked["name"], checked["scope"], None)
-    click.echo(secret)
-
-
-@click.command("purge")
-@with_appcontext
-@fails_with_a_sentence
-def purge() -> None:
-    """Delete for good what has expired: old trash, sessions, tokens, kept answers."""
-    for what, empty in PURGES.items():
-        click.echo(f"{what}: {empty()}")
-
-
-PURGES = {
-    "tasks in the trash": task.purge,
-    "sessions": session.purge,
-    "tokens": token.purge,
-    "failed logins": throttle.purge,
-    "kept answers": idempotency.purge,
-}
 
 
 def _change(name: str, **changes: Any) -> Row:

@@ -1,0 +1,12 @@
+"""The command line, `flask …`: one file for each group of commands."""
+
+from flask import Flask
+
+from taskapi.commands.tokens import tokens
+from taskapi.commands.upkeep import purge
+from taskapi.commands.users import users
+
+
+def init_app(app: Flask) -> None:
+    for command in (users, tokens, purge):
+        app.cli.add_command(command)

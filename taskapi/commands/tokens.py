@@ -1,0 +1,29 @@
+"""`flask tokens …`: personal access tokens."""
+
+import click
+from flask.cli import AppGroup
+
+from taskapi.commands.common import fails_with_a_sentence, named
+from taskapi.models import token
+from taskapi.schemas.auth import NewToken
+from taskapi.schemas.fields import load
+
+tokens = AppGroup("tokens", help="Personal access tokens.")
+
+
+@tokens.command("create")
+@click.argument("username")
+@click.argument("name")
+@click.option(
+    "--scope",
+    type=click.Choice(token.SCOPES),
+    default="read",
+    show_default=True,
+    help="Its powers.",
+)
+@fails_with_a_sentence
+def create_token(username: str, name: str, scope: str) -> None:
+    """Make a personal access token for a user; it is printed this once."""
+    checked = load(NewToken(), {"name": name, "scope": scope})
+    _, secret = token.create_token(named(username), checked["name"], checked["scope"], None)
+    click.echo(secret)
