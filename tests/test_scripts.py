@@ -151,6 +151,15 @@ def test_a_bad_setting_is_said_in_a_sentence(checkout):
     assert "Traceback" not in refused.stderr
 
 
+def test_a_database_that_is_away_is_said_in_a_sentence(checkout):
+    nobody = f"postgresql://ana:not-told@127.0.0.1:{free_port()}/tasks"
+    refused = run(checkout / "script" / "server", PORT=str(free_port()), DATABASE_URL=nobody)
+    assert refused.returncode == 1
+    assert "Cannot open the database" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "not-told" not in refused.stderr
+
+
 def test_setting_up_again_takes_no_time(checkout):
     begin = time.monotonic()
     again = run(checkout / "script" / "setup")
