@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import flask_migrate
 import pytest
+import redis
 from flask import Flask
 
 from taskapi import create_app, database
@@ -62,12 +64,17 @@ def servers(pytestconfig: pytest.Config) -> dict[str, str]:
     return addresses(pytestconfig.stash[servers_key].start())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def redis_url(servers: dict[str, str]) -> str:
-    """A Redis-protocol database that no other test process uses."""
+    """An empty Redis-protocol database that no other test process uses."""
     assert servers["redis"], "no Redis was found: name one in TEST_REDIS_URL"
-    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return f"{servers['redis'].rstrip('/')}/{number}"
+    server = urlsplit(servers["redis"])
+    number = int(server.path.strip("/") or 0)
+    number += int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    url = server._replace(path=f"/{number}").geturl()
+    with redis.Redis.from_url(url) as connection:
+        connection.flushdb()
+    return url
 
 
 # --- databases and the application --------------------------------------------------------------
