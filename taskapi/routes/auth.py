@@ -20,6 +20,7 @@ from taskapi.models.user import (
     user_by_name,
     user_json,
 )
+from taskapi.schemas import answers
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
 from taskapi.schemas.user import Registration
@@ -40,7 +41,15 @@ def keep_nothing(response: Response) -> Response:
     return response
 
 
-@auth.post("/register", who="anyone", sign_in="register", body=Registration(), status=201)
+@auth.post(
+    "/register",
+    who="anyone",
+    sign_in="register",
+    body=Registration(),
+    status=201,
+    returns=answers.SignedIn(),
+    errors={403: "Registration is closed.", 409: "The username or the e-mail is taken."},
+)
 def register(body: dict[str, Any]) -> Response:
     """Make an account and sign in to it."""
     if settings().registration == "closed":
@@ -55,8 +64,11 @@ def register(body: dict[str, Any]) -> Response:
     who="anyone",
     sign_in="login",
     body=LOGIN,
+    form=LOGIN_FORM,
     accepts=(JSON, FORM),
     takes_raw_body=True,
+    returns=answers.SignedIn(),
+    errors={401: "The name or the password is wrong."},
 )
 def login(raw: bytes) -> Response:
     """Sign in with a username or e-mail and a password."""
@@ -75,6 +87,8 @@ def login(raw: bytes) -> Response:
     sign_in="refresh",
     body=schemas.Refresh(),
     is_body_optional=True,
+    returns=answers.SignedIn(),
+    errors={401: "There is no refresh token, or it is no longer valid."},
 )
 def refresh(body: dict[str, Any]) -> Response:
     """Exchange a refresh token for a new pair of tokens."""
@@ -105,7 +119,7 @@ def logout_all(caller: Caller) -> None:
     session.end_all_sessions(caller.id)
 
 
-@auth.get("/sessions", who="session", query=PageQuery(), is_page=True)
+@auth.get("/sessions", who="session", query=PageQuery(), is_page=True, returns=answers.Session())
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the caller is signed in."""
     chosen = {"user_id": caller.id, "is_live": True}
@@ -123,7 +137,12 @@ def end_session(caller: Caller, session_id: int) -> None:
     session.end_session(caller.id, session_id)
 
 
-@auth.post("/password", who="session", body=schemas.PasswordChange())
+@auth.post(
+    "/password",
+    who="session",
+    body=schemas.PasswordChange(),
+    errors={409: "The password was changed at the same time."},
+)
 def change_password(caller: Caller, body: dict[str, Any]) -> None:
     """Set a new password; every other session and every personal token ends."""
     check_current_password(caller, body["current_password"])
@@ -131,7 +150,12 @@ def change_password(caller: Caller, body: dict[str, Any]) -> None:
     _set_password(caller.user, new_hash, except_session=caller.session_id or 0)
 
 
-@auth.post("/password/reset", who="anyone", body=schemas.PasswordReset())
+@auth.post(
+    "/password/reset",
+    who="anyone",
+    body=schemas.PasswordReset(),
+    errors={409: "The password was changed at the same time."},
+)
 def reset_password(body: dict[str, Any]) -> None:
     """Set a new password with a token that an admin handed out."""
     user = token.user_of_reset(body["token"])
@@ -141,13 +165,21 @@ def reset_password(body: dict[str, Any]) -> None:
         _set_password(user, new_hash)
 
 
-@auth.get("/tokens", who="session", query=PageQuery(), is_page=True)
+@auth.get(
+    "/tokens", who="session", query=PageQuery(), is_page=True, returns=answers.PersonalToken()
+)
 def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's personal access tokens."""
     return answer_page(token.LISTING, query, {"user_id": caller.id}, token.token_json)
 
 
-@auth.post("/tokens", who="session", body=schemas.NewToken(), status=201)
+@auth.post(
+    "/tokens",
+    who="session",
+    body=schemas.NewToken(),
+    status=201,
+    returns=answers.NewPersonalToken(),
+)
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Make a personal access token; its secret is shown this once."""
     made, secret = token.create_token(

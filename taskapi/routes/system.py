@@ -2,19 +2,26 @@
 
 from flask import Response, current_app
 
+from taskapi.schemas import answers
 from taskapi.web.answers import json_answer
 from taskapi.web.routing import Api
 
 system = Api("system", __name__)
 
 
-@system.get("/health", who="anyone", is_limited=False)
+@system.get("/health", who="anyone", is_limited=False, returns=answers.Health())
 def health() -> dict[str, str]:
     """Is the process up? Touches nothing."""
     return {"status": "ok"}
 
 
-@system.get("/health/detailed", who="anyone", is_limited=False)
+@system.get(
+    "/health/detailed",
+    who="anyone",
+    is_limited=False,
+    returns=answers.HealthReport(),
+    also={503: answers.HealthReport()},
+)
 def health_detailed() -> Response:
     """Is everything there that is needed?"""
     report = current_app.extensions["health"].report()

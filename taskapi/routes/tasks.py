@@ -17,6 +17,7 @@ from taskapi.models.task import (
     task_json,
 )
 from taskapi.models.user import user_by_id
+from taskapi.schemas import answers
 from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery
 from taskapi.web.answers import entity
 from taskapi.web.identity import Caller
@@ -31,6 +32,8 @@ ALL = "/tasks"
 ONE = "/tasks/<id:task_id>"
 USERS = "/users/<user:user_id>/tasks"
 USERS_ONE = "/users/<user:user_id>/tasks/<id:task_id>"
+TASK = answers.Task()
+MADE = {"Location": "Where the task is."}
 OWNER = ("user_id",)  # only an admin may say whose task it is
 
 
@@ -43,8 +46,8 @@ def visible_tasks(caller: Caller, user_id: int | None = None) -> TaskSet:
     return TaskSet(user_id)
 
 
-@tasks.get(ALL, who="user", query=TaskQuery(), is_page=True, admin_only=OWNER)
-@tasks.get(USERS, who="user", query=TaskQuery(exclude=OWNER), is_page=True)
+@tasks.get(ALL, who="user", query=TaskQuery(), is_page=True, admin_only=OWNER, returns=TASK)
+@tasks.get(USERS, who="user", query=TaskQuery(exclude=OWNER), is_page=True, returns=TASK)
 def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
     """The tasks that the caller may see, filtered, sorted and page by page."""
     chosen = visible_tasks(caller, user_id).chosen(filters_of(query))
@@ -53,21 +56,38 @@ def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None
     )
 
 
-@tasks.get("/tasks/admin/all", who="admin", query=TaskQuery(), is_page=True)
+@tasks.get("/tasks/admin/all", who="admin", query=TaskQuery(), is_page=True, returns=TASK)
 def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """Everybody's tasks, for an admin."""
     answer: Response = list_tasks(caller, query)
     return answer
 
 
-@tasks.get("/tasks/stats", who="user", query=StatsQuery())
+@tasks.get("/tasks/stats", who="user", query=StatsQuery(), returns=answers.Stats())
 def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     """Counts by status and priority, what is due, and what was done in the last 30 days."""
     return task_stats(visible_tasks(caller), query["tz"])
 
 
-@tasks.post(ALL, who="user", body=TaskFields(), status=201, admin_only=OWNER, is_idempotent=True)
-@tasks.post(USERS, who="user", body=TaskFields(exclude=OWNER), status=201, is_idempotent=True)
+@tasks.post(
+    ALL,
+    who="user",
+    body=TaskFields(),
+    admin_only=OWNER,
+    is_idempotent=True,
+    status=201,
+    returns=TASK,
+    headers=MADE,
+)
+@tasks.post(
+    USERS,
+    who="user",
+    body=TaskFields(exclude=OWNER),
+    is_idempotent=True,
+    status=201,
+    returns=TASK,
+    headers=MADE,
+)
 def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
     """Make a task."""
     visible = visible_tasks(caller, user_id)
@@ -75,15 +95,29 @@ def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -
     return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
 
 
-@tasks.get(ONE, who="user", is_conditional=True)
-@tasks.get(USERS_ONE, who="user", is_conditional=True)
+@tasks.get(ONE, who="user", is_conditional=True, returns=TASK)
+@tasks.get(USERS_ONE, who="user", is_conditional=True, returns=TASK)
 def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Response:
     """One task."""
     return entity(task_json(visible_tasks(caller, user_id).get(task_id)))
 
 
-@tasks.put(ONE, who="user", body=TaskFields(), admin_only=OWNER, is_conditional=True)
-@tasks.put(USERS_ONE, who="user", body=TaskFields(), admin_only=OWNER, is_conditional=True)
+@tasks.put(
+    ONE,
+    who="user",
+    body=TaskFields(),
+    admin_only=OWNER,
+    is_conditional=True,
+    returns=TASK,
+)
+@tasks.put(
+    USERS_ONE,
+    who="user",
+    body=TaskFields(),
+    admin_only=OWNER,
+    is_conditional=True,
+    returns=TASK,
+)
 def replace_task(
     caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
 ) -> Response:
@@ -98,6 +132,7 @@ def replace_task(
     accepts=(JSON, MERGE_PATCH),
     admin_only=OWNER,
     is_conditional=True,
+    returns=TASK,
 )
 @tasks.patch(
     USERS_ONE,
@@ -106,6 +141,7 @@ def replace_task(
     accepts=(JSON, MERGE_PATCH),
     admin_only=OWNER,
     is_conditional=True,
+    returns=TASK,
 )
 def update_task(
     caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
@@ -123,7 +159,13 @@ def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> Non
         delete_task(_locked(visible, task_id))
 
 
-@tasks.post("/tasks/<id:task_id>/restore", who="user", is_idempotent=True)
+@tasks.post(
+    "/tasks/<id:task_id>/restore",
+    who="user",
+    is_idempotent=True,
+    returns=TASK,
+    errors={409: "The task is not in the trash."},
+)
 def restore(caller: Caller, task_id: int) -> Response:
     """Take a task out of the trash."""
     with transaction():

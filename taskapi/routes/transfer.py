@@ -20,9 +20,10 @@ from taskapi.models.task import (
 )
 from taskapi.moments import now
 from taskapi.routes.tasks import OWNER, visible_tasks
+from taskapi.schemas import answers
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load
-from taskapi.schemas.files import checked_rows, csv_lines, json_lines, rows_of_csv
+from taskapi.schemas.files import ImportRow, checked_rows, csv_lines, json_lines, rows_of_csv
 from taskapi.web.identity import Caller
 from taskapi.web.inputs import JSON, malformed, parse_json
 from taskapi.web.preconditions import etag_of
@@ -42,7 +43,18 @@ OPERATIONS = {
 }
 
 
-@transfer.post("/bulk", who="user", body=schemas.Bulk(), admin_only=OWNER, is_idempotent=True)
+@transfer.post(
+    "/bulk",
+    who="user",
+    body=schemas.Bulk(),
+    admin_only=OWNER,
+    is_idempotent=True,
+    returns=answers.BulkResults(),
+    errors={
+        404: "A task is not there.",
+        412: "A task is not at the version that was given; the current one is in the ETag.",
+    },
+)
 def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Up to 100 creations, changes and deletions, all or nothing."""
     visible = visible_tasks(caller)
@@ -79,7 +91,15 @@ def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[st
     return task_json(change_task(task, load(CHANGES, operation["data"])))
 
 
-@transfer.get("/export", who="user", query=schemas.ExportQuery(), admin_only=OWNER)
+@transfer.get(
+    "/export",
+    who="user",
+    query=schemas.ExportQuery(),
+    admin_only=OWNER,
+    returns=answers.Task(many=True),
+    media=(JSON, CSV),
+    headers={"Content-Disposition": "A name for the file."},
+)
 def export(caller: Caller, query: dict[str, Any]) -> Response:
     """Everything that the filters select, streamed as JSON or CSV."""
     kind = query.pop("format")
@@ -114,10 +134,12 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     "/import",
     who="user",
     query=schemas.ImportQuery(),
+    body=ImportRow(many=True),
     accepts=(JSON, CSV),
     body_limit=IMPORT_LIMIT,
     takes_raw_body=True,
     is_idempotent=True,
+    returns=answers.Imported(),
 )
 def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """Make tasks from an exported JSON or CSV file, all or nothing."""

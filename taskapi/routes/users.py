@@ -20,6 +20,7 @@ from taskapi.models.user import (
     user_json,
 )
 from taskapi.routes.auth import check_current_password
+from taskapi.schemas import answers
 from taskapi.schemas import user as schemas
 from taskapi.web.answers import entity, json_answer
 from taskapi.web.identity import Caller
@@ -30,7 +31,14 @@ from taskapi.web.routing import Api
 users = Api("users", __name__, url_prefix="/api/v1/users")
 
 
-@users.patch("/me", who="user", body=schemas.ProfileChanges(), is_conditional=True)
+@users.patch(
+    "/me",
+    who="user",
+    body=schemas.ProfileChanges(),
+    is_conditional=True,
+    returns=answers.User(),
+    errors={409: "The username or the e-mail is taken."},
+)
 def update_me(caller: Caller, body: dict[str, Any]) -> Response:
     """Change one's own username or e-mail."""
     check_current_password(caller, body.pop("current_password"))
@@ -40,7 +48,13 @@ def update_me(caller: Caller, body: dict[str, Any]) -> Response:
         return entity(user_json(change_user(user, body)))
 
 
-@users.delete("/me", who="user", body=schemas.Farewell(), is_conditional=True)
+@users.delete(
+    "/me",
+    who="user",
+    body=schemas.Farewell(),
+    is_conditional=True,
+    errors={409: "This is the last active admin."},
+)
 def delete_me(caller: Caller, body: dict[str, Any]) -> None:
     """Delete one's own account and everything in it."""
     check_current_password(caller, body["current_password"])
@@ -50,26 +64,41 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
         delete_user(user)
 
 
-@users.get("", who="admin", query=schemas.UserQuery(), is_page=True)
+@users.get("", who="admin", query=schemas.UserQuery(), is_page=True, returns=answers.User())
 def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     """All users, page by page."""
     return answer_page(LISTING, query, filters_of(query), user_json)
 
 
-@users.post("", who="admin session", body=schemas.NewUser(), status=201)
+@users.post(
+    "",
+    who="admin session",
+    body=schemas.NewUser(),
+    status=201,
+    returns=answers.User(),
+    headers={"Location": "Where the user is."},
+    errors={409: "The username or the e-mail is taken."},
+)
 def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Make a user, with a role."""
     user = user_json(create_user(**body))
     return entity(user, 201, f"/api/v1/users/{user['id']}")
 
 
-@users.get("/<user:user_id>", who="user", is_conditional=True)
+@users.get("/<user:user_id>", who="user", is_conditional=True, returns=answers.User())
 def get_user(caller: Caller, user_id: int) -> Response:
     """One user: oneself, or anybody for an admin."""
     return entity(user_json(user_by_id(user_id)))
 
 
-@users.patch("/<id:user_id>", who="admin", body=schemas.UserChanges(), is_conditional=True)
+@users.patch(
+    "/<id:user_id>",
+    who="admin",
+    body=schemas.UserChanges(),
+    is_conditional=True,
+    returns=answers.User(),
+    errors={409: "A name is taken, or this is the last active admin."},
+)
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
     """Change a user's names, role, activity or password."""
     if {"role", "password"} & body.keys():
@@ -87,7 +116,9 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
         return entity(user_json(changed))
 
 
-@users.post("/<id:user_id>/reset-token", who="admin session", status=201)
+@users.post(
+    "/<id:user_id>/reset-token", who="admin session", status=201, returns=answers.ResetToken()
+)
 def create_reset_token(caller: Caller, user_id: int) -> Response:
     """A token, shown this once, with which the user sets a new password within an hour."""
     secret, expires_at = token.create_reset(user_by_id(user_id).id)
@@ -95,7 +126,13 @@ def create_reset_token(caller: Caller, user_id: int) -> Response:
     return json_answer(answer, 201, {"Cache-Control": "no-store"})
 
 
-@users.delete("/<id:user_id>", who="admin", query=schemas.Departure(), is_conditional=True)
+@users.delete(
+    "/<id:user_id>",
+    who="admin",
+    query=schemas.Departure(),
+    is_conditional=True,
+    errors={409: "This is the last active admin."},
+)
 def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     """Delete a user, with their tasks or after handing them to somebody else."""
     heir_id = query.get("reassign_to")

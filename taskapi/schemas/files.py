@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
+from marshmallow import fields
 
 from taskapi.errors import Invalid
 from taskapi.schemas.fields import load
@@ -36,6 +37,8 @@ _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"''*[=+\-@\t\r]")
 
 ROW = TaskFields(exclude=("user_id",))
+# For the documents: a row may have every column that was exported.
+ImportRow = TaskFields.from_dict({name: fields.Raw() for name in sorted(IGNORED)}, name="ImportRow")
 
 
 def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:

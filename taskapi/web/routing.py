@@ -46,7 +46,6 @@ class Operation:
     accepts: tuple[str, ...] = (JSON,)
     body_limit: int = BODY_LIMIT
     takes_raw_body: bool = False  # the view reads the body itself
-    returns: Schema | None = None
     is_page: bool = False
     status: int = 200
     sign_in: str | None = None  # the tighter bucket of limits it counts in
@@ -54,7 +53,13 @@ class Operation:
     admin_only: tuple[str, ...] = ()  # fields and parameters
     is_idempotent: bool = False
     is_conditional: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    # For the documents only; see schemas/answers.py. Without `returns` the answer is a 204.
+    returns: Schema | None = None  # one item of it, where the answer is a page
+    also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
+    media: tuple[str, ...] = (JSON,)  # the types of the answer
+    form: Schema | None = None  # the body where it is sent as a form
+    headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, explained
+    errors: Mapping[int, str] = field(default_factory=dict)  # beyond those that follow from above
     tag: str = ""
 
 

@@ -1,0 +1,165 @@
+"""What goes out, for the documents and the tests: at run time answers are plain dicts."""
+
+from marshmallow import fields
+
+from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.token import SCOPES
+from taskapi.models.user import ROLES
+from taskapi.schemas.fields import BIGGEST_ID, Choice, Fields, Number, Text, Time
+from taskapi.schemas.task import TaskFields
+
+OPTIONAL = {"optional": True}  # is not in every answer
+
+
+def identifier(**more: object) -> Number:
+    return Number(1, BIGGEST_ID, metadata={"example": 7}, **more)
+
+
+def amount(example: int = 3) -> Number:
+    return Number(0, BIGGEST_ID, metadata={"example": example})
+
+
+class Answer(Fields):
+    """Every field is there in each answer, unless it is optional."""
+
+
+class Task(TaskFields, Answer):
+    id = identifier()
+    completed_at = Time(allow_none=True)
+    created_at = Time()
+    updated_at = Time()
+    version = Number(1, BIGGEST_ID)
+    deleted_at = Time(metadata=OPTIONAL)
+
+    class Meta(TaskFields.Meta):
+        fields = (
+            "id",
+            "user_id",
+            "title",
+            "description",
+            "status",
+            "priority",
+            "due_at",
+            "tags",
+            "completed_at",
+            "created_at",
+            "updated_at",
+            "version",
+            "deleted_at",
+        )
+
+
+class User(Answer):
+    id = identifier()
+    username = Text(320, metadata={"example": "ana"})  # the e-mail, where there is no other name
+    email = Text(254, allow_none=True, metadata={"example": "ana@example.org"})
+    role = Choice(ROLES)
+    is_active = fields.Boolean()
+    created_at = Time()
+    updated_at = Time()
+    version = Number(1, BIGGEST_ID)
+
+
+class SignedIn(Answer):
+    access_token = fields.String()
+    refresh_token = fields.String()
+    token_type = Choice(("bearer",))
+    expires_in = Number(60, 86_400, metadata={"example": 1800})
+    user = fields.Nested(User)
+
+
+class Session(Answer):
+    id = identifier()
+    created_at = Time()
+    last_used_at = Time()
+    expires_at = Time()
+    address = fields.String(metadata={"example": "192.0.2.7"})
+    agent = fields.String(metadata={"example": "curl/8.5.0"})
+    current = fields.Boolean()
+
+
+class PersonalToken(Answer):
+    id = identifier()
+    name = Text(100, metadata={"example": "backup script"})
+    scope = Choice(SCOPES)
+    prefix = fields.String(metadata={"example": "tsk_Zk3vQ1"})
+    created_at = Time()
+    expires_at = Time(allow_none=True)
+    last_used_at = Time(allow_none=True)
+
+
+class NewPersonalToken(PersonalToken):
+    token = fields.String(metadata={"example": "tsk_…"})
+
+
+class ResetToken(Answer):
+    token = fields.String()
+    expires_at = Time()
+
+
+class Counts(Answer):
+    """How many there are of each word."""
+
+
+ByStatus = Counts.from_dict({word: amount() for word in STATUSES}, name="ByStatus")
+ByPriority = Counts.from_dict({word: amount() for word in PRIORITIES}, name="ByPriority")
+
+
+class DayCount(Answer):
+    date = fields.Date(metadata={"example": "2026-12-01"})
+    count = amount()
+
+
+class Stats(Answer):
+    total = amount(9)
+    by_status = fields.Nested(ByStatus)
+    by_priority = fields.Nested(ByPriority)
+    overdue = amount(1)
+    due_today = amount(2)
+    done_per_day = fields.List(fields.Nested(DayCount))
+    tz = fields.String(metadata={"example": "Europe/Berlin"})
+
+
+class BulkResults(Answer):
+    results = fields.List(fields.Nested(Task, allow_none=True))  # null for what was deleted
+
+
+class Imported(Answer):
+    created = amount()
+    dry_run = fields.Boolean(metadata=OPTIONAL)
+    would_create = Number(0, BIGGEST_ID, metadata=OPTIONAL)
+
+
+class Health(Answer):
+    status = Choice(("ok",))
+
+
+class Part(Answer):
+    """One part that the service needs, as it answered just now."""
+
+    status = Choice(("ok", "away"))
+    latency_ms = fields.Float(metadata=OPTIONAL | {"example": 0.4})
+
+
+class DatabasePart(Part):
+    kind = Choice(("sqlite", "postgresql"), metadata=OPTIONAL)
+    is_at_head = fields.Boolean(metadata=OPTIONAL)
+
+
+class LimiterPart(Part):
+    kind = Choice(("memory", "redis"), metadata=OPTIONAL)
+
+
+class QueuePart(Part):
+    """How many jobs wait, and for how many seconds the oldest of them."""
+
+    depth = Number(0, BIGGEST_ID, metadata=OPTIONAL)
+    oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
+
+
+class HealthReport(Answer):
+    status = Choice(("ok", "degraded", "unavailable"))
+    database = fields.Nested(DatabasePart)
+    limiter = fields.Nested(LimiterPart)
+    version = fields.String(metadata={"example": "1.0.0"})
+    uptime_seconds = amount(86_400)
