@@ -28,7 +28,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask("taskapi", instance_path=str(INSTANCE), static_folder=None)
     app.extensions["settings"] = settings
     app.config.update(
-        SECRET_KEY=settings.secret_keys[0],
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
     )
@@ -37,7 +36,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     db.init_app(app)
     migrate.init_app(app, db, directory=str(MIGRATIONS))
-    database.init_app(app)
+    database.init_app(app, settings)
     identity.init_app(app, settings)
     limits.init_app(app, settings)
 

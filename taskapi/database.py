@@ -1,25 +1,25 @@
-"""How statements reach the database: built once, run on the driver's own cursor.
+"""How statements reach the database: compiled once, sent without a detour.
 
 Tables are declared with Flask-SQLAlchemy and statements are SQLAlchemy's, but each is compiled
 a single time and its rows come back as named tuples: no unit of work, no entity, no round trip
 for BEGIN and ROLLBACK around a read. What changes several rows runs inside `transaction()`.
+How either kind of database is spoken to stands in taskapi/drivers.py.
 """
 
 import threading
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
-from flask import Flask
-from sqlalchemy import BigInteger, ClauseElement, DateTime, Integer, Select, Text, event, exc
-from sqlalchemy.dialects import sqlite
+from flask import Flask, current_app, g
+from sqlalchemy import BigInteger, ClauseElement, DateTime, Integer, Select, Text, exc
 from sqlalchemy.pool import PoolProxiedConnection
 
 from taskapi.config import Settings
+from taskapi.drivers import Compiled, Driver, Result, driver_for
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
-from taskapi.moments import canonical
 
 # 64 bit on Postgres; on SQLite the name INTEGER is what makes a column the row's id.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -33,13 +33,6 @@ LOCK_SECONDS = 5
 # Called with each statement before it runs; tests count with it.
 on_statement: list[Callable[[str], None]] = []
 
-
-class _Current(threading.local):
-    connection: PoolProxiedConnection | None = None
-    after_commit: list[Callable[[], None]]
-
-
-_current = _Current()
 # SQLite has one writer: queueing for it here is fair and wakes at once, where its own busy
 # handler sleeps and retries.
 _sqlite_writer = threading.RLock()
@@ -49,146 +42,223 @@ class LockTimeout(Unavailable):
     """Somebody else held what was needed for too long."""
 
 
-class _Compiled(NamedTuple):
-    sql: str
-    constants: dict[str, Any]
-    as_row: Callable[[Any], Row] | None
-
-
 class Query:
     """A statement with named parameters, compiled once for each kind of database."""
 
     def __init__(self, statement: ClauseElement):
-        self._statement = statement
-        self._by_dialect: dict[str, _Compiled] = {}
-        self._is_read = isinstance(statement, Select) and statement._for_update_arg is None
+        self.statement = statement
+        self.is_read = isinstance(statement, Select) and statement._for_update_arg is None
+        self._compiled: dict[str, Compiled] = {}
 
     def all(self, /, **values: Any) -> list[Row]:
-        rows: list[Row] = self._run(
-            values, lambda cursor, as_row: [as_row(row) for row in cursor.fetchall()]
-        )
-        return rows
+        return _lease().execute(self, values).rows
 
     def first(self, /, **values: Any) -> Row | None:
-        def fetch(cursor: Any, as_row: Callable[[Any], Row]) -> Row | None:
-            row = cursor.fetchone()
-            return None if row is None else as_row(row)
-
-        return self._run(values, fetch)
+        rows = _lease().execute(self, values).rows
+        return rows[0] if rows else None
 
     def value(self, /, **values: Any) -> Any:
         """The first column of the first row, or None."""
-        row = self.first(**values)
-        return None if row is None else row[0]
+        rows = _lease().execute(self, values).rows
+        return rows[0][0] if rows else None
 
     def run(self, /, **values: Any) -> int:
         """How many rows were changed."""
-        count: int = self._run(values, lambda cursor, _: cursor.rowcount)
-        return count
+        return _lease().execute(self, values).changed
 
-    def run_many(self, values: list[dict[str, Any]]) -> None:
-        """Once for each of the values; only inside a transaction."""
-        assert _current.connection is not None
-        sql, constants, _ = self._compiled()
+    def run_with_commit(self, /, **values: Any) -> None:
+        """Nobody waits for its answer: it travels with the transaction's COMMIT."""
+        _lease().defer(self, values)
+
+    def run_many(self, values: Sequence[dict[str, Any]]) -> None:
+        """Once for each of the values, only inside a transaction."""
+        _lease().execute_many(self, values)
+
+    def compiled(self, driver: Driver) -> Compiled:
+        found = self._compiled.get(driver.name)
+        if found is None:
+            columns = getattr(self.statement, "exported_columns", None)
+            names = columns.keys() if columns is not None else []
+            as_row = namedtuple("Row", names, rename=True)._make if names else tuple  # type: ignore[attr-defined]
+            found = self._compiled[driver.name] = driver.compile(self.statement, as_row)
+        return found
+
+
+class Database:
+    """An application's engine and how to speak to it."""
+
+    def __init__(self, engine: Any, settings: Settings):
+        self.engine = engine
+        self.driver = driver_for(engine, settings)
+        dbapi: Any = engine.dialect.loaded_dbapi
+        self.integrity_error: type[Exception] = dbapi.IntegrityError
+        self._operational: type[Exception] = dbapi.OperationalError
+        self._away = (dbapi.InterfaceError, exc.DBAPIError, exc.TimeoutError)
+        self._internal: type[Exception] = dbapi.InternalError
+
+    def translated(self, error: Exception) -> Exception:
+        """Unavailable for what is the database's fault and passes, else the error itself."""
+        state = getattr(error, "sqlstate", None)
+        if isinstance(error, self._operational):
+            # 55P03: a lock was not to be had in time.
+            if state == "55P03" or "locked" in str(error):
+                return LockTimeout("The database is busy; try again.")
+            return Unavailable("The database cannot be reached right now.")
+        # 25006: a former primary that has become a read-only standby.
+        if isinstance(error, self._away) or (
+            isinstance(error, self._internal) and state == "25006"
+        ):
+            return Unavailable("The database cannot be reached right now.")
+        return error
+
+
+class _Lease:
+    """A pooled connection, held for as long as the application context, and its transaction."""
+
+    def __init__(self, database: Database):
+        self.database = database
+        self.driver = database.driver
+        self.connection: PoolProxiedConnection | None = None
+        self.is_in_transaction = False
+        self.after_commit: list[Callable[[], None]] = []
+        self._has_begun = False
+        self._deferred: list[tuple[Compiled, dict[str, Any]]] = []
+
+    def execute(self, query: Query, values: dict[str, Any]) -> Result:
+        compiled = query.compiled(self.driver)
         for listener in on_statement:
-            listener(sql)
-        cursor = _current.connection.cursor()
-        cursor.executemany(sql, [{**constants, **each} for each in values])
-        cursor.close()
+            listener(compiled.sql)
+        must_begin = self.is_in_transaction and not self._has_begun
+        # What only reads may be asked again on a fresh connection, and so may the first
+        # statement of a transaction: with its connection it was undone.
+        may_repeat = must_begin or (query.is_read and not self.is_in_transaction)
+        result = self._send(compiled, values, must_begin, may_repeat)
+        self._has_begun = self.is_in_transaction
+        return result
 
-    def _compiled(self) -> _Compiled:
-        name = db.engine.dialect.name
-        if name not in self._by_dialect:
-            dialect = sqlite.dialect(paramstyle="named") if name == "sqlite" else db.engine.dialect
-            compiled = self._statement.compile(dialect=dialect)
-            constants = {k: v for k, v in (compiled.params or {}).items() if v is not None}
-            columns = getattr(self._statement, "exported_columns", None)
-            as_row = None
-            if columns is not None and len(columns):
-                as_row = namedtuple("Row", columns.keys(), rename=True)._make  # type: ignore[attr-defined]
-            self._by_dialect[name] = _Compiled(str(compiled), constants, as_row)
-        return self._by_dialect[name]
+    def execute_many(self, query: Query, values: Sequence[dict[str, Any]]) -> None:
+        for each in values:
+            self.execute(query, each)
 
-    def _run(self, values: dict[str, Any], fetch: Callable[[Any, Any], Any]) -> Any:
-        sql, constants, as_row = self._compiled()
-        values = constants | values
+    def defer(self, query: Query, values: dict[str, Any]) -> None:
+        if not self.is_in_transaction:
+            self.execute(query, values)
+            return
+        compiled = query.compiled(self.driver)
         for listener in on_statement:
-            listener(sql)
-        if _current.connection is not None:
-            with _unavailable_when_away():
-                return _execute(_current.connection, sql, values, fetch, as_row)
-        for attempt in (1, 2):
-            with _unavailable_when_away():
-                connection = db.engine.raw_connection()
-                try:
-                    return _execute(connection, sql, values, fetch, as_row)
-                except Exception:
-                    # The database may have gone away and come back since the connection was
-                    # pooled. A read may simply be asked again.
-                    if not (_forget_if_broken(connection) and self._is_read and attempt == 1):
-                        raise
-                finally:
-                    connection.close()
-        raise AssertionError("unreachable")
+            listener(compiled.sql)
+        self._deferred.append((compiled, values))
+
+    def begin(self) -> None:
+        self.is_in_transaction, self._has_begun = True, False
+        self._deferred, self.after_commit = [], []
+        if not self.driver.begins_lazily:
+            try:
+                self.driver.begin(self._connected())
+            except Exception as error:
+                self.end()
+                raise self.database.translated(error) from error
+            self._has_begun = True
+
+    def commit(self) -> None:
+        if not self._has_begun and self._deferred:
+            first, values = self._deferred.pop(0)
+            self._send(first, values, True, True)
+            self._has_begun = True
+        if self._has_begun:
+            try:
+                self.driver.commit(self._connected(), self._deferred)
+            except Exception as error:
+                raise self.database.translated(error) from error
+
+    def roll_back(self) -> None:
+        if self.connection is not None and self._has_begun:
+            try:
+                self.driver.roll_back(self.connection)
+            except Exception:  # it is dead, and its transaction with it
+                self.forget()
+
+    def end(self) -> None:
+        self.is_in_transaction = self._has_begun = False
+
+    def release(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def forget(self) -> None:
+        """Drop a broken connection, and every pooled one of its age."""
+        if self.connection is not None:
+            self.connection.invalidate()
+            self.connection = None
+        self.database.engine.dispose(close=False)
+
+    def _connected(self) -> PoolProxiedConnection:
+        if self.connection is None:
+            self.connection = self.database.engine.raw_connection()
+        return self.connection
+
+    def _send(
+        self, compiled: Compiled, values: dict[str, Any], must_begin: bool, may_repeat: bool
+    ) -> Result:
+        while True:
+            try:
+                return self.driver.execute(
+                    self._connected(), compiled, values, must_begin=must_begin
+                )
+            except Exception as error:
+                is_broken = self.connection is None or self.driver.is_broken(self.connection)
+                if is_broken:
+                    self.forget()
+                if not (is_broken and may_repeat):
+                    raise self.database.translated(error) from error
+                may_repeat = False
 
 
-def _execute(
-    connection: PoolProxiedConnection,
-    sql: str,
-    values: dict[str, Any],
-    fetch: Callable[[Any, Any], Any],
-    as_row: Any,
-) -> Any:
-    cursor = connection.cursor()
-    try:
-        cursor.execute(sql, values)
-        return fetch(cursor, as_row)
-    finally:
-        cursor.close()
+def _lease() -> _Lease:
+    lease: _Lease | None = g.get("database_lease")
+    if lease is None:
+        lease = g.database_lease = _Lease(current_app.extensions["database"])
+    return lease
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
     """All or nothing; one inside another joins it."""
-    if _current.connection is not None:
+    lease = _lease()
+    if lease.is_in_transaction:
         yield
         return
     with _sqlite_turn() if not is_postgres() else nullcontext():
-        # IMMEDIATE takes SQLite's write lock now: a read that turns into a write would fail
-        # at once whenever somebody else wrote in between.
-        connection = _begin("BEGIN" if is_postgres() else "BEGIN IMMEDIATE")
-        _current.connection, _current.after_commit = connection, []
+        lease.begin()
         try:
             yield
-            with _unavailable_when_away():
-                _statement(connection, "COMMIT")
+            lease.commit()
         except BaseException:
-            if not _forget_if_broken(connection):
-                _statement(connection, "ROLLBACK")
+            lease.roll_back()
             raise
         finally:
-            _current.connection = None
-            connection.close()
-    for act in _current.after_commit:
+            lease.end()
+    for act in lease.after_commit:
         act()
 
 
 def after_commit(act: Callable[[], None]) -> None:
     """Do this once the transaction stands; at once where there is none."""
-    if _current.connection is None:
-        act()
+    lease = _lease()
+    if lease.is_in_transaction:
+        lease.after_commit.append(act)
     else:
-        _current.after_commit.append(act)
+        act()
 
 
 def is_postgres() -> bool:
-    return bool(db.engine.dialect.name == "postgresql")
+    return _lease().driver.name == "postgresql"
 
 
 def integrity_error() -> type[Exception]:
     """What the driver raises when a constraint forbids a write."""
-    error: type[Exception] = db.engine.dialect.loaded_dbapi.IntegrityError
-    return error
+    return _lease().database.integrity_error
 
 
 @contextmanager
@@ -199,63 +269,6 @@ def _sqlite_turn() -> Iterator[None]:
         yield
     finally:
         _sqlite_writer.release()
-
-
-def _begin(sql: str) -> PoolProxiedConnection:
-    for attempt in (1, 2):
-        with _unavailable_when_away():
-            connection = db.engine.raw_connection()
-            try:
-                _statement(connection, sql)
-                return connection
-            except Exception:
-                is_stale = _forget_if_broken(connection)
-                connection.close()
-                if not (is_stale and attempt == 1):
-                    raise
-    raise AssertionError("unreachable")
-
-
-def _statement(connection: PoolProxiedConnection, sql: str) -> None:
-    cursor = connection.cursor()
-    cursor.execute(sql)
-    cursor.close()
-
-
-def _forget_if_broken(connection: PoolProxiedConnection) -> bool:
-    """Drop a dead connection and every other of its age; was it dead?"""
-    if not is_postgres():
-        return False
-    driver: Any = connection.driver_connection
-    if driver is None or not driver.closed:
-        return False
-    connection.invalidate()
-    db.engine.dispose(close=False)
-    return True
-
-
-@contextmanager
-def _unavailable_when_away() -> Iterator[None]:
-    dbapi = db.engine.dialect.loaded_dbapi
-    try:
-        yield
-    except dbapi.OperationalError as error:
-        # 55P03: a lock was not to be had in time.
-        if getattr(error, "sqlstate", None) == "55P03" or "locked" in str(error):
-            raise LockTimeout("The database is busy; try again.") from error
-        raise Unavailable("The database cannot be reached right now.") from error
-    except (
-        dbapi.InterfaceError,
-        exc.OperationalError,
-        exc.InterfaceError,
-        exc.TimeoutError,
-    ) as error:
-        raise Unavailable("The database cannot be reached right now.") from error
-    except dbapi.InternalError as error:
-        # 25006: a former primary that has become a read-only standby.
-        if getattr(error, "sqlstate", None) == "25006":
-            raise Unavailable("The database cannot be written right now.") from error
-        raise
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -273,7 +286,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "connect_args": {
             "autocommit": True,
             "connect_timeout": 3,
-            "prepare_threshold": 5 if settings.database_prepared else None,
+            "prepare_threshold": None,  # taskapi/drivers.py prepares
             "application_name": "taskapi",
             "keepalives_idle": 30,
             "tcp_user_timeout": 5000,
@@ -281,27 +294,13 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def init_app(app: Flask) -> None:
+def init_app(app: Flask, settings: Settings) -> None:
     with app.app_context():
-        listener = _prepare_sqlite if db.engine.dialect.name == "sqlite" else _prepare_postgres
-        event.listen(db.engine, "connect", listener)
+        app.extensions["database"] = Database(db.engine, settings)
+    app.teardown_appcontext(_release)
 
 
-def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None
-    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _prepare_postgres(connection: Any, _: Any) -> None:
-    from psycopg.types.datetime import TimestamptzLoader
-    from psycopg.types.numeric import Int8Dumper
-
-    class MomentLoader(TimestamptzLoader):
-        def load(self, data: Any) -> Any:
-            return canonical(super().load(data))
-
-    connection.execute("SET TIME ZONE 'UTC'")  # a setting that PgBouncer carries along
-    connection.adapters.register_loader("timestamptz", MomentLoader)
-    # One size for whole numbers, so that a statement is prepared once and not once per size.
-    connection.adapters.register_dumper(int, Int8Dumper)
+def _release(_: BaseException | None) -> None:
+    lease: _Lease | None = g.pop("database_lease", None)
+    if lease is not None:
+        lease.release()

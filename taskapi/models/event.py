@@ -73,7 +73,7 @@ def record(
 ) -> None:
     """Write down what happens, in the transaction of the change."""
     source = origin.get()
-    INSERT.run(
+    INSERT.run_with_commit(
         at=now(),
         actor_id=actor_id or source.actor_id,
         action=action,
