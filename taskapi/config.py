@@ -14,7 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 MIGRATIONS = ROOT / "migrations"
 PLATFORMS = ("DYNO", "RENDER", "RAILWAY_ENVIRONMENT")
-KNOWN_SECRETS = ("changeme", "change-me", "change_me", "your-secret", "secret-key", "replace-me")
+# Words of the examples that documentation and templates carry, and two such keys.
+KNOWN_SECRETS = (
+    *("changeme", "changethis", "changeit", "replaceme", "yoursecret", "mysecret", "devsecret"),
+    *("secretkey", "supersecret", "topsecret", "jwtsecret", "insecure", "example"),
+    *("placeholder", "password", "qwerty", "notsosecret"),
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+)
 
 
 class ConfigError(Exception):
@@ -199,12 +206,21 @@ def _fill_in_what_depends(given: dict[str, Any], env: Mapping[str, str]) -> None
         )
     given.setdefault("host", "0.0.0.0" if production else "127.0.0.1")
     if "redis_url" in given:
+        if platform == "DYNO":
+            given["redis_url"] = _with_herokus_certificate(given["redis_url"])
         given.setdefault("web_concurrency", os.cpu_count() or 1)
     elif not given.get("allow_split_limits"):
         # Without Redis each worker counts for itself, so that limits would add up.
         given["web_concurrency"] = 1
     if not production and "secret_key" not in given:
         given["secret_key"] = _kept_secret()
+
+
+def _with_herokus_certificate(url: str) -> str:
+    """Heroku's Key-Value Store signs its certificate itself: encrypt, and do not verify it."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs" in url:
+        return url
+    return url + ("&" if "?" in url else "?") + "ssl_cert_reqs=none"
 
 
 def _refuse_what_hurts(settings: Settings, env: Mapping[str, str]) -> None:
@@ -216,8 +232,7 @@ def _refuse_what_hurts(settings: Settings, env: Mapping[str, str]) -> None:
     for key in settings.secret_keys:
         if len(key.encode()) < 32:
             raise ConfigError("SECRET_KEY must be at least 32 bytes long (each of them).")
-        is_weak = len(set(key)) < 8 or any(known in key.lower() for known in KNOWN_SECRETS)
-        if settings.is_production and is_weak:
+        if settings.is_production and is_weak_secret(key):
             raise ConfigError("SECRET_KEY must be a secret of your own, not a known example.")
     if settings.is_production and settings.bcrypt_rounds < 12:
         raise ConfigError("BCRYPT_ROUNDS must be at least 12 in production.")
@@ -227,6 +242,18 @@ def _refuse_what_hurts(settings: Settings, env: Mapping[str, str]) -> None:
             "DATABASE_URL must name a PostgreSQL database here: this platform's disk is emptied "
             "at every restart. ALLOW_EPHEMERAL_SQLITE=1 accepts that."
         )
+
+
+def is_weak_secret(key: str) -> bool:
+    """Is this something that others may know or guess, however long it is?"""
+    letters = "".join(filter(str.isalnum, key.lower()))
+    is_repeated = key in (key + key)[1:-1]
+    return (
+        len(set(key)) < 8
+        or is_repeated
+        or "0123456789" in key
+        or any(known in letters for known in KNOWN_SECRETS)
+    )
 
 
 def _kept_secret() -> str:
