@@ -1,7 +1,7 @@
 """A small task service: users, sign-in and tasks over a REST API."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask
@@ -21,11 +21,18 @@ from taskapi.web.health import Health
 __all__ = ["__version__", "create_app"]
 
 
+class TaskApi(Flask):
+    """Flask without its look at every call whether it is a coroutine: none is."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The application, set up from the environment and what `config` says instead."""
     given = {name: str(value) for name, value in (config or {}).items()}
     settings = Settings.from_env({**os.environ, **given})
-    app = Flask("taskapi", instance_path=str(INSTANCE), static_folder=None)
+    app = TaskApi("taskapi", instance_path=str(INSTANCE), static_folder=None)
     app.extensions["settings"] = settings
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database_url,

@@ -1,8 +1,7 @@
 """What happened: one row for each change, written with it."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Boolean, Column, Index, Integer, String, Text, bindparam, insert, text
@@ -46,8 +45,7 @@ INSERT = Query(
 )
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Who acts, from where, in which request."""
 
     actor_id: int | None = None

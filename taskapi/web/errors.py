@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from taskapi.errors import ApiError, NotFound, TooLarge
 from taskapi.web.answers import json_answer
+from taskapi.web.requests import request_id
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger("taskapi.errors")
@@ -55,7 +56,7 @@ def answer_error(error: ApiError) -> Response:
             "status": error.status,
             "detail": error.message,
             "code": error.code,
-            "request_id": g.request_id,
+            "request_id": request_id(),
         }
         if details:
             body["errors"] = details
@@ -63,7 +64,7 @@ def answer_error(error: ApiError) -> Response:
     envelope: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
-        "request_id": g.request_id,
+        "request_id": request_id(),
     }
     if details:
         envelope["details"] = details

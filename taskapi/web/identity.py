@@ -95,10 +95,7 @@ def identify() -> Caller:
         raise Unauthorized("Sign in and send the token as 'Authorization: Bearer …'.")
     is_personal = credentials.startswith(token.PREFIX)
     caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
-    g.user_id = caller.id
-    event.origin.set(
-        event.Origin(caller.id, event.origin.get().address, event.origin.get().request_id)
-    )
+    event.origin.set(event.origin.get()._replace(actor_id=caller.id))
     return caller
 
 

@@ -5,7 +5,7 @@ import math
 import time
 from typing import Any, NamedTuple, cast
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, request
 from flask_limiter import Limiter
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage
@@ -105,13 +105,14 @@ def init_app(app: Flask, config: Settings) -> None:
     }
     limiter = Limiter(
         client_address,
-        app=app,
+        # An application of its own: in ours its hooks would run at each request, and ask again
+        # what routing asks once it knows who is calling.
+        app=Flask("limits"),
         strategy=STRATEGY,
         storage_uri=config.redis_url or "memory://",
         storage_options=options if config.redis_url else {},
     )
-    # Its own check is off: routing asks once per request, when it knows who is calling.
-    limiter.request_filter(lambda: True)
+    app.extensions["limiter"] = {limiter}
     app.extensions["limit_store"] = Store(cast(OneTripMovingWindow, limiter.limiter))
 
 
@@ -128,7 +129,7 @@ def _limit(per_minute: int, client: str) -> None:
     if not per_minute:
         return
     taken = current_app.extensions["limit_store"].take(per_minute, client)
-    g.limit_headers = (
+    request.environ["taskapi.limit_headers"] = (
         ("X-RateLimit-Limit", str(per_minute)),
         ("X-RateLimit-Remaining", str(max(0, taken.remaining))),
         ("X-RateLimit-Reset", str(math.ceil(time.time() + taken.resets_in))),

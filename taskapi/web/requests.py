@@ -1,19 +1,25 @@
 """What every request passes through: its id, its log line, its security headers, CORS."""
 
+from __future__ import annotations
+
 import logging
 import re
 import sys
 import time
 import uuid
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from taskapi.config import Settings, settings
+from taskapi.config import Settings
 from taskapi.models import event
 from taskapi.moments import now
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
@@ -23,7 +29,11 @@ SECURITY_HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
-STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+UNLESS_GIVEN = (
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "private, no-cache"),
+)
+HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 EXPOSED = (
     "ETag, Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, "
     "X-RateLimit-Reset, X-Request-ID, Idempotency-Replayed"
@@ -37,70 +47,81 @@ log = logging.getLogger("taskapi.request")
 
 
 def init_app(app: Flask, config: Settings) -> None:
+    app.wsgi_app = Frame(app.wsgi_app, config)  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
-    app.before_request(_begin)
-    app.after_request(_finish)
+        # Proxies append to the chain of addresses, but most replace the scheme: with fewer
+        # schemes than hops, the nearest proxy's word holds.
+        counted = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=0)
+        app.wsgi_app = ProxyFix(counted, x_for=hops, x_proto=1, x_host=0)  # type: ignore[method-assign]
 
 
 def client_address() -> str:
     return request.remote_addr or ""
 
 
-def _begin() -> Response | None:
-    g.started = time.perf_counter()
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
-    g.user_id = None
-    event.origin.set(event.Origin(address=client_address(), request_id=g.request_id))
-    if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-        return Response(status=204)  # a preflight comes without a token and is never limited
-    return None
+def request_id() -> str:
+    return event.origin.get().request_id or ""
 
 
-def _finish(response: Response) -> Response:
-    headers = response.headers
-    headers["X-Request-ID"] = g.request_id
-    for name, value in SECURITY_HEADERS:
-        headers[name] = value
-    headers.setdefault("Content-Security-Policy", STRICT_POLICY)
-    headers.setdefault("Cache-Control", "private, no-cache")
-    if request.scheme == "https":
-        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-    for name, value in g.get("limit_headers", ()):
-        headers[name] = value
-    if settings().cors_origins:
-        _allow_origin(response)
-    _log(response)
-    return response
+class Frame:
+    """Around the whole application, so that no answer leaves without its id, headers and line."""
 
+    def __init__(self, app: WSGIApplication, config: Settings):
+        self._app = app
+        self._origins = config.cors_origins
 
-def _allow_origin(response: Response) -> None:
-    response.headers.add("Vary", "Origin")
-    origin = request.headers.get("Origin")
-    allowed = settings().cors_origins
-    if not origin or not (origin in allowed or "*" in allowed):
-        return
-    response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = EXPOSED
-    if request.method == "OPTIONS":
-        response.headers["Access-Control-Allow-Methods"] = METHODS
-        response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
-        response.headers["Access-Control-Max-Age"] = "600"
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        started = time.perf_counter()
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
+        address = environ.get("REMOTE_ADDR") or ""
+        event.origin.set(event.Origin(address=address, request_id=request_id))
 
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            names = {name.lower() for name, _ in headers}
+            headers.append(("X-Request-ID", request_id))
+            headers += SECURITY_HEADERS
+            headers += [header for header in UNLESS_GIVEN if header[0].lower() not in names]
+            headers += environ.get("taskapi.limit_headers", ())
+            if environ["wsgi.url_scheme"] == "https":
+                headers.append(HSTS)
+            if self._origins:
+                headers += self._cors_headers(environ)
+            self._log(environ, int(status[:3]), started)
+            return start_response(status, headers, exc_info)
 
-def _log(response: Response) -> None:
-    fields = {
-        "request_id": g.request_id,
-        "method": request.method,
-        "path": _SECRET_PATH.sub(r"\1…", request.path),
-        "status": response.status_code,
-        "duration_ms": round((time.perf_counter() - g.started) * 1000, 2),
-        "user": g.user_id,
-        "address": client_address(),
-    }
-    log.info("request", extra={"fields": fields})
+        is_preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        if is_preflight and environ["REQUEST_METHOD"] == "OPTIONS":
+            start("204 No Content", [])  # comes without a token and is never limited
+            return ()
+        return self._app(environ, start)
+
+    def _cors_headers(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
+        headers = [("Vary", "Origin")]
+        origin = environ.get("HTTP_ORIGIN")
+        if origin and (origin in self._origins or "*" in self._origins):
+            headers.append(("Access-Control-Allow-Origin", origin))
+            headers.append(("Access-Control-Expose-Headers", EXPOSED))
+            if environ["REQUEST_METHOD"] == "OPTIONS":
+                headers.append(("Access-Control-Allow-Methods", METHODS))
+                headers.append(("Access-Control-Allow-Headers", REQUEST_HEADERS))
+                headers.append(("Access-Control-Max-Age", "600"))
+        return headers
+
+    def _log(self, environ: WSGIEnvironment, status: int, started: float) -> None:
+        origin = event.origin.get()
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        fields = {
+            "request_id": origin.request_id,
+            "method": environ["REQUEST_METHOD"],
+            "path": _SECRET_PATH.sub(r"\1…", path),
+            "status": status,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
+            "user": origin.actor_id,
+            "address": origin.address,
+        }
+        log.info("request", extra={"fields": fields})
 
 
 class JsonLines(logging.Formatter):
@@ -116,8 +137,7 @@ class JsonLines(logging.Formatter):
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        if "request_id" not in line and g:
-            line["request_id"] = g.get("request_id")
+        line.setdefault("request_id", event.origin.get().request_id)
         return orjson.dumps(line, default=str).decode()
 
 
@@ -127,3 +147,6 @@ def log_as_json(level: str) -> None:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     logging.getLogger("taskapi").setLevel(level)
+    # What our lines do not show need not be looked up for each of them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # the documented way to say so
