@@ -21,7 +21,6 @@ RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
 TABLE_BEGINS, TABLE_ENDS = "<!-- script/bench writes this -->", "<!-- until here -->"
 BURST = 100
-LOGIN_SECONDS = 4  # at least: sixteen at once on two cores take two seconds to answer
 
 
 class Progress:
@@ -63,14 +62,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sqlite", action="store_true", help="SQLite instead of PostgreSQL")
     parser.add_argument("--growth", action="store_true", help="pages of 1,000 and 1,000,000 tasks")
     parser.add_argument("--ops", default=",".join(OPERATIONS), help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, help="default: 5")
-    parser.add_argument("--seconds", type=int, help="of load for each figure; default: 4")
+    parser.add_argument("--rounds", type=int, help="default: 7")
+    parser.add_argument("--seconds", type=int, help="of load for each figure; default: 3")
     parser.add_argument("--connections", default="16,64", help="default: %(default)s")
     parser.add_argument("--users", type=int, help="half read, half write; default: 32")
     parser.add_argument("--no-save", action="store_true", help="write no result and no picture")
     options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (1 if options.quick else 4)
+    options.rounds = options.rounds or (1 if options.quick else 7)
+    options.seconds = options.seconds or (1 if options.quick else 3)
     options.users = options.users or (4 if options.quick else 32)
     options.connections = (
         [16] if options.quick else [int(n) for n in options.connections.split(",")]
@@ -94,12 +93,11 @@ class Bench:
         self.memory: dict[str, int] = {}
         self.cold_starts: dict[str, list[float]] = {act.contender.name: [] for act in acts}
         # Logins are bcrypt's work alone: more of them at once only wait longer.
+        logins = [4] if options.quick else options.connections[:1]
         self.plan = [
             (operation, connections)
             for operation in self.operations
-            for connections in (
-                options.connections[:1] if operation.name == "login" else options.connections
-            )
+            for connections in (logins if operation.name == "login" else options.connections)
         ]
         self.bursting = [
             each for each in self.operations if each.name in ("list", "get", "create")
@@ -140,7 +138,7 @@ class Bench:
                 before = act.contender.cpu_seconds()
                 seconds = self.options.seconds if number else 1
                 if operation.name == "login":
-                    seconds = max(seconds, LOGIN_SECONDS)
+                    seconds = max(seconds, connections // 4)  # or too few get an answer
                 seen = act.load.run(operation, connections, seconds)
                 act.contender.settle()
                 used = act.contender.cpu_seconds() - before
