@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import unquote
 
 import orjson
 from flask import Response, request
@@ -17,6 +18,7 @@ from taskapi.moments import now
 from taskapi.web.answers import json_answer
 
 DEEPEST = 10_000
+_PAGE = re.compile(r"(limit|skip|cursor)=|$")
 _PAGING = {"limit", "skip", "cursor", "sort_by"}
 
 
@@ -63,15 +65,13 @@ def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) -> str:
-    kept = [
-        (name, value)
-        for name, value in parse_qsl(request.query_string.decode(), keep_blank_values=True)
-        if name not in ("limit", "skip", "cursor")
-    ]
+    given = request.query_string.decode()
+    kept = [part for part in given.split("&") if not _PAGE.match(unquote(part))]
+    base = f"{request.path}?{'&'.join((*kept, f'limit={limit}'))}"
 
     def link(relation: str, **paging: Any) -> str:
-        query = urlencode([*kept, ("limit", limit), *paging.items()])
-        return f'<{request.path}?{query}>; rel="{relation}"'
+        ((name, value),) = paging.items()
+        return f'<{base}&{name}={value}>; rel="{relation}"'
 
     if skip is None:
         links = [link("first", cursor="")]
