@@ -57,14 +57,14 @@ def answer(environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             return "200 OK", {"access_token": data["username"]}
         user = int(environ["HTTP_AUTHORIZATION"][7:])
         return "201 Created", task_json(rows(CREATE, {"user": user, **data})[0])
-    user = int(environ["HTTP_AUTHORIZATION"][7:])
+    user = int(environ.get("HTTP_AUTHORIZATION", "Bearer 0")[7:])
     if path == "/api/v1/tasks":
         status = parse_qs(environ["QUERY_STRING"])["status"][0]
         found = rows(LIST, {"user": user, "status": status})
         items = [task_json(row) for row in found]
         return "200 OK", {"items": items, "total": found[0][-1], "skip": 0, "limit": 20}
-    number = int(path.rpartition("/")[2])
-    return "200 OK", task_json(rows(GET, {"id": number, "user": user})[0])
+    found = rows(GET, {"id": int(path.rpartition("/")[2]), "user": user})
+    return ("200 OK", task_json(found[0])) if found else ("404 Not Found", {})
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

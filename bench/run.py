@@ -21,6 +21,7 @@ RESULTS = ROOT / "bench" / "results"
 README = ROOT / "README.md"
 TABLE_BEGINS, TABLE_ENDS = "<!-- script/bench writes this -->", "<!-- until here -->"
 BURST = 100
+LOGIN_SECONDS = 3  # at least: sixteen at once on two cores take two seconds to answer
 
 
 class Progress:
@@ -138,7 +139,7 @@ class Bench:
                 before = act.contender.cpu_seconds()
                 seconds = self.options.seconds if number else 1
                 if operation.name == "login":
-                    seconds = max(seconds, connections // 4)  # or too few get an answer
+                    seconds = max(seconds, LOGIN_SECONDS)
                 seen = act.load.run(operation, connections, seconds)
                 act.contender.settle()
                 used = act.contender.cpu_seconds() - before
