@@ -35,7 +35,7 @@ class Invalid(ApiError):
     def __init__(self, faults: Mapping[str, list[str]], **place: int):
         name, messages = next(iter(faults.items()))
         where = "".join(f"{key} {number}: " for key, number in place.items())
-        super().__init__(f"{where}{name}: {messages[0]}", details={**place, **faults})
+        super().__init__(f"{where}{name}: {messages[0]}", details={**faults, **place})
         self.faults = faults
 
 

@@ -178,12 +178,6 @@ BIN = Query(
     )
     .returning(*SHOWN)
 )
-LOCK_ALL = Query(
-    select(tasks.c.id)
-    .where(tasks.c.id == any_(bindparam("task_ids", type_=ARRAY(Id))))
-    .order_by(tasks.c.id)
-    .with_for_update()
-)
 REASSIGNED_COLUMNS = (
     *("at", "actor_id", "action", "task_id", "user_id"),
     *("is_audit", "version", "changes", "address", "request_id"),
@@ -253,6 +247,11 @@ class TaskSet:
             raise NotFound("There is no such task.")
         return task
 
+    def lock_all(self, task_ids: list[int]) -> None:
+        """Lock in the order of ids, so that two who change many never wait in a circle."""
+        if is_postgres() and task_ids:
+            _lock_all(self.owner_id is not None).run(task_ids=task_ids, owner_id=self.owner_id)
+
     def chosen(self, filters: dict[str, Any]) -> dict[str, Any]:
         """The filters of a list, narrowed to this set."""
         narrowed = {"deleted": False, **filters}
@@ -269,6 +268,15 @@ def _find(has_owner: bool, lock: bool, deleted: bool | None) -> Query:
     if deleted is not None:
         query = query.where(not_(_is_live) if deleted else _is_live)
     return Query(query.with_for_update() if lock else query)
+
+
+@lru_cache
+def _lock_all(has_owner: bool) -> Query:
+    query = select(tasks.c.id).where(
+        tasks.c.id == any_(bindparam("task_ids", type_=ARRAY(Id))),
+        *([tasks.c.user_id == bindparam("owner_id")] if has_owner else []),
+    )
+    return Query(query.order_by(tasks.c.id).with_for_update())
 
 
 def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
@@ -354,12 +362,6 @@ def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
 def purge() -> int:
     """Empty what has lain in the trash for too long."""
     return PURGE.run(before=ago(days=TRASH_DAYS))
-
-
-def lock_all(task_ids: list[int]) -> None:
-    """Lock in the order of ids, so that two who change many never wait in a circle."""
-    if is_postgres() and task_ids:
-        LOCK_ALL.run(task_ids=sorted(task_ids))
 
 
 def _no_such_owner() -> Invalid:

@@ -47,7 +47,14 @@ def visible_tasks(caller: Caller, user_id: int | None = None) -> TaskSet:
 
 
 @tasks.get(ALL, who="user", query=TaskQuery(), is_page=True, admin_only=OWNER, returns=TASK)
-@tasks.get(USERS, who="user", query=TaskQuery(exclude=OWNER), is_page=True, returns=TASK)
+@tasks.get(
+    USERS,
+    who="user",
+    query=TaskQuery(exclude=OWNER),
+    is_page=True,
+    admin_only=OWNER,
+    returns=TASK,
+)
 def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
     """The tasks that the caller may see, filtered, sorted and page by page."""
     chosen = visible_tasks(caller, user_id).chosen(filters_of(query))
@@ -83,6 +90,7 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     USERS,
     who="user",
     body=TaskFields(exclude=OWNER),
+    admin_only=OWNER,
     is_idempotent=True,
     status=201,
     returns=TASK,
@@ -130,6 +138,7 @@ def replace_task(
     who="user",
     body=TaskFields(partial=True),
     accepts=(JSON, MERGE_PATCH),
+    example={"status": "done"},
     admin_only=OWNER,
     is_conditional=True,
     returns=TASK,
@@ -139,6 +148,7 @@ def replace_task(
     who="user",
     body=TaskFields(partial=True),
     accepts=(JSON, MERGE_PATCH),
+    example={"status": "done"},
     admin_only=OWNER,
     is_conditional=True,
     returns=TASK,
@@ -159,10 +169,15 @@ def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> Non
         delete_task(_locked(visible, task_id))
 
 
+def _sees_in_any_state(caller: Caller, task_id: int) -> None:
+    visible_tasks(caller).get(task_id, deleted=None)
+
+
 @tasks.post(
     "/tasks/<id:task_id>/restore",
     who="user",
     is_idempotent=True,
+    check_replay=_sees_in_any_state,
     returns=TASK,
     errors={409: "The task is not in the trash."},
 )

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Response, request, stream_with_context
@@ -15,7 +16,6 @@ from taskapi.models.task import (
     change_task,
     create_task,
     delete_task,
-    lock_all,
     task_json,
 )
 from taskapi.moments import now
@@ -23,11 +23,18 @@ from taskapi.routes.tasks import OWNER, visible_tasks
 from taskapi.schemas import answers
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load
-from taskapi.schemas.files import ImportRow, checked_rows, csv_lines, json_lines, rows_of_csv
+from taskapi.schemas.files import (
+    COLUMNS,
+    ImportRow,
+    checked_rows,
+    csv_lines,
+    json_lines,
+    rows_of_csv,
+)
 from taskapi.web.identity import Caller
 from taskapi.web.inputs import JSON, malformed, parse_json
 from taskapi.web.preconditions import etag_of
-from taskapi.web.routing import Api
+from taskapi.web.routing import Api, refuse_admin_only
 
 transfer = Api("transfer", __name__, url_prefix="/api/v1/tasks")
 
@@ -43,12 +50,22 @@ OPERATIONS = {
 }
 
 
+def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
+    """Every operation is still the caller's to do; they were checked when they were done."""
+    visible = visible_tasks(caller)
+    for index, operation in enumerate(body["operations"]):
+        with _naming(index):
+            refuse_admin_only(OWNER, caller, operation.get("data"))
+            if operation["op"] != "create":
+                visible.get(operation["id"], deleted=None)
+
+
 @transfer.post(
     "/bulk",
     who="user",
     body=schemas.Bulk(),
-    admin_only=OWNER,
     is_idempotent=True,
+    check_replay=_may_do_all,
     returns=answers.BulkResults(),
     errors={
         404: "A task is not there.",
@@ -60,19 +77,29 @@ def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     visible = visible_tasks(caller)
     results = []
     with transaction():
-        ids = [each.get("id") for each in body["operations"]]
-        lock_all([i for i in ids if type(i) is int and 0 < i < 2**63])
+        ids = [each.get("id") for each in body["operations"] if isinstance(each, dict)]
+        visible.lock_all([i for i in ids if type(i) is int and 0 < i < 2**63])
         for index, operation in enumerate(body["operations"]):
-            try:
+            with _naming(index):
                 results.append(_perform(caller, visible, operation))
-            except ApiError as error:
-                error.message = f"operation {index}: {error.message}"
-                error.details = {"index": index, **(error.details or {})}
-                raise
     return {"results": results}
 
 
-def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[str, Any] | None:
+@contextmanager
+def _naming(index: int) -> Iterator[None]:
+    """An error says which operation failed."""
+    try:
+        yield
+    except ApiError as error:
+        error.message = f"operation {index}: {error.message}"
+        error.details = {**(error.details or {}), "index": index}
+        raise
+
+
+def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | None:
+    if not isinstance(given, dict):
+        raise Invalid({"operation": ["Must be a JSON object."]})
+    refuse_admin_only(OWNER, caller, given.get("data"))
     schema = OPERATIONS.get(str(given.get("op")))
     if schema is None:
         raise Invalid({"op": [f"Must be one of {', '.join(OPERATIONS)}."]})
@@ -80,6 +107,7 @@ def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[st
     if operation["op"] == "create":
         fields = load(FIELDS, operation["data"])
         return task_json(create_task(fields.pop("user_id", caller.id), fields))
+    changes = load(CHANGES, operation["data"]) if operation["op"] == "update" else {}
     task = visible.get(operation["id"], lock=True)
     if operation.get("version", task.version) != task.version:
         raise PreconditionFailed(
@@ -88,7 +116,7 @@ def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[st
     if operation["op"] == "delete":
         delete_task(task)
         return None
-    return task_json(change_task(task, load(CHANGES, operation["data"])))
+    return task_json(change_task(task, changes))
 
 
 @transfer.get(
@@ -103,14 +131,16 @@ def _perform(caller: Caller, visible: TaskSet, given: dict[str, Any]) -> dict[st
 def export(caller: Caller, query: dict[str, Any]) -> Response:
     """Everything that the filters select, streamed as JSON or CSV."""
     kind = query.pop("format")
-    batches = _batches(visible_tasks(caller).chosen(query))
+    chosen = visible_tasks(caller).chosen(query)
+    batches = _batches(chosen)
     first = next(batches)  # before the answer begins, so that a failure is still an error
 
     def everything() -> Iterator[list[dict[str, Any]]]:
         yield first
         yield from batches
 
-    lines = csv_lines(everything()) if kind == "csv" else json_lines(everything())
+    columns = [*COLUMNS, "deleted_at"] if chosen["deleted"] else COLUMNS
+    lines = csv_lines(columns, everything()) if kind == "csv" else json_lines(everything())
     response = Response(
         stream_with_context(lines), content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON
     )
@@ -124,7 +154,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     position, started = None, now()
     while True:
         page = fetch_page(LISTING, chosen, order, limit=BATCH, after=position, now=started)
-        yield [task_json(row) for row in page.rows]
+        yield [task_json(row, with_deleted=chosen["deleted"]) for row in page.rows]
         if not page.has_more:
             return
         position = position_of(LISTING, order, page.rows[-1])

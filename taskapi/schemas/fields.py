@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -71,6 +71,7 @@ class Fields(Schema):
         unknown = RAISE
 
     kind = "field"
+    shape: ClassVar[Mapping[str, Any]] = {}  # what its JSON Schema says beyond the fields
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
         if not isinstance(error.messages, dict):
@@ -109,11 +110,19 @@ def flatten(messages: Any, prefix: str = "") -> dict[str, list[str]]:
 
 
 class Text(fields.Field[str]):
-    """Trimmed text of some length without control characters."""
+    """Text of some length without control characters."""
 
-    def __init__(self, longest: int, *, shortest: int = 1, has_lines: bool = False, **more: Any):
+    def __init__(
+        self,
+        longest: int,
+        *,
+        shortest: int = 1,
+        has_lines: bool = False,
+        is_trimmed: bool = True,
+        **more: Any,
+    ):
         super().__init__(**more)
-        self.shortest, self.longest = shortest, longest
+        self.shortest, self.longest, self.is_trimmed = shortest, longest, is_trimmed
         self._forbidden = _CONTROL_BUT_LINES if has_lines else _CONTROL
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -121,7 +130,7 @@ class Text(fields.Field[str]):
             raise ValidationError("Must be text.")
         if self._forbidden.search(value):
             raise ValidationError("Must not contain control characters.")
-        text = value.strip()
+        text = value.strip() if self.is_trimmed else value
         if not self.shortest <= len(text) <= self.longest:
             raise ValidationError(f"Must have {self.shortest} to {self.longest} characters.")
         return text

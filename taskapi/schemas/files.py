@@ -51,15 +51,15 @@ def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
     yield b"[]\n" if opening == b"[" else b"]\n"
 
 
-def csv_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
+def csv_lines(columns: list[str], tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
     """A header and a line for each task, batch by batch."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for batch in tasks:
         for task in batch:
             cells = task | {"tags": ",".join(task["tags"])}
-            writer.writerow([_guarded(cells[column]) for column in COLUMNS])
+            writer.writerow([_guarded(cells[column]) for column in columns])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()

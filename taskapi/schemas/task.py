@@ -22,19 +22,34 @@ from taskapi.schemas.fields import (
 
 
 class Description(Text):
-    """Text of several lines; empty is the same as none."""
+    """Text of several lines, kept as it is; empty is the same as none."""
 
     def __init__(self, **more: Any):
-        super().__init__(10_000, shortest=0, has_lines=True, allow_none=True, **more)
+        super().__init__(
+            10_000, shortest=0, has_lines=True, is_trimmed=False, allow_none=True, **more
+        )
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         return super()._deserialize(value) or None
 
 
-class Tags(fields.Field[list[str]]):
-    """Names without commas; no doubles by any case, in the order of their casefolded spelling."""
+class Tag(Text):
+    """A name without commas."""
 
-    tag = Text(50)
+    def __init__(self, **more: Any):
+        super().__init__(50, **more)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        name: str = super()._deserialize(value)
+        if "," in name:
+            raise ValidationError("A tag must not contain a comma.")
+        return name
+
+
+class Tags(fields.Field[list[str]]):
+    """Tags without doubles by any case, in the order of their casefolded spelling."""
+
+    tag = Tag()
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
         if not isinstance(value, list):
@@ -42,8 +57,6 @@ class Tags(fields.Field[list[str]]):
         first_spelling: dict[str, str] = {}
         for each in value:
             name: Any = self.tag.deserialize(each)
-            if "," in name:
-                raise ValidationError("A tag must not contain a comma.")
             first_spelling.setdefault(name.casefold(), name)
         if len(first_spelling) > 20:
             raise ValidationError("At most 20 tags.")
@@ -61,7 +74,7 @@ class TimeZone(fields.Field[str]):
 
 
 class TaskFields(Fields):
-    title = Text(200, required=True)
+    title = Text(200, required=True, metadata={"example": "Write the README"})
     description = Description()
     status = Choice(STATUSES)
     priority = Choice(PRIORITIES)
@@ -73,7 +86,7 @@ class TaskFields(Fields):
 class Filters(Parameters):
     status = fields.List(Choice(STATUSES))
     priority = fields.List(Choice(PRIORITIES))
-    tag = fields.List(Text(50))
+    tag = fields.List(Tag())
     q = Text(200, shortest=0)
     due_before = Time()
     due_after = Time()
@@ -102,26 +115,27 @@ class StatsQuery(Parameters):
 
 
 class BulkCreate(Fields):
-    op = Choice(("create",))
-    data = fields.Dict(required=True)
+    op = Choice(("create",), required=True)
+    data = fields.Dict(required=True, metadata={"schema": TaskFields()})
 
 
 class BulkUpdate(Fields):
-    op = Choice(("update",))
+    op = Choice(("update",), required=True)
     id = Number(1, BIGGEST_ID, required=True)
     version = Number(1, BIGGEST_ID)
-    data = fields.Dict(required=True)
+    data = fields.Dict(required=True, metadata={"schema": TaskFields(partial=True)})
 
 
 class BulkDelete(Fields):
-    op = Choice(("delete",))
+    op = Choice(("delete",), required=True)
     id = Number(1, BIGGEST_ID, required=True)
     version = Number(1, BIGGEST_ID)
 
 
 class Bulk(Fields):
     operations = fields.List(
-        fields.Dict(),
+        fields.Raw(allow_none=True),  # each is checked in its turn: the first that fails counts
         required=True,
+        metadata={"one_of": (BulkCreate(), BulkUpdate(), BulkDelete())},
         validate=validate.Length(1, 100, error="Must be 1 to 100 operations."),
     )

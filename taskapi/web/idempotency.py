@@ -15,7 +15,12 @@ from taskapi.moments import ago, now
 KEPT_HEADERS = ("Location", "ETag", "Content-Type")
 
 
-def answer_once(user_id: int, raw: bytes, answer: Callable[[], Response]) -> Response:
+def answer_once(
+    user_id: int,
+    raw: bytes,
+    answer: Callable[[], Response],
+    check_replay: Callable[[], None] | None = None,
+) -> Response:
     """What `answer` returns, kept under the request's Idempotency-Key if it has one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
@@ -28,7 +33,7 @@ def answer_once(user_id: int, raw: bytes, answer: Callable[[], Response]) -> Res
     body_hash = hashlib.sha256(raw).hexdigest()
     try:
         with transaction():
-            return _answer_in_transaction(place, body_hash, answer)
+            return _answer_in_transaction(place, body_hash, answer, check_replay)
     except LockTimeout:
         raise Conflict(
             "Another request with this key is still at work; try again in a moment."
@@ -36,10 +41,13 @@ def answer_once(user_id: int, raw: bytes, answer: Callable[[], Response]) -> Res
 
 
 def _answer_in_transaction(
-    place: dict[str, Any], body_hash: str, answer: Callable[[], Response]
+    place: dict[str, Any],
+    body_hash: str,
+    answer: Callable[[], Response],
+    check_replay: Callable[[], None] | None,
 ) -> Response:
-    idempotency.FORGET_OLD.run(**place, before=ago(hours=idempotency.HOURS))
     idempotency.wait_at_most(LOCK_SECONDS)
+    idempotency.FORGET_OLD.run(**place, before=ago(hours=idempotency.HOURS))
     idempotency.CLAIM.run(**place, body_hash=body_hash, now=now())
     idempotency.wait_at_most(0)
     kept = idempotency.FIND.first(**place)
@@ -47,6 +55,8 @@ def _answer_in_transaction(
     if kept.body_hash != body_hash:
         raise KeyReused("This Idempotency-Key was used with another body.")
     if kept.status:
+        if check_replay is not None:
+            check_replay()
         headers = {**orjson.loads(kept.headers), "Idempotency-Replayed": "true"}
         return Response(kept.body, kept.status, headers)
     response = answer()  # what fails takes its claim back with it

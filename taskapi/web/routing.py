@@ -52,6 +52,7 @@ class Operation:
     is_limited: bool = True
     admin_only: tuple[str, ...] = ()  # fields and parameters
     is_idempotent: bool = False
+    check_replay: View | None = None  # raises for who may not do it now, before a kept answer
     is_conditional: bool = False
     # For the documents only; see schemas/answers.py. Without `returns` the answer is a 204.
     returns: Schema | None = None  # one item of it, where the answer is a page
@@ -59,6 +60,7 @@ class Operation:
     media: tuple[str, ...] = (JSON,)  # the types of the answer
     form: Schema | None = None  # the body where it is sent as a form
     headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, explained
+    example: Any = None  # of the body, where the one made from the schema says little
     errors: Mapping[int, str] = field(default_factory=dict)  # beyond those that follow from above
     tag: str = ""
 
@@ -120,14 +122,14 @@ def _serve(operation: Operation) -> View:
         raw = read_body(operation.accepts, operation.body_limit)
         if operation.query is not NOTHING or request.query_string:
             query = load_query(operation.query)
-            _refuse_admin_only(operation, caller, query)
+            refuse_admin_only(operation.admin_only, caller, query)
             if operation.query is not NOTHING:
                 arguments["query"] = query
         if operation.takes_raw_body:
             arguments["raw"] = raw
         elif raw or (operation.body is not None and not operation.is_body_optional):
             value = parse_object(raw)
-            _refuse_admin_only(operation, caller, value)
+            refuse_admin_only(operation.admin_only, caller, value)
             body = load(operation.body or NOTHING, value)
             if operation.body is not None:
                 arguments["body"] = body
@@ -141,7 +143,8 @@ def _serve(operation: Operation) -> View:
             return no_content() if result is None else json_answer(result, operation.status)
 
         if operation.is_idempotent and caller is not None:
-            return answer_once(caller.id, raw, answer)
+            check = operation.check_replay
+            return answer_once(caller.id, raw, answer, check and (lambda: check(**arguments)))
         response = answer()
         return not_modified(response) if reads_only else response
 
@@ -168,18 +171,13 @@ def _admit(operation: Operation) -> Caller | None:
     return caller
 
 
-def _refuse_admin_only(operation: Operation, caller: Caller | None, value: Any) -> None:
-    """Forbidden, wherever in the value one of the admins' fields stands."""
-    if not operation.admin_only or caller is None or caller.is_admin:
+def refuse_admin_only(names: tuple[str, ...], caller: Caller | None, value: Any) -> None:
+    """Forbidden when one of the admins' fields or parameters is given by somebody else."""
+    if caller is None or caller.is_admin or not isinstance(value, dict):
         return
-    if isinstance(value, dict):
-        for name in operation.admin_only:
-            if name in value:
-                raise Forbidden(f"{name}: Only an admin may give this.")
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            _refuse_admin_only(operation, caller, inner)
+    for name in names:
+        if name in value:
+            raise Forbidden(f"{name}: Only an admin may give this.")
 
 
 def _own_or_any(caller: Caller, user_id: int | None) -> int:
