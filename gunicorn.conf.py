@@ -3,10 +3,12 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from dotenv import load_dotenv
 from flask.helpers import get_load_dotenv
 
+from taskapi import start
 from taskapi.config import ConfigError, Settings
 
 # As the flask command does it; what the environment already says comes first.
@@ -42,3 +44,19 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 proc_name = "taskapi"
+
+
+def on_starting(server: Any) -> None:
+    start.refuse_stale_database(settings, server.log.warning)
+    if settings.metrics_token:
+        start.open_metrics_folder(worker_tmp_dir)
+
+
+def child_exit(_: Any, worker: Any) -> None:
+    if settings.metrics_token:
+        start.forget_worker(worker.pid)
+
+
+def on_exit(_: Any) -> None:
+    if settings.metrics_token:
+        start.close_metrics_folder()

@@ -15,7 +15,7 @@ from taskapi.routes.tasks import tasks
 from taskapi.routes.transfer import transfer
 from taskapi.routes.users import users
 from taskapi.version import __version__
-from taskapi.web import errors, identity, limits, requests, routing
+from taskapi.web import errors, identity, limits, metrics, requests, routing, sentry
 from taskapi.web.health import Health
 
 __all__ = ["__version__", "create_app"]
@@ -49,6 +49,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
     requests.init_app(app, settings)
     errors.init_app(app)
+    metrics.init_app(app, settings)
+    sentry.init_app(settings)
     routing.init_app(app)
     for blueprint in (auth, users, tasks, transfer, system):
         app.register_blueprint(blueprint)

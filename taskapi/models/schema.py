@@ -1,15 +1,16 @@
 """Which migration the database is at, and which it should be at."""
 
 import re
+from typing import Any
 
-from sqlalchemy import column, create_engine, inspect, select, table
+from sqlalchemy import Select, column, create_engine, inspect, select, table
 from sqlalchemy.pool import NullPool
 
 from taskapi.config import MIGRATIONS, Settings
 from taskapi.database import Query
 
 VERSIONS = MIGRATIONS / "versions"
-VERSION = select(column("version_num")).select_from(table("alembic_version"))
+VERSION: Select[Any] = select(column("version_num")).select_from(table("alembic_version"))
 CURRENT = Query(VERSION)
 PATIENCE = 3  # seconds
 

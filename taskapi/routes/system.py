@@ -3,6 +3,7 @@
 from flask import Response, current_app
 
 from taskapi.schemas import answers
+from taskapi.web import metrics
 from taskapi.web.answers import json_answer
 from taskapi.web.routing import Api
 
@@ -26,3 +27,9 @@ def health_detailed() -> Response:
     """Is everything there that is needed?"""
     report = current_app.extensions["health"].report()
     return json_answer(report, 503 if report["status"] == "unavailable" else 200)
+
+
+@system.get("/metrics", who="anyone", is_limited=False)
+def show_metrics() -> Response:
+    """Figures for Prometheus, with METRICS_TOKEN as bearer."""
+    return metrics.exposition()

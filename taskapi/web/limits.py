@@ -135,4 +135,5 @@ def _limit(per_minute: int, client: str) -> None:
         ("X-RateLimit-Reset", str(math.ceil(time.time() + taken.resets_in))),
     )
     if not taken.allowed:
+        request.environ["taskapi.is_over_limit"] = True
         raise RateLimited("Too many requests; slow down.", retry_after=math.ceil(taken.resets_in))

@@ -1,0 +1,129 @@
+"""Figures for Prometheus, added up over gunicorn's workers; nothing of it without METRICS_TOKEN."""
+
+import os
+import time
+from hmac import compare_digest
+from typing import Any
+
+from flask import Flask, Response, current_app, g, request
+
+from taskapi.config import Settings, settings
+from taskapi.errors import NotFound, Unauthorized
+from taskapi.extensions import db
+from taskapi.web.identity import bearer
+from taskapi.web.limits import limit_requests
+from taskapi.web.requests import client_address
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LOGIN = "/api/v1/auth/login"
+
+
+def init_app(app: Flask, config: Settings) -> None:
+    if config.metrics_token:
+        app.extensions["metrics"] = Metrics()
+        app.before_request(_begin)
+        app.after_request(_count)
+
+
+def exposition() -> Response:
+    """All figures, for whoever has METRICS_TOKEN."""
+    expected = settings().metrics_token
+    if not expected:
+        raise NotFound()
+    if not compare_digest((bearer() or "").encode(), expected.encode()):
+        limit_requests(client_address())  # so that nobody can try them all
+        raise Unauthorized("Send METRICS_TOKEN as 'Authorization: Bearer …'.")
+    metrics: Metrics = current_app.extensions["metrics"]
+    return Response(metrics.text(), content_type=metrics.content_type)
+
+
+class Metrics:
+    """What is counted, in this process or in the folder that gunicorn's workers share."""
+
+    def __init__(self) -> None:
+        # Slow to import, and it looks once for the folder that gunicorn makes (taskapi/start.py).
+        import prometheus_client as client
+
+        self._client = client
+        self.content_type = client.CONTENT_TYPE_PLAIN_0_0_4
+        self._registry = client.CollectorRegistry()
+        self._requests = client.Counter(
+            "taskapi_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = client.Histogram(
+            "taskapi_request_seconds",
+            "Time until the answer began.",
+            ("method", "route"),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.limited = client.Counter(
+            "taskapi_rate_limited",
+            "Requests refused because of a rate limit.",
+            registry=self._registry,
+        )
+        self.failed_logins = client.Counter(
+            "taskapi_failed_logins",
+            "Logins with a wrong name or password, or refused after too many of them.",
+            registry=self._registry,
+        )
+        connections = client.Gauge(
+            "taskapi_database_connections",
+            "Connections of the pools; `limit` is what they may grow to.",
+            ("state",),
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._in_use = connections.labels("in_use")
+        self._idle = connections.labels("idle")
+        self._limit = connections.labels("limit")
+        # Finding the two of a route by its labels would cost more than counting.
+        self._of_route: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        key = (method, route, status)
+        if key not in self._of_route:
+            self._of_route[key] = (
+                self._requests.labels(method, route, status),
+                self._seconds.labels(method, route),
+            )
+        requests, histogram = self._of_route[key]
+        requests.inc()
+        histogram.observe(seconds)
+
+    def note_pool(self, pool: Any) -> None:
+        self._in_use.set(pool.checkedout())
+        self._idle.set(pool.checkedin())
+        self._limit.set(settings().database_pool_size + settings().database_max_overflow)
+
+    def text(self) -> bytes:
+        answer = registry = self._registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            from prometheus_client.multiprocess import MultiProcessCollector
+
+            answer = registry = self._client.CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        text: bytes = self._client.generate_latest(answer)
+        return text
+
+
+def _begin() -> None:
+    g.metrics_began = time.perf_counter()
+
+
+def _count(response: Response) -> Response:
+    metrics: Metrics = current_app.extensions["metrics"]
+    # Only what this service defines becomes a label: anybody may send any path and method.
+    route = request.url_rule.rule if request.url_rule else "none"
+    method = request.method if request.method in METHODS else "other"
+    metrics.count(method, route, response.status_code, time.perf_counter() - g.metrics_began)
+    if request.environ.get("taskapi.is_over_limit"):
+        metrics.limited.inc()
+    elif route == LOGIN and response.status_code in (401, 429):
+        metrics.failed_logins.inc()
+    metrics.note_pool(db.engine.pool)
+    return response

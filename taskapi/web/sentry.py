@@ -1,0 +1,52 @@
+"""Errors to Sentry: only with SENTRY_DSN, only where its package is installed."""
+
+import logging
+import re
+from importlib.util import find_spec
+from typing import Any
+
+from taskapi.config import Settings
+from taskapi.models import event
+from taskapi.version import __version__
+
+SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
+MISSING = "SENTRY_DSN is set, but sentry-sdk is not installed: pip install sentry-sdk"
+log = logging.getLogger("taskapi.sentry")
+
+
+def is_installed() -> bool:
+    return find_spec("sentry_sdk") is not None
+
+
+def init_app(config: Settings) -> None:
+    if not config.sentry_dsn:
+        return
+    if not is_installed():
+        log.error(MISSING)
+        return
+    import sentry_sdk  # not a dependency, and slow to import
+
+    sentry_sdk.init(
+        dsn=config.sentry_dsn,
+        release=__version__,
+        environment=config.taskapi_env,
+        before_send=_without_what_is_private,
+        # Variables, bodies, headers and earlier log lines may all hold a password or a token.
+        include_local_variables=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+        send_default_pii=False,
+    )
+
+
+def _without_what_is_private(report: Any, _: Any) -> Any:
+    """Of the request only its method, path and id."""
+    sent = report.pop("request", None)
+    origin = event.origin.get()
+    if sent:
+        url = SECRET_PATH.sub(r"\1…", sent.get("url", ""))
+        report["request"] = {"method": sent.get("method"), "url": url}
+        report.setdefault("tags", {})["request_id"] = origin.request_id
+    report.pop("user", None)
+    report.pop("server_name", None)
+    return report
