@@ -47,7 +47,7 @@ proc_name = "taskapi"
 
 
 def on_starting(server: Any) -> None:
-    if server.cfg.wsgi_app == wsgi_app:  # the benchmark serves another one with this file
+    if server.app.app_uri == wsgi_app:  # the benchmark serves another one with this file
         start.refuse_stale_database(settings, server.log.warning)
     if settings.metrics_token:
         start.open_metrics_folder(worker_tmp_dir)
