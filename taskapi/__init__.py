@@ -10,6 +10,7 @@ from taskapi import commands, database
 from taskapi.config import INSTANCE, MIGRATIONS, Settings
 from taskapi.extensions import db, migrate
 from taskapi.routes.auth import auth
+from taskapi.routes.pages import pages
 from taskapi.routes.system import system
 from taskapi.routes.tasks import tasks
 from taskapi.routes.transfer import transfer
@@ -52,7 +53,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     metrics.init_app(app, settings)
     sentry.init_app(settings)
     routing.init_app(app)
-    for blueprint in (auth, users, tasks, transfer, system):
+    for blueprint in (auth, users, tasks, transfer, system, pages):
         app.register_blueprint(blueprint)
     app.extensions["health"] = Health(app)
     commands.init_app(app)

@@ -29,7 +29,14 @@ def health_detailed() -> Response:
     return json_answer(report, 503 if report["status"] == "unavailable" else 200)
 
 
-@system.get("/metrics", who="anyone", is_limited=False)
+@system.get(
+    "/metrics",
+    who="anyone",
+    is_limited=False,
+    returns=answers.Page(),
+    media=("text/plain",),
+    errors={401: "METRICS_TOKEN was not sent as bearer.", 404: "There is no METRICS_TOKEN here."},
+)
 def show_metrics() -> Response:
     """Figures for Prometheus, with METRICS_TOKEN as bearer."""
     return metrics.exposition()

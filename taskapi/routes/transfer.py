@@ -165,6 +165,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     who="user",
     query=schemas.ImportQuery(),
     body=ImportRow(many=True),
+    example=[{"title": "Write the README", "status": "done", "tags": ["docs"]}],
     accepts=(JSON, CSV),
     body_limit=IMPORT_LIMIT,
     takes_raw_body=True,

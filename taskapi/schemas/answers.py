@@ -1,11 +1,11 @@
 """What goes out, for the documents and the tests: at run time answers are plain dicts."""
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from taskapi.models.task import PRIORITIES, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
-from taskapi.schemas.fields import BIGGEST_ID, Choice, Fields, Number, Text, Time
+from taskapi.schemas.fields import BIGGEST_ID, Choice, Number, Text, Time
 from taskapi.schemas.task import TaskFields
 
 OPTIONAL = {"optional": True}  # is not in every answer
@@ -19,7 +19,7 @@ def amount(example: int = 3) -> Number:
     return Number(0, BIGGEST_ID, metadata={"example": example})
 
 
-class Answer(Fields):
+class Answer(Schema):
     """Every field is there in each answer, unless it is optional."""
 
 
@@ -163,3 +163,29 @@ class HealthReport(Answer):
     limiter = fields.Nested(LimiterPart)
     version = fields.String(metadata={"example": "1.0.0"})
     uptime_seconds = amount(86_400)
+
+
+class Links(Answer):
+    docs = fields.String(metadata={"example": "/docs"})
+    redoc = fields.String(metadata={"example": "/redoc"})
+    openapi = fields.String(metadata={"example": "/openapi.json"})
+    health = fields.String(metadata={"example": "/health/detailed"})
+    api = fields.String(metadata={"example": "/api/v1"})
+
+
+class About(Answer):
+    name = fields.String(metadata={"example": "Task API"})
+    description = fields.String()
+    version = fields.String(metadata={"example": "1.0.0"})
+    status = Choice(("ok", "degraded", "unavailable"))
+    links = fields.Nested(Links)
+
+
+class OpenApi(Answer):
+    openapi = fields.String(metadata={"example": "3.1.0"})
+    info = fields.Dict(metadata={"example": {"title": "Task API", "version": "1.0.0"}})
+    paths = fields.Dict(metadata={"example": {}})
+
+
+class Page(Answer):
+    """Not JSON: the answer's media type says what it is."""

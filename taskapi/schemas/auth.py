@@ -1,12 +1,13 @@
 """Sign-in, sessions and tokens as they come in."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from taskapi.models.token import SCOPES
 from taskapi.schemas.fields import Choice, Fields, Text, Time
-from taskapi.schemas.user import Password
+from taskapi.schemas.user import NewPassword, Password
 
 Name = fields.String  # of any spelling: a wrong one is a failed login, not a faulty field
 
@@ -15,6 +16,10 @@ class Login(Fields):
     username = Name(validate=validate.Length(1, 320))
     email = Name(validate=validate.Length(1, 320))
     password = Password(required=True)
+    shape: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [{"required": ["username"]}, {"required": ["email"]}],
+        "examples": [{"username": "ana", "password": "Correct-Horse-7"}],
+    }
 
     @validates_schema(skip_on_field_errors=True)
     def _need_one_name(self, data: dict[str, Any], **_: Any) -> None:
@@ -39,15 +44,15 @@ class Refresh(Fields):
 
 class PasswordChange(Fields):
     current_password = Password(required=True)
-    new_password = Password(required=True)
+    new_password = NewPassword(required=True)
 
 
 class PasswordReset(Fields):
     token = fields.String(required=True, validate=validate.Length(1, 200))
-    new_password = Password(required=True)
+    new_password = NewPassword(required=True)
 
 
 class NewToken(Fields):
-    name = Text(100, required=True)
+    name = Text(100, required=True, metadata={"example": "backup script"})
     scope = Choice(SCOPES, required=True)
-    expires_at = Time(allow_none=True)
+    expires_at = Time(allow_none=True, metadata={"example": "2999-01-01T00:00:00Z"})

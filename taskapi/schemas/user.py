@@ -1,7 +1,8 @@
 """Users as they come in."""
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
@@ -30,6 +31,10 @@ class Password(fields.String):
 
     def __init__(self, **more: Any):
         super().__init__(validate=validate.Length(1, 256), **more)
+
+
+class NewPassword(Password):
+    """One that has to be good enough."""
 
 
 class Username(Text):
@@ -65,7 +70,13 @@ class Names(Fields):
 
 
 class Registration(Names):
-    password = Password(required=True)
+    password = NewPassword(required=True)
+    shape: ClassVar[Mapping[str, Any]] = {
+        "anyOf": [
+            {"required": [name], "properties": {name: {"type": "string"}}}
+            for name in ("username", "email")
+        ]
+    }
 
     @validates_schema(skip_on_field_errors=True)
     def _need_a_name(self, data: dict[str, Any], **_: Any) -> None:
@@ -81,7 +92,7 @@ class NewUser(Registration):
 class UserChanges(Names):
     role = Choice(ROLES)
     is_active = Truth()
-    password = Password()
+    password = NewPassword()
 
 
 class ProfileChanges(Names):

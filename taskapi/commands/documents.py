@@ -1,0 +1,21 @@
+"""`flask openapi`: what other programs read about the API."""
+
+import click
+import orjson
+from flask import current_app
+from flask.cli import with_appcontext
+
+
+@click.command("openapi")
+@click.option("--postman", is_flag=True, help="Print a Postman collection instead.")
+@with_appcontext
+def openapi(postman: bool) -> None:
+    """Print the OpenAPI document."""
+    # Only now: no other command needs what makes them.
+    from taskapi.web.openapi import make_document
+    from taskapi.web.postman import make_collection
+
+    made = make_document(current_app)
+    if postman:
+        made = make_collection(made)
+    click.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2).decode())

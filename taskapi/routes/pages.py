@@ -1,0 +1,138 @@
+"""The first page and the documentation, all served from here."""
+
+import gzip
+import hashlib
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask import Response, current_app, render_template, request
+
+from taskapi.config import settings
+from taskapi.errors import NotFound
+from taskapi.schemas import answers
+from taskapi.version import __version__
+from taskapi.web.answers import json_answer
+from taskapi.web.inputs import JSON
+from taskapi.web.routing import Api
+
+pages = Api("pages", __name__)
+
+HTML = "text/html"
+STATIC = Path(__file__).parent.parent / "static"
+ASSETS = {
+    path.name: path
+    for path in (*STATIC.iterdir(), *(STATIC / "vendor").iterdir())
+    if path.suffix in (".js", ".css", ".svg")
+}
+DESCRIPTION = "Users, sign-in and tasks over a REST API: small, strict and fast."
+FIRST_PAGE = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Both documentation pages make style elements as they run; scripts come from files only.
+DOCUMENTATION = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@pages.get("/", who="anyone", is_limited=False, returns=answers.About(), media=(JSON, HTML))
+def index() -> Response:
+    """What this is, how it is doing, and where to go on."""
+    status = current_app.extensions["health"].report()["status"]
+    about = {"description": DESCRIPTION, "version": __version__, "status": status}
+    if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
+        response = _page(FIRST_PAGE, "index.html", **about, base=_base())
+    else:
+        links = {"docs": "/docs", "redoc": "/redoc", "openapi": "/openapi.json"}
+        links |= {"health": "/health/detailed", "api": "/api/v1"}
+        response = json_answer({"name": "Task API", **about, "links": links})
+    response.vary.add("Accept")
+    return response
+
+
+@pages.get("/docs", who="anyone", is_limited=False, returns=answers.Page(), media=(HTML,))
+def docs() -> Response:
+    """Swagger UI: read, sign in and try."""
+    return _page(
+        DOCUMENTATION,
+        "docs.html",
+        title="documentation",
+        style="swagger-ui.css",
+        scripts=("swagger-ui-bundle.js", "docs.js"),
+    )
+
+
+@pages.get("/redoc", who="anyone", is_limited=False, returns=answers.Page(), media=(HTML,))
+def redoc() -> Response:
+    """ReDoc: the whole reference on one page."""
+    return _page(
+        DOCUMENTATION,
+        "docs.html",
+        title="reference",
+        scripts=("redoc.standalone.js", "redoc.js"),
+    )
+
+
+@pages.get("/openapi.json", who="anyone", is_limited=False, returns=answers.OpenApi())
+def openapi() -> Response:
+    """This document."""
+    made = current_app.extensions.get("openapi")
+    if made is None:
+        # Only now: most processes never need what makes it.
+        from taskapi.web.openapi import make_document
+
+        made = orjson.dumps(make_document(current_app))
+        current_app.extensions["openapi"] = made
+    response = Response(made, mimetype=JSON)
+    response.set_etag(_tag(made))
+    return response
+
+
+@pages.get(
+    "/assets/<name>",
+    who="anyone",
+    is_limited=False,
+    returns=answers.Page(),
+    media=("text/javascript", "text/css", "image/svg+xml"),
+)
+def asset(name: str) -> Response:
+    """A script, style or picture of the pages."""
+    if name not in ASSETS:
+        raise NotFound()
+    packed = _packed(name)
+    is_packed = request.accept_encodings["gzip"] > 0
+    response = Response(
+        packed if is_packed else gzip.decompress(packed),
+        mimetype=mimetypes.guess_type(name)[0],
+        headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"},
+    )
+    if is_packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.set_etag(_tag(packed) + ("-gzip" if is_packed else ""))
+    return response
+
+
+@lru_cache
+def _packed(name: str) -> bytes:
+    return gzip.compress(ASSETS[name].read_bytes(), mtime=0)
+
+
+def _tag(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _page(policy: str, template: str, **facts: Any) -> Response:
+    response = Response(render_template(template, **facts), mimetype=HTML)
+    response.headers["Content-Security-Policy"] = policy
+    return response
+
+
+def _base() -> str:
+    """Where this is: from the settings, because what a request says of it may be forged."""
+    config = settings()
+    here = "https://your.host" if config.is_production else f"http://localhost:{config.port}"
+    return config.public_url or here
