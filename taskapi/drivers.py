@@ -124,7 +124,7 @@ class PostgresDriver(Driver):
 
     def __init__(self, engine: Engine, *, keeps_prepared: bool):
         # Imported only where it is used, like all that only one of the databases needs.
-        from psycopg import OperationalError, errors, pq
+        from psycopg import OperationalError, errors, pq, waiting
         from psycopg.adapt import Loader, Transformer
         from sqlalchemy.dialects.postgresql.psycopg import dialect
 
@@ -147,6 +147,7 @@ class PostgresDriver(Driver):
         self._is_sync = pq.ExecStatus.PIPELINE_SYNC
         self._is_well = pq.ConnStatus.OK
         self._lost: Callable[[str], Exception] = OperationalError
+        self._wait = waiting.wait
         event.listen(engine, "connect", self._prepare)
 
     def execute(
@@ -217,7 +218,7 @@ class PostgresDriver(Driver):
                 send(statement, parameters)
             libpq.pipeline_sync()
             answers = []
-            while (answer := libpq.get_result()) is None or answer.status != self._is_sync:
+            while (answer := self._next(libpq)) is None or answer.status != self._is_sync:
                 if answer is not None:
                     answers.append(answer)
                 elif libpq.status != self._is_well:
@@ -228,6 +229,13 @@ class PostgresDriver(Driver):
         for answer in answers:
             self._raise_unless_done(connection, answer)
         return answers
+
+    def _next(self, libpq: Any) -> Any:
+        """The next answer; get_result() alone would wait with the interpreter's lock held."""
+        while libpq.is_busy():
+            self._wait(_until_readable(), libpq.socket, 1.0)
+            libpq.consume_input()
+        return libpq.get_result()
 
     def _result(self, connection: Connection, compiled: Compiled, answer: Any) -> Result:
         self._raise_unless_done(connection, answer)
@@ -268,6 +276,10 @@ def _as_text(value: Any) -> bytes | None:
     if isinstance(value, list):
         return b"{%s}" % b",".join(_as_text(each) or b"NULL" for each in value)  # of numbers
     return b"%d" % value
+
+
+def _until_readable() -> Any:  # a generator, as psycopg's wait() takes it
+    yield 1  # Wait.R; psycopg is imported on Postgres only
 
 
 def driver_for(engine: Engine, settings: Settings) -> SqliteDriver | PostgresDriver:
