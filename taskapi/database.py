@@ -132,9 +132,10 @@ class _Lease:
         # What only reads may be asked again on a fresh connection, and so may the first
         # statement of a transaction: with its connection it was undone.
         may_repeat = must_begin or (query.is_read and not self.is_in_transaction)
-        result = self._send(compiled, values, must_begin, may_repeat)
-        self._has_begun = self.is_in_transaction
-        return result
+        try:
+            return self._send(compiled, values, must_begin, may_repeat)
+        finally:  # a first statement that fails has begun a transaction all the same
+            self._has_begun = self.is_in_transaction
 
     def execute_many(self, query: Query, values: Sequence[dict[str, Any]]) -> None:
         for each in values:
@@ -163,8 +164,8 @@ class _Lease:
     def commit(self) -> None:
         if not self._has_begun and self._deferred:
             first, values = self._deferred.pop(0)
-            self._send(first, values, True, True)
             self._has_begun = True
+            self._send(first, values, True, True)
         if self._has_begun:
             try:
                 self.driver.commit(self._connected(), self._deferred)

@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 from flask import Blueprint, Flask, Response, request
 from marshmallow import Schema
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter
 
 from taskapi.errors import Forbidden, Unauthorized
-from taskapi.schemas.fields import Fields, load
+from taskapi.schemas.fields import BIGGEST_ID, Fields, load
 from taskapi.web.answers import json_answer, no_content
 from taskapi.web.idempotency import answer_once
 from taskapi.web.identity import Caller, identify, insufficient_scope
@@ -188,22 +188,31 @@ def _own_or_any(caller: Caller, user_id: int | None) -> int:
     return user_id
 
 
+def _digits_up_to(biggest: str) -> str:
+    """A pattern of the whole numbers from 1 to the biggest, of as many digits as it has."""
+    rest = len(biggest) - 1
+    choices = [f"[1-9][0-9]{{0,{rest - 1}}}", biggest]
+    for i, digit in enumerate(biggest):
+        low = 1 if i == 0 else 0
+        if int(digit) > low:
+            choices.append(f"{biggest[:i]}[{low}-{int(digit) - 1}][0-9]{{{rest - i}}}")
+    return "|".join(choices)
+
+
 class IdConverter(BaseConverter):
     """A positive whole number of 64 bits, in plain digits."""
 
-    regex = "[1-9][0-9]{0,18}"
+    # All of it in the pattern: what to_python() refuses would be a 405 beside other methods.
+    regex = _digits_up_to(str(BIGGEST_ID))
 
     def to_python(self, value: str) -> int:
-        number = int(value)
-        if number >= 2**63:
-            raise ValidationError
-        return number
+        return int(value)
 
 
 class UserConverter(IdConverter):
     """A user's id, or `me` as None."""
 
-    regex = "me|[1-9][0-9]{0,18}"
+    regex = f"me|{IdConverter.regex}"
 
     def to_python(self, value: str) -> int | None:  # type: ignore[override]
         return None if value == "me" else super().to_python(value)
