@@ -4,15 +4,44 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Boolean, Column, Index, Integer, String, Text, bindparam, insert, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    String,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    not_,
+    select,
+    text,
+)
 
-from taskapi.database import Id, Moment, Query
+from taskapi.database import Id, Moment, Query, Row
 from taskapi.extensions import db
-from taskapi.moments import now
+from taskapi.models import delivery
+from taskapi.models.page import Filter, Flag, Listing
+from taskapi.moments import ago, now
+
+KEPT_DAYS = 90
+AUDIT_KEPT_DAYS = 365
+# Everything that is ever written down.
+ACTIONS = (
+    *delivery.OFFERED,
+    "webhook.test",
+    *("webhook.created", "webhook.updated", "webhook.deleted", "webhook.secret_rotated"),
+    *("calendar.created", "calendar.deleted"),
+    *("login.failed", "session.started", "session.ended", "session.all_ended", "session.stolen"),
+    *("token.created", "token.deleted", "token.all_deleted"),
+    *("password.changed", "password.reset_offered"),
+    *("user.created", "user.updated", "user.deleted"),
+)
 
 events = db.Table(
     "events",
-    # Not unique across a rollback's gap, but rising: what follows events follows the id.
     Column("id", Id, primary_key=True),
     Column("at", Moment, nullable=False),
     # No foreign keys: what happened stays known when its people and tasks are gone.
@@ -43,6 +72,24 @@ events = db.Table(
 INSERT = Query(
     insert(events).values({c.name: bindparam(c.name) for c in events.c if c.name != "id"})
 )
+LISTING = Listing(
+    columns=tuple(c for c in events.c if c.name != "task"),
+    filters={
+        "task_id": Filter(lambda value: events.c.task_id == value),
+        "is_audit": Flag(events.c.is_audit, not_(events.c.is_audit)),
+        "actor": Filter(lambda value: events.c.actor_id == value),
+        "action": Filter(lambda value: events.c.action == value),
+        "since": Filter(lambda value: events.c.at >= value),
+    },
+    sorts={},
+)
+_old = (
+    select(events.c.id)
+    .where(events.c.at < bindparam("before", type_=Moment))
+    .limit(literal_column("1000"))
+)
+PURGE = Query(delete(events).where(events.c.id.in_(_old.where(not_(events.c.is_audit)))))
+PURGE_AUDIT = Query(delete(events).where(events.c.id.in_(_old)))
 
 
 class Origin(NamedTuple):
@@ -84,3 +131,33 @@ def record(
         address=source.address,
         request_id=source.request_id,
     )
+    if action in delivery.OFFERED:
+        delivery.offer(action, user_id)
+
+
+def activity_json(happened: Row) -> dict[str, Any]:
+    return {
+        "at": happened.at,
+        "actor": happened.actor_id,
+        "action": happened.action,
+        "changes": orjson.loads(happened.changes),
+        "request_id": happened.request_id,
+    }
+
+
+def audit_json(happened: Row) -> dict[str, Any]:
+    return activity_json(happened) | {
+        "id": happened.id,
+        "user_id": happened.user_id,
+        "task_id": happened.task_id,
+        "address": happened.address,
+    }
+
+
+def purge() -> int:
+    """Forget what is too old, the audit later than the rest; a little at a time."""
+    deleted = 0
+    for query, days in ((PURGE, KEPT_DAYS), (PURGE_AUDIT, AUDIT_KEPT_DAYS)):
+        while count := query.run(before=ago(days=days)):
+            deleted += count
+    return deleted

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -18,8 +19,10 @@ from sqlalchemy import (
     any_,
     bindparam,
     delete,
+    false,
     insert,
     literal,
+    literal_column,
     not_,
     or_,
     select,
@@ -38,7 +41,7 @@ from taskapi.database import (
 )
 from taskapi.errors import Conflict, Invalid, NotFound
 from taskapi.extensions import db
-from taskapi.models import event
+from taskapi.models import delivery, event
 from taskapi.models.page import Filter, Flag, Listing, as_pattern, contains
 from taskapi.moments import ago, now
 
@@ -76,6 +79,8 @@ tasks = db.Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     Column("version", Integer, nullable=False),
+    # Has task.overdue been told of this due time?
+    Column("is_overdue_told", Boolean, nullable=False, server_default=false()),
     sqlite_autoincrement=True,
 )
 _is_live = tasks.c.deleted_at.is_(None)
@@ -92,6 +97,19 @@ for _name, *_columns in (
         postgresql_where=_is_live,
         sqlite_where=_is_live,
     )
+# A small index: what is done, told or in the trash is not in it.
+_may_be_overdue = and_(
+    tasks.c.due_at.is_not(None),
+    tasks.c.status != literal_column("2"),
+    not_(tasks.c.is_overdue_told),
+    _is_live,
+)
+Index(
+    "ix_tasks_overdue",
+    tasks.c.due_at,
+    postgresql_where=_may_be_overdue,
+    sqlite_where=_may_be_overdue,
+)
 Index(
     "ix_tasks_trash",
     tasks.c.deleted_at,
@@ -156,16 +174,20 @@ LISTING = Listing(
     },
 )
 
-_STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at")]
+_STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at", "is_overdue_told")]
 INSERT = Query(
     insert(tasks)
-    .values({c.name: bindparam(c.name) for c in tasks.c if c.name != "id"})
+    .values({name: bindparam(name) for name in ("created_at", *_STORED)})
     .returning(*SHOWN)
 )
 UPDATE = Query(
     update(tasks)
     .where(tasks.c.id == bindparam("task_id"), tasks.c.version == bindparam("read_version"))
-    .values({name: bindparam(name) for name in _STORED})
+    .values(
+        {name: bindparam(name) for name in _STORED}
+        # A new due time is told of again.
+        | {"is_overdue_told": tasks.c.is_overdue_told & bindparam("keeps_due", type_=Boolean)}
+    )
     .returning(*SHOWN)
 )
 BIN = Query(
@@ -210,6 +232,16 @@ REASSIGN = Query(
         version=tasks.c.version + 1,
     )
 )
+_has_come_due = and_(_may_be_overdue, tasks.c.due_at <= bindparam("now", type_=Moment))
+COMES_DUE = Query(select(tasks.c.id).where(_has_come_due).limit(literal_column("1")))
+LOCK_OVERDUE = Query(
+    select(*SHOWN)
+    .where(_has_come_due)
+    .order_by(tasks.c.due_at, tasks.c.id)
+    .limit(literal_column("200"))
+    .with_for_update(skip_locked=True)
+)
+TOLD = Query(update(tasks).where(tasks.c.id == bindparam("task_id")).values(is_overdue_told=true()))
 PURGE = Query(delete(tasks).where(tasks.c.deleted_at < bindparam("before")))
 
 
@@ -286,7 +318,7 @@ def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
     with transaction():
         try:
             task = INSERT.first(
-                **_stored(values),
+                **stored(values),
                 user_id=owner_id,
                 completed_at=moment if values["status"] == "done" else None,
                 deleted_at=None,
@@ -314,12 +346,13 @@ def change_task(task: Row, fields: dict[str, Any]) -> Row:
         completed_at = moment if values["status"] == "done" else None
     try:
         changed = UPDATE.first(
-            **_stored(values),
+            **stored(values),
             user_id=values["user_id"],
             completed_at=completed_at,
             deleted_at=None,
             updated_at=moment,
             version=task.version + 1,
+            keeps_due="due_at" not in changes,
             task_id=task.id,
             read_version=task.version,
         )
@@ -357,6 +390,22 @@ def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
         changes=orjson.dumps({"user_id": [old_owner_id, new_owner_id]}).decode(),
     )
     REASSIGN.run(**values)
+    delivery.offer_many("task.updated", new_owner_id, values["now"])
+
+
+def tell_overdue() -> int:
+    """Record task.overdue, once for each due time that has passed; how many were told."""
+    moment, count = now(), 0
+    while COMES_DUE.first(now=moment) is not None:
+        with transaction():
+            found = LOCK_OVERDUE.all(now=moment)
+            for task in found:
+                TOLD.run(task_id=task.id)
+                _record("task.overdue", task, is_audit=False)
+        count += len(found)
+        if not found:
+            break  # somebody else is telling of them
+    return count
 
 
 def purge() -> int:
@@ -376,7 +425,8 @@ def _move(task: Row, action: str, deleted_at: str | None, change: list[Any]) -> 
     return moved
 
 
-def _stored(values: dict[str, Any]) -> dict[str, Any]:
+def stored(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a task as they lie in the table."""
     description, tags = values["description"], ",".join(values["tags"])
     return {
         "title": values["title"],
@@ -391,7 +441,13 @@ def _stored(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record(action: str, task: Row, changes: dict[str, Any] | None = None) -> None:
+def _record(
+    action: str,
+    task: Row,
+    changes: dict[str, Any] | None = None,
+    *,
+    is_audit: bool | None = None,
+) -> None:
     event.record(
         action,
         task_id=task.id,
@@ -400,5 +456,5 @@ def _record(action: str, task: Row, changes: dict[str, Any] | None = None) -> No
         changes=changes,
         task=task_json(task),
         # One's own doings are activity; an admin's on somebody's task belong to the audit too.
-        audit=event.origin.get().actor_id != task.user_id,
+        audit=event.origin.get().actor_id != task.user_id if is_audit is None else is_audit,
     )

@@ -83,9 +83,9 @@ def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         raise Invalid({"row": ["Is not valid CSV."]}, row=number + 1) from None
 
 
-def checked_rows(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
+def checked_rows(rows: Iterable[Any], start: int = 1) -> Iterator[dict[str, Any]]:
     """The fields of a task for each row, or Invalid with the number of the faulty one."""
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, start):
         if not isinstance(row, dict):
             raise Invalid({"row": ["Must be a JSON object."]}, row=number)
         taken = {name: value for name, value in row.items() if name not in IGNORED}
