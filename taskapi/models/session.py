@@ -4,6 +4,7 @@ A refresh token is `session.generation.signature`. The row says which generation
 that nothing usable lies in the database.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from taskapi.models.user import users
 from taskapi.moments import ago, from_now, now
 
 GRACE_SECONDS = 60  # how long the token before the current one still works
+_SHAPE = re.compile(r"([1-9][0-9]{0,17})\.([1-9][0-9]{0,8})\.([\w-]+)", re.ASCII)
 KEPT_DAYS = 30  # how long an ended session is remembered, for the addresses that signed in
 
 sessions = db.Table(
@@ -219,13 +221,10 @@ def _expiry() -> str:
 
 
 def _read(token: str) -> tuple[int, int]:
-    numbers = token.split(".")[:2]
-    if token.count(".") != 2 or not all(n.isascii() and n.isdigit() for n in numbers):
+    found = _SHAPE.fullmatch(token)
+    if found is None:
         raise _invalid()
-    session_id, generation = map(int, numbers)
-    if session_id >= 2**63:
-        raise _invalid()
-    return session_id, generation
+    return int(found[1]), int(found[2])
 
 
 def _is_genuine(token: str, session: Row) -> bool:

@@ -59,7 +59,8 @@ class Scene:
     def _session_id(self) -> int:
         self.cast.sign_in(self.owner.username, PASSWORD)
         sessions = self.client.get("/auth/sessions", as_=self.owner).get_json()["items"]
-        return next(each["id"] for each in sessions if not each["current"])
+        number: int = next(each["id"] for each in sessions if not each["current"])
+        return number
 
     def _token(self, scope: str, of: Person | None = None, **more: Any) -> dict[str, Any]:
         body = {"name": f"{scope} {self.number}", "scope": scope, **more}

@@ -31,7 +31,7 @@ class Secrets:
             for each in body:
                 self.learn(each)
         elif isinstance(body, dict):
-            public = {body.get("username"), body.get("email")}
+            public = [body.get("username"), body.get("email")]
             for name, value in body.items():
                 # Shorter ones are tests of bad passwords, and may be part of any word.
                 if name in NAMES and isinstance(value, str) and len(value) >= 8:
