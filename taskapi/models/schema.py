@@ -1,9 +1,10 @@
 """Which migration the database is at, and which it should be at."""
 
 import re
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, column, create_engine, inspect, select, table
+from sqlalchemy import Select, column, create_engine, inspect, make_url, select, table
 from sqlalchemy.pool import NullPool
 
 from taskapi.config import MIGRATIONS, Settings
@@ -22,6 +23,9 @@ def current_revision() -> str | None:
 
 def revision_of(settings: Settings) -> str | None:
     """The same over a connection of its own, where there is no application."""
+    path = make_url(settings.database_url).database
+    if settings.uses_sqlite and not Path(path or "").exists():
+        return None  # to ask would make an empty file
     limit = "timeout" if settings.uses_sqlite else "connect_timeout"
     engine = create_engine(
         settings.database_url, poolclass=NullPool, connect_args={limit: PATIENCE}
