@@ -98,7 +98,7 @@ def in_order(items: Sequence[dict[str, Any]], sort_by: str) -> list[dict[str, An
         name, is_descending = key.removeprefix("-"), key.startswith("-")
         present = [item for item in ordered if item[name] is not None]
         missing = [item for item in ordered if item[name] is None]
-        present.sort(key=lambda item: _rank(name, item[name]), reverse=is_descending)  # noqa: B023
+        present.sort(key=lambda item: _rank(name, item[name]), reverse=is_descending)
         ordered = present + missing
     return ordered
 
