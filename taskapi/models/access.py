@@ -4,7 +4,7 @@ from taskapi.database import Row, transaction
 from taskapi.models import event, throttle, token
 from taskapi.models.password import hash_password, is_outdated, is_password
 from taskapi.models.session import end_all_sessions
-from taskapi.models.user import REHASH, user_by_id
+from taskapi.models.user import REHASH
 
 
 def authenticate(user: Row | None, name: str, password: str) -> Row | None:
@@ -22,8 +22,9 @@ def authenticate(user: Row | None, name: str, password: str) -> Row | None:
         return None
     throttle.forget_failures(user, address)
     if is_outdated(user.password_hash):
-        REHASH.run(id=user.id, old_hash=user.password_hash, password_hash=hash_password(password))
-        return user_by_id(user.id)
+        newer = hash_password(password)
+        if REHASH.run(id=user.id, old_hash=user.password_hash, password_hash=newer):
+            return user._replace(password_hash=newer)
     return user
 
 

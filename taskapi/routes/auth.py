@@ -35,16 +35,16 @@ auth = Api("auth", __name__, url_prefix="/api/v1/auth")
 LOGIN, LOGIN_FORM = schemas.Login(), schemas.LoginForm()
 
 
-@auth.after_request
-def keep_nothing(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _refuse_when_closed() -> None:
+    if settings().registration == "closed":
+        raise Forbidden("Registration is closed; ask an admin for an account.")
 
 
 @auth.post(
     "/register",
     who="anyone",
     sign_in="register",
+    gate=_refuse_when_closed,
     body=Registration(),
     status=201,
     returns=answers.SignedIn(),
@@ -52,8 +52,6 @@ def keep_nothing(response: Response) -> Response:
 )
 def register(body: dict[str, Any]) -> Response:
     """Make an account and sign in to it."""
-    if settings().registration == "closed":
-        raise Forbidden("Registration is closed; ask an admin for an account.")
     prepared = prepare_user(**body)
     with transaction():
         return _signed_in(insert_user(prepared), 201)
@@ -145,9 +143,9 @@ def end_session(caller: Caller, session_id: int) -> None:
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> None:
     """Set a new password; every other session and every personal token ends."""
-    check_current_password(caller, body["current_password"])
-    new_hash = hash_new_password(caller.user, body["new_password"], "new_password")
-    _set_password(caller.user, new_hash, except_session=caller.session_id or 0)
+    user = check_current_password(caller, body["current_password"])
+    new_hash = hash_new_password(user, body["new_password"], "new_password")
+    _set_password(user, new_hash, except_session=caller.session_id or 0)
 
 
 @auth.post(
@@ -194,10 +192,12 @@ def delete_token(caller: Caller, token_id: int) -> None:
     token.delete_token(caller.id, token_id)
 
 
-def check_current_password(caller: Caller, password: str) -> None:
-    """Invalid unless the caller knows their password; tries count like failed logins."""
-    if authenticate(caller.user, name_of(caller.user), password) is None:
+def check_current_password(caller: Caller, password: str) -> Row:
+    """The caller, or Invalid where it is not their password; tries count like failed logins."""
+    user = authenticate(caller.user, name_of(caller.user), password)
+    if user is None:
         raise Invalid({"current_password": ["Is wrong."]})
+    return user
 
 
 def _set_password(user: Row, new_hash: str, *, except_session: int = 0) -> None:

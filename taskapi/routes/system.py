@@ -26,7 +26,9 @@ def health() -> dict[str, str]:
 def health_detailed() -> Response:
     """Is everything there that is needed?"""
     report = current_app.extensions["health"].report()
-    return json_answer(report, 503 if report["status"] == "unavailable" else 200)
+    if report["status"] == "unavailable":
+        return json_answer(report, 503, {"Retry-After": "5"})
+    return json_answer(report)
 
 
 @system.get(

@@ -96,6 +96,7 @@ def get_user(caller: Caller, user_id: int) -> Response:
 @users.patch(
     "/<id:user_id>",
     who="admin",
+    session_only=("role", "password"),
     body=schemas.UserChanges(),
     example={"is_active": True},
     is_conditional=True,
@@ -104,10 +105,10 @@ def get_user(caller: Caller, user_id: int) -> Response:
 )
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
     """Change a user's names, role, activity or password."""
-    if {"role", "password"} & body.keys():
-        caller.require_session()
     if "password" in body:
-        body["password_hash"] = hash_new_password(user_by_id(user_id), body.pop("password"))
+        names = {name: body[name] for name in ("username", "email") if name in body}
+        renamed = user_by_id(user_id)._replace(**names)
+        body["password_hash"] = hash_new_password(renamed, body.pop("password"))
     with transaction():
         user = lock_user(user_id)
         check_if_match(user)
@@ -126,7 +127,7 @@ def create_reset_token(caller: Caller, user_id: int) -> Response:
     """A token, shown this once, with which the user sets a new password within an hour."""
     secret, expires_at = token.create_reset(user_by_id(user_id).id)
     answer = {"token": secret, "expires_at": expires_at}
-    return json_answer(answer, 201, {"Cache-Control": "no-store"})
+    return json_answer(answer, 201)
 
 
 @users.delete(

@@ -3,18 +3,23 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, validates_schema
 
 from taskapi.models.token import SCOPES
-from taskapi.schemas.fields import Choice, Fields, Text, Time
+from taskapi.schemas.fields import Choice, Fields, Opaque, Text, Time
 from taskapi.schemas.user import NewPassword, Password
 
-Name = fields.String  # of any spelling: a wrong one is a failed login, not a faulty field
+
+class Name(Opaque):
+    """Of any spelling: a wrong one is a failed login, not a faulty field."""
+
+    def __init__(self, **more: Any):
+        super().__init__(320, **more)
 
 
 class Login(Fields):
-    username = Name(validate=validate.Length(1, 320))
-    email = Name(validate=validate.Length(1, 320))
+    username = Name()
+    email = Name()
     password = Password(required=True)
     shape: ClassVar[Mapping[str, Any]] = {
         "oneOf": [{"required": ["username"]}, {"required": ["email"]}],
@@ -30,16 +35,16 @@ class Login(Fields):
 class LoginForm(Fields):
     """The OAuth2 password form; what it has beyond a name and a password is unused here."""
 
-    username = Name(required=True, validate=validate.Length(1, 320))
+    username = Name(required=True)
     password = Password(required=True)
     grant_type = Choice(("password",))
-    scope = fields.String()
-    client_id = fields.String()
-    client_secret = fields.String()
+    scope = Opaque(1000, shortest=0)
+    client_id = Opaque(1000, shortest=0)
+    client_secret = Opaque(1000, shortest=0)
 
 
 class Refresh(Fields):
-    refresh_token = fields.String(validate=validate.Length(1, 200))
+    refresh_token = Opaque(200)
 
 
 class PasswordChange(Fields):
@@ -48,7 +53,7 @@ class PasswordChange(Fields):
 
 
 class PasswordReset(Fields):
-    token = fields.String(required=True, validate=validate.Length(1, 200))
+    token = Opaque(200, required=True)
     new_password = NewPassword(required=True)
 
 

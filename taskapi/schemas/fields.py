@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from taskapi import moments
 from taskapi.errors import Invalid
@@ -136,6 +136,15 @@ class Text(fields.Field[str]):
         return text
 
 
+class Opaque(fields.String):
+    """Text that is taken as it comes: a password, a token."""
+
+    def __init__(self, longest: int, *, shortest: int = 1, **more: Any):
+        error = f"Must have {shortest} to {longest} characters."
+        length = validate.Length(shortest, longest, error=error)
+        super().__init__(validate=length, error_messages={"invalid": "Must be text."}, **more)
+
+
 class Choice(fields.Field[str]):
     """One of a few words."""
 
@@ -231,4 +240,4 @@ class PageQuery(Parameters):
 
     limit = Digits(1, 100, load_default=20)
     skip = Digits(0, 10_000)
-    cursor = fields.String()
+    cursor = Opaque(5000, shortest=0)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, validates_schema
 
 from taskapi.models.user import LISTING, ROLES, USERNAME, key_of
 from taskapi.schemas.fields import (
@@ -13,6 +13,7 @@ from taskapi.schemas.fields import (
     Digits,
     Fields,
     Flag,
+    Opaque,
     PageQuery,
     Parameters,
     SortBy,
@@ -26,11 +27,11 @@ _EMAIL = re.compile(
 )
 
 
-class Password(fields.String):
+class Password(Opaque):
     """A password that is looked at, never kept; what makes one good is a rule of the model."""
 
     def __init__(self, **more: Any):
-        super().__init__(validate=validate.Length(1, 256), **more)
+        super().__init__(256, **more)
 
 
 class NewPassword(Password):
@@ -59,7 +60,8 @@ class Email(Text):
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         address: str = super()._deserialize(value)
         # Checked as it is compared, because what looks different may compare equal.
-        if not _EMAIL.fullmatch(address) or not _EMAIL.fullmatch(key_of(address)):
+        key = key_of(address)
+        if not _EMAIL.fullmatch(address) or not _EMAIL.fullmatch(key) or len(key) > self.longest:
             raise ValidationError("Must be an e-mail address.")
         return address
 
@@ -73,7 +75,7 @@ class Registration(Names):
     password = NewPassword(required=True)
     shape: ClassVar[Mapping[str, Any]] = {
         "anyOf": [
-            {"required": [name], "properties": {name: {"type": "string"}}}
+            {"required": [name], "not": {"properties": {name: {"type": "null"}}}}
             for name in ("username", "email")
         ]
     }

@@ -10,6 +10,7 @@ from taskapi.errors import ApiError, NotFound, TooLarge
 from taskapi.web.answers import json_answer
 from taskapi.web.requests import request_id
 
+JSON = "application/json"
 PROBLEM = "application/problem+json"
 log = logging.getLogger("taskapi.errors")
 
@@ -49,7 +50,7 @@ def init_app(app: Flask) -> None:
 def answer_error(error: ApiError) -> Response:
     """The envelope, or RFC 9457 for those who ask for it."""
     details = dict(error.details or {})
-    if PROBLEM in request.headers.get("Accept", ""):
+    if _wants_problem():
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": TITLES[error.status],
@@ -69,6 +70,14 @@ def answer_error(error: ApiError) -> Response:
     if details:
         envelope["details"] = details
     return json_answer({"error": envelope, "detail": error.message}, error.status, error.headers)
+
+
+def _wants_problem() -> bool:
+    """Is RFC 9457 named by Accept, and liked no less than plain JSON?"""
+    if PROBLEM not in request.headers.get("Accept", "").lower():
+        return False
+    liked = {kind.partition(";")[0].lower(): quality for kind, quality in request.accept_mimetypes}
+    return liked.get(PROBLEM, 0) > 0 and liked[PROBLEM] >= liked.get(JSON, 0)
 
 
 def _answer_werkzeug(error: HTTPException) -> Response:

@@ -14,7 +14,7 @@ from taskapi.version import __version__
 from taskapi.web.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.web.json_schema import Plugin, name_of_schema
 from taskapi.web.openapi_errors import HEADERS, RESPONSES, error_schemas, faults_of
-from taskapi.web.routing import NOTHING, Operation, operations
+from taskapi.web.routing import NO_PARAMETERS, Operation, operations
 
 Json = dict[str, Any]
 
@@ -73,7 +73,8 @@ def make_document(app: Flask) -> Json:
         described = paths.setdefault(_VARIABLE.sub(r"{\2}", rule), {})
         described[operation.method.lower()] = _describe(spec, rule, operation, name)
     _link(paths)
-    for path in sorted(paths):
+    # As they are declared, one's own before those of any user.
+    for path in sorted(paths, key=lambda path: "/users/{user_id}/" in path):
         spec.path(path, operations=paths[path])
     for tag in dict.fromkeys(operation.tag for _, operation in declared):
         module = sys.modules[app.blueprints[tag].import_name]
@@ -156,7 +157,7 @@ def _parameters(spec: APISpec, rule: str, operation: Operation) -> list[Json]:
         }
         for kind, name in _VARIABLE.findall(rule)
     ]
-    if operation.query is not NOTHING:
+    if operation.query is not NO_PARAMETERS:
         converter = spec.plugins[0].converter  # type: ignore[attr-defined]
         found += converter.schema2parameters(operation.query, location="query")
     if operation.is_idempotent:

@@ -8,6 +8,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+", re.ASCII)
 _SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
 
 SECURITY_HEADERS = (
@@ -33,6 +36,9 @@ UNLESS_GIVEN = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Cache-Control", "private, no-cache"),
 )
+# Tokens are not to be kept, and what goes wrong around them neither.
+KEEP_NOTHING = ("Cache-Control", "no-store")
+_IS_ABOUT_TOKENS = re.compile(r"/api/v1/(auth|users/[^/]+/reset-token)(/|$)")
 HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 EXPOSED = (
     "ETag, Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, "
@@ -56,6 +62,18 @@ def init_app(app: Flask, config: Settings) -> None:
         app.wsgi_app = ProxyFix(counted, x_for=hops, x_proto=1, x_host=0)  # type: ignore[method-assign]
 
 
+@lru_cache(maxsize=1024)
+def plain_address(raw: str) -> str:
+    """One spelling for each address; a proxy may add a port, and what is none is left out."""
+    found = _WITH_PORT.fullmatch(raw.strip())
+    host = found[1] or found[2] if found else raw.strip().strip("[]")
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def client_address() -> str:
     return request.remote_addr or ""
 
@@ -75,10 +93,12 @@ class Frame:
         started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
-        address = environ.get("REMOTE_ADDR") or ""
+        environ["REMOTE_ADDR"] = address = plain_address(environ.get("REMOTE_ADDR") or "")
         event.origin.set(event.Origin(address=address, request_id=request_id))
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            if _IS_ABOUT_TOKENS.match(environ["PATH_INFO"]):
+                headers.append(KEEP_NOTHING)
             names = {name.lower() for name, _ in headers}
             headers.append(("X-Request-ID", request_id))
             headers += SECURITY_HEADERS

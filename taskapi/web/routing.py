@@ -14,7 +14,7 @@ from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
 from taskapi.errors import Forbidden, Unauthorized
-from taskapi.schemas.fields import BIGGEST_ID, Fields, load
+from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
 from taskapi.web.answers import json_answer, no_content
 from taskapi.web.idempotency import answer_once
 from taskapi.web.identity import Caller, identify, insufficient_scope
@@ -29,7 +29,7 @@ Who = Literal["anyone", "optional", "user", "session", "admin", "admin session"]
 View = Callable[..., Any]
 
 
-NOTHING = Fields()  # takes nothing, so that everything is refused by name
+NOTHING, NO_PARAMETERS = Fields(), Parameters()  # so that everything is refused by name
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Operation:
     rule: str
     view: View
     who: Who
-    query: Schema = NOTHING
+    query: Schema = NO_PARAMETERS
     body: Schema | None = None
     is_body_optional: bool = False
     accepts: tuple[str, ...] = (JSON,)
@@ -51,6 +51,8 @@ class Operation:
     sign_in: str | None = None  # the tighter bucket of limits it counts in
     is_limited: bool = True
     admin_only: tuple[str, ...] = ()  # fields and parameters
+    session_only: tuple[str, ...] = ()  # fields that no personal token may give
+    gate: Callable[[], None] | None = None  # raises where nobody may do it
     is_idempotent: bool = False
     check_replay: View | None = None  # raises for who may not do it now, before a kept answer
     is_conditional: bool = False
@@ -117,19 +119,23 @@ def _serve(operation: Operation) -> View:
                 caller.require_session()
             if "user_id" in path:
                 path["user_id"] = _own_or_any(caller, path["user_id"])
+        if operation.gate is not None:
+            operation.gate()
         if who != "anyone":
             arguments["caller"] = caller
         raw = read_body(operation.accepts, operation.body_limit)
-        if operation.query is not NOTHING or request.query_string:
+        if operation.query is not NO_PARAMETERS or request.query_string:
             query = load_query(operation.query)
             refuse_admin_only(operation.admin_only, caller, query)
-            if operation.query is not NOTHING:
+            if operation.query is not NO_PARAMETERS:
                 arguments["query"] = query
         if operation.takes_raw_body:
             arguments["raw"] = raw
         elif raw or (operation.body is not None and not operation.is_body_optional):
             value = parse_object(raw)
             refuse_admin_only(operation.admin_only, caller, value)
+            if caller is not None and value.keys() & set(operation.session_only):
+                caller.require_session()
             body = load(operation.body or NOTHING, value)
             if operation.body is not None:
                 arguments["body"] = body

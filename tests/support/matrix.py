@@ -247,6 +247,11 @@ ROWS = [
     Row("POST", f"{T}/bulk", "200 200 200 403 200 200 200"),
     Row("GET", f"{T}/export", "200 200 200 200 200 200 200"),
     Row("POST", f"{T}/import", "200 200 200 403 200 200 200"),
+    Row("GET", "/", "anyone 200"),
+    Row("GET", "/assets/<name>", "anyone 404"),  # none of this name
+    Row("GET", "/docs", "anyone 200"),
+    Row("GET", "/redoc", "anyone 200"),
+    Row("GET", "/openapi.json", "anyone 200"),
     Row("GET", "/health", "anyone 200"),
     Row("GET", "/health/detailed", "anyone 200"),
     Row("GET", "/metrics", "anyone 404"),  # there only with METRICS_TOKEN, which alone opens it
