@@ -18,7 +18,9 @@ from taskapi.moments import now
 from taskapi.web.answers import json_answer
 
 DEEPEST = 10_000
-_PAGE = re.compile(r"(limit|skip|cursor)=|$")
+_PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
+# What would end or split a link, and yet may stand in a query as it came.
+_UNSAFE = re.compile(r"[^!$-;=?-Z_a-z~]")
 _PAGING = {"limit", "skip", "cursor", "sort_by"}
 
 
@@ -65,7 +67,7 @@ def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) -> str:
-    given = request.query_string.decode()
+    given = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", request.query_string.decode())
     kept = [part for part in given.split("&") if not _PAGE.match(unquote(part))]
     base = f"{request.path}?{'&'.join((*kept, f'limit={limit}'))}"
 

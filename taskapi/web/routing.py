@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
-from taskapi.errors import Forbidden, Unauthorized
+from taskapi.errors import Forbidden, Invalid, Unauthorized
 from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
 from taskapi.web.answers import json_answer, no_content
 from taskapi.web.idempotency import answer_once
@@ -125,7 +125,11 @@ def _serve(operation: Operation) -> View:
             arguments["caller"] = caller
         raw = read_body(operation.accepts, operation.body_limit)
         if operation.query is not NO_PARAMETERS or request.query_string:
-            query = load_query(operation.query)
+            try:
+                query = load_query(operation.query)
+            except Invalid:
+                refuse_admin_only(operation.admin_only, caller, request.args)
+                raise
             refuse_admin_only(operation.admin_only, caller, query)
             if operation.query is not NO_PARAMETERS:
                 arguments["query"] = query
