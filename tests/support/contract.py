@@ -1,0 +1,138 @@
+"""Every answer that the suite gets is held against the OpenAPI document."""
+
+import copy
+import re
+from typing import Any
+
+import jsonschema_rs
+from flask import Flask
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from taskapi.web.openapi import make_document
+
+# What any path may answer to what is no request of it: another method, an unasked-for body.
+OF_ANY_PATH = {"405", "413", "415"}
+DECLARED_HEADERS = {
+    "allow",
+    "content-disposition",
+    "etag",
+    "idempotency-replayed",
+    "link",
+    "location",
+    "retry-after",
+    "www-authenticate",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
+}
+
+
+class Contract:
+    """The document of an application, ready to check answers with."""
+
+    def __init__(self, app: Flask):
+        with app.app_context():
+            self.document = make_document(app)
+        self._urls = app.url_map.bind("localhost")
+        self._strict = _without_extras(self.document)
+        self._validators: dict[tuple[str, str], jsonschema_rs.Draft202012Validator] = {}
+
+    def check(self, method: str, path: str, answer: TestResponse) -> None:
+        """AssertionError unless the document foresees this answer of this operation."""
+        if method == "OPTIONS":
+            return
+        status = str(answer.status_code)
+        operation = self._operation(method, path)
+        where = f"{method} {path} answered {status}"
+        if operation is None:
+            assert status in {"404", "405"}, f"{where}, but the document has no such operation"
+            self._check_body(where, "Error", None, answer)
+            return
+        declared = operation["responses"].get(status)
+        if declared is None:
+            assert status in OF_ANY_PATH, f"{where}, which the document does not foresee"
+            self._check_body(where, "Error", None, answer)
+            return
+        if "$ref" in declared:
+            declared = self._find(declared["$ref"])
+        self._check_headers(where, declared.get("headers", {}), answer)
+        if method == "HEAD":
+            return
+        content = declared.get("content")
+        if content is None:
+            assert not _is_whole(answer) or not answer.data, f"{where} with a body"
+            return
+        assert answer.mimetype in content, f"{where} as {answer.mimetype}, not {[*content]}"
+        self._check_body(where, f"{operation['operationId']} {status}", content, answer)
+
+    def _operation(self, method: str, path: str) -> Any:
+        try:
+            rule, _ = self._urls.match(path, method, return_rule=True)
+        except HTTPException:
+            return None
+        path = re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule)
+        described = self.document["paths"].get(path, {})
+        return described.get("get" if method == "HEAD" else method.lower())
+
+    def _find(self, reference: str) -> Any:
+        found: Any = self.document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+        return found
+
+    def _check_headers(self, where: str, declared: Any, answer: TestResponse) -> None:
+        there = {name.lower() for name in answer.headers.keys()} & DECLARED_HEADERS
+        undeclared = there - {name.lower() for name in declared}
+        assert not undeclared, f"{where} with {undeclared}, which the document does not foresee"
+        for name, header in declared.items():
+            if "$ref" in header:
+                header = self._find(header["$ref"])
+            assert name in answer.headers or not header.get("required"), f"{where} without {name}"
+
+    def _check_body(self, where: str, name: str, content: Any, answer: TestResponse) -> None:
+        if not _is_whole(answer) or "json" not in answer.mimetype:
+            return
+        key = name, answer.mimetype
+        if key not in self._validators:
+            schema: Any = {"$ref": "#/components/schemas/Error"}
+            if answer.mimetype == "application/problem+json":
+                schema = {"$ref": "#/components/schemas/Problem"}
+            elif content is not None:
+                schema = content[answer.mimetype]["schema"]
+            schema = {**_without_extras(schema), "components": self._strict["components"]}
+            self._validators[key] = jsonschema_rs.Draft202012Validator(schema)
+        error = next(self._validators[key].iter_errors(answer.get_json()), None)
+        assert error is None, f"{where}, and its body does not fit the document: {error}"
+
+
+_known: list[Contract] = []
+
+
+def contract_of(app: Flask) -> Contract:
+    """Every application has the same routes, so that the first one's will do."""
+    if not _known:
+        _known.append(Contract(app))
+    return _known[0]
+
+
+def _is_whole(answer: TestResponse) -> bool:
+    return "Content-Length" in answer.headers
+
+
+def _without_extras(schema: Any) -> Any:
+    """The same, so that a field that is not in the document is a fault."""
+    schema = copy.deepcopy(schema)
+
+    def close(part: Any) -> None:
+        if isinstance(part, dict):
+            if part.get("type") == "object" and part.get("properties"):
+                part.setdefault("additionalProperties", False)
+            part = list(part.values())
+        if isinstance(part, list):
+            for inner in part:
+                close(inner)
+
+    close(schema)
+    return schema
