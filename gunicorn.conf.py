@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ bind = (
     if ":" in settings.host
     else f"{settings.host}:{settings.port}"
 )
-worker_class = "gthread"
+worker_class = "taskapi.server.worker.Worker"  # gthread, hardened against slow clients
 workers = settings.web_concurrency
 threads = settings.web_threads
 
@@ -35,6 +36,7 @@ graceful_timeout = 20
 keepalive = 95  # longer than the 90 s of a platform's router, so that it never meets a closed door
 limit_request_line = 8190
 limit_request_field_size = 65536
+limit_request_fields = 32768  # what counts is their size together: see the worker
 
 # A heartbeat file on a real disk can block a worker for as long as that disk is slow.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -61,3 +63,19 @@ def child_exit(_: Any, worker: Any) -> None:
 def on_exit(_: Any) -> None:
     if settings.metrics_token:
         start.close_metrics_folder()
+
+
+# Nameless, and opened before the workers are: whoever locks it runs the embedded worker.
+worker_turn = tempfile.TemporaryFile()  # noqa: SIM115
+
+
+def post_worker_init(worker: Any) -> None:
+    if settings.worker == "embedded" and worker.app.app_uri == wsgi_app:
+        from taskapi.jobs.embedded import Embedded  # in the worker, which loads anew on HUP
+
+        worker.embedded = Embedded(worker.wsgi, worker_turn, lambda: worker.alive)
+
+
+def worker_exit(_: Any, worker: Any) -> None:
+    if hasattr(worker, "embedded"):
+        worker.embedded.stop()

@@ -9,12 +9,16 @@ from flask import Flask
 from taskapi import commands, database
 from taskapi.config import INSTANCE, MIGRATIONS, Settings
 from taskapi.extensions import db, migrate
+from taskapi.routes.audit import audit
 from taskapi.routes.auth import auth
+from taskapi.routes.calendar import calendar
+from taskapi.routes.jobs import jobs
 from taskapi.routes.pages import pages
 from taskapi.routes.system import system
 from taskapi.routes.tasks import tasks
 from taskapi.routes.transfer import transfer
 from taskapi.routes.users import users
+from taskapi.routes.webhooks import webhooks
 from taskapi.version import __version__
 from taskapi.web import errors, identity, limits, metrics, requests, routing, sentry
 from taskapi.web.health import Health
@@ -53,7 +57,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     metrics.init_app(app, settings)
     sentry.init_app(settings)
     routing.init_app(app)
-    for blueprint in (auth, users, tasks, transfer, system, pages):
+    for blueprint in (
+        *(auth, users, tasks, transfer, jobs, webhooks, calendar, audit),
+        *(system, pages),
+    ):
         app.register_blueprint(blueprint)
     app.extensions["health"] = Health(app)
     commands.init_app(app)

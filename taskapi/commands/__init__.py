@@ -2,13 +2,16 @@
 
 from flask import Flask
 
+from taskapi.commands.backup import backup
 from taskapi.commands.doctor import doctor
 from taskapi.commands.documents import openapi
+from taskapi.commands.tasks import tasks
 from taskapi.commands.tokens import tokens
 from taskapi.commands.upkeep import purge
 from taskapi.commands.users import users
+from taskapi.commands.worker import worker
 
 
 def init_app(app: Flask) -> None:
-    for command in (users, tokens, purge, doctor, openapi):
+    for command in (users, tokens, tasks, worker, purge, doctor, backup, openapi):
         app.cli.add_command(command)

@@ -4,22 +4,13 @@ import click
 from flask.cli import with_appcontext
 
 from taskapi.commands.common import fails_with_a_sentence
-from taskapi.models import idempotency, session, task, throttle, token
+from taskapi.jobs.chores import PURGES
 
 
 @click.command("purge")
 @with_appcontext
 @fails_with_a_sentence
 def purge() -> None:
-    """Delete for good what has expired: old trash, sessions, tokens, kept answers."""
+    """Delete for good what has expired: trash, sessions, tokens, deliveries, jobs, events."""
     for what, empty in PURGES.items():
         click.echo(f"{what}: {empty()}")
-
-
-PURGES = {
-    "tasks in the trash": task.purge,
-    "sessions": session.purge,
-    "tokens": token.purge,
-    "failed logins": throttle.purge,
-    "kept answers": idempotency.purge,
-}

@@ -34,7 +34,7 @@ from taskapi.database import Id, Moment, Query, Row
 from taskapi.extensions import db
 from taskapi.models.page import Filter, Listing
 from taskapi.models.work import bell, lease_columns
-from taskapi.moments import now
+from taskapi.moments import ago, now
 
 # What a webhook may ask for.
 OFFERED = (
@@ -46,6 +46,7 @@ OFFERED = (
     "task.overdue",
 )
 STATUSES = ("pending", "delivered", "failed", "cancelled")
+KEPT_DAYS = 90
 
 webhooks = db.Table(
     "webhooks",
@@ -113,7 +114,7 @@ is_again = (
 )
 
 
-class last_event_id(GenericFunction[int]):  # noqa: N801 - a function in SQL
+class last_event_id(GenericFunction[int]):
     """The id of the event that this connection wrote last."""
 
     inherit_cache = True
@@ -259,3 +260,11 @@ def enqueue(webhook_id: int, event_id: int, action: str) -> Row:
     )
     bell.ring_after_commit()
     return delivery
+
+
+def purge() -> int:
+    """Forget what is too old, a little at a time."""
+    deleted = 0
+    while count := PURGE.run(before=ago(days=KEPT_DAYS)):
+        deleted += count
+    return deleted

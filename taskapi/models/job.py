@@ -75,6 +75,7 @@ uploads = db.Table(
     Column("body", Text, nullable=False),
 )
 
+moment_now: Any = bindparam("now", type_=Moment)
 _by_id = jobs.c.id == bindparam("id")
 _held = _by_id & (jobs.c.leased_by == bindparam("worker"))
 
@@ -131,7 +132,6 @@ LISTING = Listing(
     filters={
         "user_id": Filter(lambda value: jobs.c.user_id == value),
         "status": Filter(lambda value: jobs.c.status == value),
-        "kind": Filter(lambda value: jobs.c.kind == value),
     },
     sorts={},
 )

@@ -381,7 +381,8 @@ def restore_task(task: Row) -> Row:
 def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
     """Hand all tasks of a user, the trash too, to somebody else."""
     source = event.origin.get()
-    values = {"owner_id": old_owner_id, "new_owner_id": new_owner_id, "now": now()}
+    moment = now()
+    values = {"owner_id": old_owner_id, "new_owner_id": new_owner_id, "now": moment}
     RECORD_REASSIGNED.run(
         **values,
         actor_id=source.actor_id,
@@ -390,7 +391,7 @@ def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
         changes=orjson.dumps({"user_id": [old_owner_id, new_owner_id]}).decode(),
     )
     REASSIGN.run(**values)
-    delivery.offer_many("task.updated", new_owner_id, values["now"])
+    delivery.offer_many("task.updated", new_owner_id, moment)
 
 
 def tell_overdue() -> int:

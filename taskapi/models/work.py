@@ -1,6 +1,7 @@
 """What rows that wait for a worker have in common, and the bell that calls the worker."""
 
 import threading
+from typing import Any
 
 from sqlalchemy import Column, String
 
@@ -29,7 +30,7 @@ class Bell:
 bell = Bell()
 
 
-def lease_columns() -> tuple[Column[str], ...]:
+def lease_columns() -> tuple[Column[Any], ...]:
     """Who works on the row, and until when it is theirs; see taskapi/jobs/queue.py."""
     return (
         Column("claimed_at", Moment),

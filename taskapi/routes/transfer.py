@@ -1,14 +1,15 @@
 """Many tasks at once: bulk changes, export and import."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from flask import Response, request, stream_with_context
 
 from taskapi.database import transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed
+from taskapi.models.job import enqueue_import, job_json
 from taskapi.models.page import Key, fetch_page, position_of
 from taskapi.models.task import (
     LISTING,
@@ -28,11 +29,14 @@ from taskapi.schemas.files import (
     ImportRow,
     checked_rows,
     csv_lines,
+    decode,
     json_lines,
-    rows_of_csv,
+    rows_of,
 )
+from taskapi.schemas.strict_json import malformed
+from taskapi.web.answers import json_answer
 from taskapi.web.identity import Caller
-from taskapi.web.inputs import JSON, malformed, parse_json
+from taskapi.web.inputs import JSON
 from taskapi.web.preconditions import etag_of
 from taskapi.web.routing import Api, refuse_admin_only
 
@@ -41,6 +45,7 @@ transfer = Api("transfer", __name__, url_prefix="/api/v1/tasks")
 CSV = "text/csv"
 IMPORT_LIMIT = 16 * 1024 * 1024
 BATCH = 500
+AT_ONCE = 100  # rows that are imported within the request
 
 FIELDS, CHANGES = schemas.TaskFields(), schemas.TaskFields(partial=True)
 OPERATIONS = {
@@ -171,30 +176,24 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     takes_raw_body=True,
     is_idempotent=True,
     returns=answers.Imported(),
+    also={202: answers.Job()},
+    headers={"Location": "With 202: where the job tells how far it is."},
 )
-def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> dict[str, Any]:
-    """Make tasks from an exported JSON or CSV file, all or nothing."""
-    rows = list(checked_rows(_rows(raw)))
+def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
+    """Make tasks from an exported JSON or CSV file, all or nothing; over 100 as a job."""
+    kind = "csv" if request.mimetype == CSV else "json"
+    if not raw and kind == "json":
+        raise malformed("The body is empty; send a JSON array.")
+    text = decode(kind, raw)
     if query["dry_run"]:
-        return {"dry_run": True, "created": 0, "would_create": len(rows)}
+        count = sum(1 for _ in checked_rows(rows_of(kind, text)))
+        return json_answer({"dry_run": True, "created": 0, "would_create": count})
+    first = list(islice(rows_of(kind, text), AT_ONCE + 1))
+    if len(first) > AT_ONCE:
+        found = enqueue_import(caller.id, kind, text)
+        return json_answer(job_json(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
+    rows = list(checked_rows(first))
     with transaction():
         for row in rows:
             create_task(caller.id, row)
-    return {"created": len(rows)}
-
-
-def _rows(raw: bytes) -> Any:
-    if request.mimetype == CSV:
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise ApiError("The file is not UTF-8.") from None
-        if "\x00" in text:
-            raise ApiError("The file contains a NUL character.")
-        return rows_of_csv(io.StringIO(text, newline=""))
-    if not raw:
-        raise malformed("The body is empty; send a JSON array.")
-    rows = parse_json(raw)
-    if not isinstance(rows, list):
-        raise Invalid({"body": ["Must be a JSON array of tasks."]})
-    return rows
+    return json_answer({"created": len(rows)})

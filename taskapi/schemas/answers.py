@@ -2,9 +2,15 @@
 
 from marshmallow import Schema, fields
 
+from taskapi.models.delivery import OFFERED
+from taskapi.models.delivery import STATUSES as DELIVERY_STATUSES
+from taskapi.models.event import ACTIONS
+from taskapi.models.job import KINDS
+from taskapi.models.job import STATUSES as JOB_STATUSES
 from taskapi.models.task import PRIORITIES, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
+from taskapi.models.webhook import TEST
 from taskapi.schemas.fields import BIGGEST_ID, Choice, Number, Text, Time
 from taskapi.schemas.task import TaskFields
 
@@ -130,6 +136,69 @@ class Imported(Answer):
     would_create = Number(0, BIGGEST_ID, metadata=OPTIONAL)
 
 
+class Progress(Answer):
+    done = amount(500)
+    total = Number(0, BIGGEST_ID, allow_none=True, metadata={"example": 2000})
+
+
+class Job(Answer):
+    id = identifier()
+    kind = Choice(KINDS)
+    status = Choice(JOB_STATUSES)
+    progress = fields.Nested(Progress)
+    result = fields.Dict(allow_none=True, metadata={"example": {"created": 2000}})
+    error = fields.Dict(allow_none=True, metadata={"example": None})
+    created_at = Time()
+    finished_at = Time(allow_none=True)
+
+
+class Webhook(Answer):
+    id = identifier()
+    url = fields.String(metadata={"example": "https://example.org/hook"})
+    events = fields.List(Choice(OFFERED))
+    is_active = fields.Boolean()
+    failing_since = Time(allow_none=True)
+    created_at = Time()
+    updated_at = Time()
+
+
+class NewWebhook(Webhook):
+    secret = fields.String(metadata={"example": "whsec_…"})
+
+
+class Delivery(Answer):
+    id = identifier()
+    event = Choice((*OFFERED, TEST))
+    message_id = fields.String(metadata={"example": "msg_7_1204"})
+    status = Choice(DELIVERY_STATUSES)
+    attempts = amount(1)
+    status_code = Number(100, 999, allow_none=True, metadata={"example": 204})
+    error = fields.String(allow_none=True)
+    created_at = Time()
+    last_attempt_at = Time(allow_none=True)
+    next_attempt_at = Time(allow_none=True)
+    delivered_at = Time(allow_none=True)
+
+
+class Calendar(Answer):
+    url = fields.String(metadata={"example": "/calendar/….ics"})
+
+
+class Activity(Answer):
+    at = Time()
+    actor = Number(1, BIGGEST_ID, allow_none=True, metadata={"example": 7})
+    action = Choice(ACTIONS)
+    changes = fields.Dict(metadata={"example": {"status": ["todo", "done"]}})
+    request_id = fields.String(allow_none=True)
+
+
+class AuditEntry(Activity):
+    id = identifier()
+    user_id = Number(1, BIGGEST_ID, allow_none=True)
+    task_id = Number(1, BIGGEST_ID, allow_none=True)
+    address = fields.String(allow_none=True, metadata={"example": "192.0.2.7"})
+
+
 class Health(Answer):
     status = Choice(("ok",))
 
@@ -151,16 +220,18 @@ class LimiterPart(Part):
 
 
 class QueuePart(Part):
-    """How many jobs wait, and for how many seconds the oldest of them."""
+    """How many jobs and deliveries wait, since when the oldest, when a worker was last seen."""
 
     depth = Number(0, BIGGEST_ID, metadata=OPTIONAL)
     oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
+    worker_seen_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
 
 
 class HealthReport(Answer):
     status = Choice(("ok", "degraded", "unavailable"))
     database = fields.Nested(DatabasePart)
     limiter = fields.Nested(LimiterPart)
+    queue = fields.Nested(QueuePart)
     version = fields.String(metadata={"example": "1.0.0"})
     uptime_seconds = amount(86_400)
 

@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from marshmallow import fields
 
-from taskapi.errors import Invalid
+from taskapi.errors import ApiError, Invalid
 from taskapi.schemas.fields import load
+from taskapi.schemas.strict_json import items_of, malformed
 from taskapi.schemas.task import TaskFields
 
 COLUMNS = [
@@ -63,6 +64,23 @@ def csv_lines(columns: list[str], tasks: Iterable[list[dict[str, Any]]]) -> Iter
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
+
+
+def decode(kind: str, raw: bytes) -> str:
+    """The text of an uploaded file of either kind; a database could not hold a NUL."""
+    fault = ApiError if kind == "csv" else malformed
+    try:
+        text = raw.decode("utf-8-sig" if kind == "csv" else "utf-8")
+    except UnicodeDecodeError:
+        raise fault("The body is not UTF-8.") from None
+    if "\x00" in text:
+        raise fault("The body contains a NUL character.")
+    return text
+
+
+def rows_of(kind: str, text: str) -> Iterator[Any]:
+    """The rows of a file of either kind, one by one, not yet checked."""
+    return rows_of_csv(io.StringIO(text, newline="")) if kind == "csv" else items_of(text)
 
 
 def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -13,10 +13,12 @@ from taskapi.config import settings
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
 from taskapi.models.schema import current_revision, head_revision
+from taskapi.models.worker import queue_state
 from taskapi.version import __version__
 
 PATIENCE = 1.5  # seconds
 KEPT = 1.0
+WORKERLESS = 120.0  # seconds without a worker's sign of life while something waits
 
 Report = dict[str, Any]
 log = logging.getLogger("taskapi.health")
@@ -82,8 +84,18 @@ def _check_limiter(app: Flask) -> Report:
     return {"kind": "redis" if settings().redis_url else "memory"}
 
 
+def _check_queue(_: Flask) -> Report:
+    state = queue_state()
+    seen, oldest = state["worker_seen_seconds"], state["oldest_seconds"]
+    if (oldest or 0) > WORKERLESS and (seen is None or seen > WORKERLESS):
+        raise Unavailable("Work waits, and no worker has been seen.")
+    return state
+
+
 CHECKS: dict[str, Callable[[Flask], Report]] = {
     "database": _check_database,
     "limiter": _check_limiter,
+    "queue": _check_queue,
 }
-NEEDED = {"database"}  # without the limiter's store, limits go on in memory
+# Without the limiter's store, limits go on in memory; without a worker, work waits.
+NEEDED = {"database"}

@@ -1,9 +1,7 @@
-"""What comes in: strict JSON, forms and query strings, checked by a schema."""
+"""What comes in: JSON, forms and query strings, checked by a schema."""
 
-import json
-import re
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import request
@@ -11,13 +9,12 @@ from marshmallow import Schema, fields
 
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
 from taskapi.schemas.fields import load
+from taskapi.schemas.strict_json import malformed, parse_json
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
 BODY_LIMIT = 1024 * 1024
-
-_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
@@ -29,35 +26,6 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     if raw and request.mimetype not in accepts:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(accepts)}.")
     return raw
-
-
-def parse_json(raw: bytes) -> Any:
-    """Strict JSON: UTF-8, no name twice, no NaN or Infinity, no NUL or lone surrogate."""
-    try:
-        text = raw.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_without_doubles,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-        if "\\u" in text:
-            _refuse_forbidden(value)
-    except UnicodeDecodeError:
-        raise malformed("The body is not UTF-8.") from None
-    except RecursionError:
-        raise malformed("The body is nested too deeply.") from None
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise malformed(f"The body is not valid JSON ({place}).") from None
-    except ValueError as error:
-        reason = str(error) if isinstance(error, _Refused) else "a number is too large"
-        raise malformed(f"The body is not valid JSON: {reason}.") from None
-    return value
-
-
-def malformed(message: str) -> ApiError:
-    return ApiError(message, code="MALFORMED_JSON")
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -112,38 +80,3 @@ def _pairs(raw: bytes) -> dict[str, list[str]]:
             raise ApiError("A parameter contains a NUL character.")
         values.setdefault(name, []).append(value)
     return values
-
-
-class _Refused(ValueError):
-    pass
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise _Refused("a name stands twice in one object")
-    return found
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise _Refused(f"{word} is not a number")
-
-
-def _finite(word: str) -> float:
-    number = float(word)
-    if number in (float("inf"), float("-inf")):
-        raise _Refused("a number is too large")
-    return number
-
-
-def _refuse_forbidden(value: Any) -> None:
-    if isinstance(value, str):
-        if _FORBIDDEN.search(value):
-            raise _Refused("NUL and lone surrogates are not text")
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_forbidden(inner)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _refuse_forbidden(name)
-            _refuse_forbidden(inner)

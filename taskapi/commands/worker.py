@@ -1,0 +1,44 @@
+"""`flask worker`: the background's work as a process of its own."""
+
+import signal
+import sys
+import threading
+from types import FrameType
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from taskapi.jobs.worker import Worker
+from taskapi.models.worker import queue_state
+
+
+@click.command("worker")
+@with_appcontext
+def worker() -> None:
+    """Deliver webhooks, import files, notice what is overdue; until it is told to end."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    working = Worker(app, "process")
+
+    def end(_: int, __: FrameType | None) -> None:
+        working.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    if sys.stderr.isatty():
+        threading.Thread(target=_show, args=(app, working), daemon=True).start()
+    working.run()
+
+
+def _show(app: Flask, working: Worker) -> None:
+    """One line on the terminal that tells what is done and what waits."""
+    stop = threading.Event()
+    while not stop.wait(1):
+        with app.app_context():
+            waiting = queue_state()["depth"]
+        click.echo(
+            f"\r\x1b[K{working.delivered} delivered, {working.failed} failed, "
+            f"{working.jobs_done} jobs, {waiting} waiting",
+            nl=False,
+            err=True,
+        )

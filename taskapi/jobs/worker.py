@@ -1,0 +1,151 @@
+"""The worker: looks what waits, and gives it to threads of its own."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+
+from taskapi.database import Row
+from taskapi.errors import Unavailable
+from taskapi.jobs import chores, deliveries, imports
+from taskapi.jobs.queue import BEAT_SECONDS, Queue
+from taskapi.models import task, webhook, worker
+from taskapi.models.work import bell
+
+POLL_SECONDS = 0.4  # how long a change in another process may go unnoticed
+PAUSE_SECONDS = 0.02  # so that many changes are one look
+AWAY_SECONDS = 2.0
+SIGN_SECONDS = 30.0
+CHORES_SECONDS = 3600.0
+
+log = logging.getLogger("taskapi.worker")
+
+
+@dataclass
+class Lane:
+    """One queue, and how many of its rows are worked on at once."""
+
+    queue: Queue
+    most: int
+    serve: Callable[[Row], None]
+    busy: int = 0
+
+
+class Worker:
+    """Runs until `stop()`, and then finishes or hands back what it holds."""
+
+    def __init__(self, app: Flask, kind: str):
+        self.name = f"{kind}-{secrets.token_hex(8)}"
+        self.delivered = self.failed = self.jobs_done = 0
+        self._app = app
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        # Webhooks that fail have places of their own: a hundred receivers that hang can take
+        # all of those, and those that answer do not notice.
+        self._lanes = [
+            Lane(deliveries.WORKING, 8, self._deliver),
+            Lane(deliveries.FAILING, 8, self._deliver),
+            Lane(imports.QUEUE, 1, self._import),
+        ]
+        self._threads = ThreadPoolExecutor(
+            sum(lane.most for lane in self._lanes) + 1, thread_name_prefix=kind
+        )
+        self._next: dict[str, float] = {}
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        bell.ring()
+
+    def run(self) -> None:
+        log.info("worker %s begins", self.name)
+        while not self.is_stopping:
+            try:
+                with self._app.app_context():
+                    self._look()
+            except Unavailable as error:
+                log.warning("worker: %s", error.message)
+                self._stopping.wait(AWAY_SECONDS)
+            except Exception:  # whatever it is, the next look may be better
+                log.exception("worker: a look into the queue failed")
+                self._stopping.wait(AWAY_SECONDS)
+            bell.wait(POLL_SECONDS)
+            time.sleep(PAUSE_SECONDS)
+        self._threads.shutdown(wait=True)
+        log.info("worker %s ends", self.name)
+
+    def _look(self) -> None:
+        if self._is_time("beat", BEAT_SECONDS) and any(lane.busy for lane in self._lanes):
+            for queue in {lane.queue.table.name: lane.queue for lane in self._lanes}.values():
+                queue.renew(self.name)
+        if self._is_time("sign", SIGN_SECONDS):
+            worker.sign_of_life(self.name)
+        if self._is_time("listen", BEAT_SECONDS):
+            # Without webhooks nobody needs to ring at every change; imports are rare enough.
+            bell.is_heard = webhook.is_any_active()
+        task.tell_overdue()
+        for lane in self._lanes:
+            while lane.busy < lane.most and not self.is_stopping:
+                found = lane.queue.claim(self.name)
+                if found is None:
+                    break
+                self._begin(lane, found)
+        if self._is_time("chores", CHORES_SECONDS):
+            self._threads.submit(self._logged, "chores", chores.run, self._app)
+
+    def _begin(self, lane: Lane, found: Row) -> None:
+        with self._lock:
+            lane.busy += 1
+        self._threads.submit(self._serve, lane, found)
+
+    def _serve(self, lane: Lane, found: Row) -> None:
+        try:
+            self._logged(f"work on {lane.queue.table.name} {found.id}", lane.serve, found)
+            self._logged("letting go", self._release, lane, found)
+        finally:
+            with self._lock:
+                lane.busy -= 1
+            bell.ring()  # there may be more of it
+
+    def _release(self, lane: Lane, found: Row) -> None:
+        with self._app.app_context():
+            lane.queue.release(found.id, self.name)
+
+    def _deliver(self, found: Row) -> None:
+        turn = deliveries.Turn(self._app, found.id, self.name, lambda: self.is_stopping)
+        try:
+            turn.run()
+        finally:
+            with self._lock:
+                self.delivered += turn.delivered
+                self.failed += turn.failed
+
+    def _import(self, found: Row) -> None:
+        imports.run(self._app, found, lambda: self.is_stopping)
+        with self._lock:
+            self.jobs_done += 1
+
+    def _logged(self, what: str, act: Callable[..., Any], *args: Any) -> None:
+        """Let nothing end a thread unseen; a lease that is left runs out."""
+        try:
+            act(*args)
+        except Unavailable as error:
+            log.warning("worker: %s: %s", what, error.message)
+        except Exception:
+            log.exception("worker: %s failed", what)
+
+    def _is_time(self, what: str, seconds: float) -> bool:
+        moment = time.monotonic()
+        if moment < self._next.get(what, 0.0):
+            return False
+        self._next[what] = moment + seconds
+        return True

@@ -1,0 +1,35 @@
+"""Audit: who changed what and when, on one task or anywhere."""
+
+from typing import Any
+
+from flask import Response
+
+from taskapi.models.event import LISTING, activity_json, audit_json
+from taskapi.routes.tasks import visible_tasks
+from taskapi.schemas import answers
+from taskapi.schemas.fields import PageQuery
+from taskapi.schemas.job import AuditQuery
+from taskapi.web.identity import Caller
+from taskapi.web.listing import answer_page, filters_of
+from taskapi.web.routing import Api
+
+audit = Api("audit", __name__, url_prefix="/api/v1")
+
+
+@audit.get(
+    "/tasks/<id:task_id>/activity",
+    who="user",
+    query=PageQuery(),
+    is_page=True,
+    returns=answers.Activity(),
+)
+def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
+    """Who changed a task, what and when; the newest first."""
+    task = visible_tasks(caller).get(task_id)
+    return answer_page(LISTING, query, {"task_id": task.id}, activity_json)
+
+
+@audit.get("/audit", who="admin", query=AuditQuery(), is_page=True, returns=answers.AuditEntry())
+def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
+    """Sign-ins, failed ones, changes to users and tokens, admins' acts on others' tasks."""
+    return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, audit_json)

@@ -1,0 +1,57 @@
+"""Calendar: one's tasks with a due time, at a secret address that calendar programs read."""
+
+import hashlib
+
+from flask import Response, request
+
+from taskapi.models.calendar import (
+    DATED,
+    VERSIONS,
+    create_calendar,
+    delete_calendar,
+    owner_of,
+)
+from taskapi.schemas import answers
+from taskapi.web.answers import json_answer
+from taskapi.web.identity import Caller
+from taskapi.web.routing import Api
+
+calendar = Api("calendar", __name__)
+
+OWN = "/api/v1/users/me/calendar"
+ICAL = "text/calendar"
+
+
+@calendar.post(OWN, who="user", status=201, returns=answers.Calendar())
+def add_calendar(caller: Caller) -> Response:
+    """A secret address for calendar programs, shown this once; it replaces the one before."""
+    url = f"/calendar/{create_calendar(caller.id)}.ics"
+    return json_answer({"url": url}, 201, {"Cache-Control": "no-store"})
+
+
+@calendar.delete(OWN, who="user")
+def remove_calendar(caller: Caller) -> None:
+    """Close the secret address."""
+    delete_calendar(caller.id)
+
+
+@calendar.get(
+    "/calendar/<string:token>.ics",
+    who="anyone",
+    media=(ICAL,),
+    is_conditional=True,
+    returns=answers.Page(),
+    headers={"ETag": "Changes whenever one of the tasks does."},
+)
+def read_calendar(token: str) -> Response:
+    """Every task with a due time, as RFC 5545 has it."""
+    owner = owner_of(token)
+    versions = repr([tuple(row) for row in VERSIONS.all(user_id=owner.id)])
+    response = Response(content_type=f"{ICAL}; charset=utf-8")
+    response.set_etag(hashlib.sha256(versions.encode()).hexdigest()[:32])
+    tag, _ = response.get_etag()
+    if tag is not None and not request.if_none_match.contains_weak(tag):
+        from taskapi.web.ical import calendar_of  # slow to import, and only needed here
+
+        response.set_data(calendar_of(DATED.all(user_id=owner.id)))
+    return response

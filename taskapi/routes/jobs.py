@@ -1,0 +1,27 @@
+"""Jobs: how far it is, what takes longer than a request may."""
+
+from typing import Any
+
+from flask import Response
+
+from taskapi.models.job import LISTING, job_json, job_of
+from taskapi.schemas import answers
+from taskapi.schemas.job import JobQuery
+from taskapi.web.answers import json_answer
+from taskapi.web.identity import Caller
+from taskapi.web.listing import answer_page, filters_of
+from taskapi.web.routing import Api
+
+jobs = Api("jobs", __name__, url_prefix="/api/v1/jobs")
+
+
+@jobs.get("", who="user", query=JobQuery(), is_page=True, returns=answers.Job())
+def list_jobs(caller: Caller, query: dict[str, Any]) -> Response:
+    """One's own jobs, the newest first."""
+    return answer_page(LISTING, query, {**filters_of(query), "user_id": caller.id}, job_json)
+
+
+@jobs.get("/<id:job_id>", who="user", returns=answers.Job())
+def get_job(caller: Caller, job_id: int) -> Response:
+    """One job, and how far it is."""
+    return json_answer(job_json(job_of(caller.id, job_id)))

@@ -1,0 +1,103 @@
+"""Webhooks: be told of changes, by signed messages after Standard Webhooks 1.0."""
+
+from typing import Any
+
+from flask import Response
+
+from taskapi.models import delivery, webhook
+from taskapi.models.delivery import OFFERED, delivery_json
+from taskapi.models.webhook import LISTING, webhook_json, webhook_of
+from taskapi.schemas import answers
+from taskapi.schemas.fields import PageQuery
+from taskapi.schemas.webhook import DeliveryQuery, WebhookFields
+from taskapi.web.answers import json_answer
+from taskapi.web.identity import Caller
+from taskapi.web.listing import answer_page, filters_of
+from taskapi.web.routing import Api
+
+webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
+
+SECRET = {"Cache-Control": "no-store"}
+ONE = "/<id:webhook_id>"
+OFF = {409: "When the webhook is turned off."}
+
+
+@webhooks.get("", who="user", query=PageQuery(), is_page=True, returns=answers.Webhook())
+def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
+    """One's own webhooks."""
+    return answer_page(LISTING, query, {"user_id": caller.id}, webhook_json)
+
+
+@webhooks.post(
+    "",
+    who="user",
+    body=WebhookFields(),
+    status=201,
+    returns=answers.NewWebhook(),
+    headers={"Location": "Where the webhook is."},
+    errors={409: "When there are too many webhooks already."},
+)
+def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
+    """Make a webhook; the secret that signs its messages is shown this once."""
+    made, secret = webhook.create_webhook(
+        caller.id, body["url"], body.get("events", list(OFFERED)), body.get("is_active", True)
+    )
+    location = {"Location": f"/api/v1/webhooks/{made.id}"}
+    return json_answer({**webhook_json(made), "secret": secret}, 201, SECRET | location)
+
+
+@webhooks.get(ONE, who="user", returns=answers.Webhook())
+def get_webhook(caller: Caller, webhook_id: int) -> Response:
+    """One webhook."""
+    return json_answer(webhook_json(webhook_of(caller.id, webhook_id)))
+
+
+@webhooks.patch(ONE, who="user", body=WebhookFields(partial=True), returns=answers.Webhook())
+def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> Response:
+    """Change where a webhook leads, what it is told of, or whether it is on."""
+    return json_answer(webhook_json(webhook.change_webhook(caller.id, webhook_id, body)))
+
+
+@webhooks.delete(ONE, who="user")
+def remove_webhook(caller: Caller, webhook_id: int) -> None:
+    """Delete a webhook with all its deliveries."""
+    webhook.delete_webhook(caller.id, webhook_id)
+
+
+@webhooks.post(f"{ONE}/rotate-secret", who="user", returns=answers.NewWebhook())
+def rotate_secret(caller: Caller, webhook_id: int) -> Response:
+    """A new secret, shown this once; for a day both sign."""
+    changed, secret = webhook.rotate_secret(caller.id, webhook_id)
+    return json_answer({**webhook_json(changed), "secret": secret}, 200, SECRET)
+
+
+@webhooks.post(f"{ONE}/test", who="user", status=202, returns=answers.Delivery(), errors=OFF)
+def test_webhook(caller: Caller, webhook_id: int) -> Response:
+    """Send a message that says nothing, to see whether it arrives."""
+    return json_answer(delivery_json(webhook.send_test(caller.id, webhook_id)), 202)
+
+
+@webhooks.get(
+    f"{ONE}/deliveries",
+    who="user",
+    query=DeliveryQuery(),
+    is_page=True,
+    returns=answers.Delivery(),
+)
+def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
+    """What was sent to a webhook, is to be, and what came of it; the newest first."""
+    chosen = {**filters_of(query), "webhook_id": webhook_of(caller.id, webhook_id).id}
+    return answer_page(delivery.LISTING, query, chosen, delivery_json)
+
+
+@webhooks.post(
+    f"{ONE}/deliveries/<id:delivery_id>/redeliver",
+    who="user",
+    status=202,
+    returns=answers.Delivery(),
+    errors=OFF,
+)
+def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> Response:
+    """Send a message again, as a delivery of its own."""
+    again = webhook.send_again(caller.id, webhook_id, delivery_id)
+    return json_answer(delivery_json(again), 202)

@@ -1,0 +1,116 @@
+"""Strict JSON: UTF-8, no name twice, no NaN or Infinity, no NUL or lone surrogate."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from taskapi.errors import ApiError, Invalid
+
+_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def parse_json(raw: bytes) -> Any:
+    """The value of a whole document."""
+    try:
+        text = raw.decode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text:
+            _refuse_forbidden(value)
+    except (ValueError, RecursionError) as error:
+        raise _fault(error) from None
+    return value
+
+
+def items_of(text: str) -> Iterator[Any]:
+    """The items of an array one by one, so that only one at a time takes memory."""
+    try:
+        yield from _items(text)
+    except (ValueError, RecursionError) as error:
+        raise _fault(error) from None
+
+
+def malformed(message: str) -> ApiError:
+    return ApiError(message, code="MALFORMED_JSON")
+
+
+def _items(text: str) -> Iterator[Any]:
+    place = _after_space(text, 0)
+    if not text.startswith("[", place):
+        _DECODER.decode(text)  # malformed, or of another kind
+        raise Invalid({"body": ["Must be a JSON array of tasks."]})
+    place = _after_space(text, place + 1)
+    has_more = not text.startswith("]", place)
+    while has_more:
+        start = place
+        value, place = _DECODER.raw_decode(text, start)
+        if text.find("\\u", start, place) >= 0:
+            _refuse_forbidden(value)
+        yield value
+        place = _after_space(text, place)
+        has_more = text.startswith(",", place)
+        if has_more:
+            place = _after_space(text, place + 1)
+    if not text.startswith("]", place):
+        raise json.JSONDecodeError("", text, place)
+    if _after_space(text, place + 1) != len(text):
+        raise json.JSONDecodeError("", text, place + 1)
+
+
+def _after_space(text: str, place: int) -> int:
+    found = _SPACE.match(text, place)
+    assert found is not None
+    return found.end()
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _fault(error: Exception) -> ApiError:
+    if isinstance(error, UnicodeDecodeError):
+        return malformed("The body is not UTF-8.")
+    if isinstance(error, RecursionError):
+        return malformed("The body is nested too deeply.")
+    if isinstance(error, json.JSONDecodeError):
+        place = f"line {error.lineno}, column {error.colno}"
+        return malformed(f"The body is not valid JSON ({place}).")
+    reason = str(error) if isinstance(error, _Refused) else "a number is too large"
+    return malformed(f"The body is not valid JSON: {reason}.")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Refused("a name stands twice in one object")
+    return found
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise _Refused(f"{word} is not a number")
+
+
+def _finite(word: str) -> float:
+    number = float(word)
+    if number in (float("inf"), float("-inf")):
+        raise _Refused("a number is too large")
+    return number
+
+
+def _refuse_forbidden(value: Any) -> None:
+    if isinstance(value, str):
+        if _FORBIDDEN.search(value):
+            raise _Refused("NUL and lone surrogates are not text")
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_forbidden(inner)
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_forbidden(name)
+            _refuse_forbidden(inner)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_doubles, parse_constant=_refuse_constant, parse_float=_finite
+)
