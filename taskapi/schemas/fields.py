@@ -240,4 +240,4 @@ class PageQuery(Parameters):
 
     limit = Digits(1, 100, load_default=20)
     skip = Digits(0, 10_000)
-    cursor = Opaque(5000, shortest=0)
+    cursor = Opaque(5000, shortest=0, metadata={"format": "cursor"})
