@@ -168,5 +168,5 @@ def log_as_json(level: str) -> None:
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     logging.getLogger("taskapi").setLevel(level)
     # What our lines do not show need not be looked up for each of them.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logThreads = logging.logMultiprocessing = False  # gunicorn shows the process
     logging._srcfile = None  # the documented way to say so
