@@ -28,7 +28,7 @@ from taskapi.moments import from_now, now
 # Seconds after an attempt that failed; three days and a bit in all.
 GAPS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 AT_ONCE = 100  # messages in one turn
-TURN_SECONDS = 10.0
+TURN_SECONDS = 3.0
 WRITE_SECONDS = 0.25  # what was sent is written down at least this often
 GONE = 410
 
@@ -44,7 +44,7 @@ def _queue(*, is_failing: bool) -> Queue:
 
         failing = webhook.c.failing_since
         apart = failing.is_not(None) if is_failing else failing.is_(None)
-        return webhook.c.is_active & apart & or_(has(is_new), has(is_again))
+        return apart & or_(has(is_new), has(is_again))
 
     return Queue(webhooks, is_due, lambda each: (each.c.claimed_at.is_not(None), each.c.claimed_at))
 
@@ -58,15 +58,17 @@ OWNER = Query(
 )
 
 
+EVENT = ("id", "at", "action", "task_id", "user_id", "task", "version")
+
+
 def _due(condition: Any, order: Any) -> Query:
     number: Any = literal_column(str(AT_ONCE))
     return Query(
         select(
             deliveries.c.id.label("delivery_id"),
             deliveries.c.attempts,
-            events.c.id.label("event_id"),
-            *(events.c[name] for name in ("at", "action", "task_id", "task", "version")),
-            func.coalesce(tasks.c.user_id, events.c.user_id).label("user_id"),
+            *(events.c[name].label(f"event_{name}") for name in EVENT),
+            *SHOWN,  # the task as it is now; all None when it is gone
         )
         .join(events, events.c.id == deliveries.c.event_id)
         .join(tasks, tasks.c.id == events.c.task_id, isouter=True)
@@ -78,7 +80,6 @@ def _due(condition: Any, order: Any) -> Query:
 
 NEW = _due(is_new, deliveries.c.id)
 AGAIN = _due(is_again, deliveries.c.next_attempt_at)
-TASK = Query(select(*SHOWN).where(tasks.c.id == bindparam("task_id")))
 _by_id = deliveries.c.id == bindparam("id")
 NOTE = Query(
     update(deliveries)
@@ -122,9 +123,9 @@ class Sent(NamedTuple):
 class Turn:
     """One webhook's turn, on a thread of its own."""
 
-    def __init__(self, app: Flask, webhook_id: int, worker: str, must_stop: Callable[[], bool]):
+    def __init__(self, app: Flask, webhook_id: int, worker: str, may_go_on: Callable[[], bool]):
         self._app, self._id, self._worker = app, webhook_id, worker
-        self._must_stop = must_stop
+        self._may_go_on = may_go_on
         self._sent: list[Sent] = []
         self._written_at = time.monotonic()
         self.delivered = self.failed = 0
@@ -145,7 +146,7 @@ class Turn:
                 allows_private=config.webhook_allow_private,
             )
             for message in messages:
-                if self._must_stop() or time.monotonic() > end:
+                if not self._may_go_on() or time.monotonic() > end:
                     break
                 if not self._send(receiver, message, keys):
                     break
@@ -165,11 +166,9 @@ class Turn:
             *AGAIN.all(id=self._id, now=moment),
             *NEW.all(id=self._id),
         ]:
-            if (
-                message.action != TEST
-                and found.role != "admin"
-                and message.user_id != found.user_id
-            ):
+            owner_id = message.event_user_id if message.id is None else message.user_id
+            is_visible = found.role == "admin" or owner_id == found.user_id
+            if message.event_action != TEST and not is_visible:
                 DROP.run(id=message.delivery_id, error="The owner may not see this task any more.")
             else:
                 messages.append(message)
@@ -181,11 +180,7 @@ class Turn:
             error = "The secret cannot be read with the server's SECRET_KEY any more; rotate it."
             self._note(message, Outcome(None, error))
             return False
-        task = None
-        if message.task is None and message.task_id is not None:
-            with self._app.app_context():
-                task = TASK.first(task_id=message.task_id)
-        body = body_of(message, task)
+        body = body_of(message)
         headers = signed_headers(self._id, message.event_id, body, keys)
         outcome = receiver.post(headers, body)
         self._note(message, outcome)

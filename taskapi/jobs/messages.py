@@ -14,18 +14,22 @@ from taskapi.models.task import task_json
 from taskapi.version import __version__
 
 
-def body_of(event: Row, task: Row | None) -> bytes:
+def body_of(message: Row) -> bytes:
     """`{type, timestamp, data}`; the task as it was after the change, or else as it is now."""
     data: dict[str, Any] = {}
-    if event.action == webhook.TEST:
-        data = {"message": "This webhook works."}
-    elif event.task is not None:
-        data = {"task": orjson.loads(event.task)}
-    elif task is not None:
-        data = {"task": task_json(task)}
+    if message.event_action == webhook.TEST:
+        data["message"] = "This webhook works."
+    elif message.event_task is not None:
+        data["task"] = {"id": message.event_task_id, **orjson.loads(message.event_task)}
+    elif message.id is not None:
+        data["task"] = task_json(message)
     else:
-        data = {"task": {"id": event.task_id, "user_id": event.user_id, "version": event.version}}
-    return orjson.dumps({"type": event.action, "timestamp": event.at, "data": data})
+        data["task"] = {
+            "id": message.event_task_id,
+            "user_id": message.event_user_id,
+            "version": message.event_version,
+        }
+    return orjson.dumps({"type": message.event_action, "timestamp": message.event_at, "data": data})
 
 
 def signed_headers(

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask
@@ -22,6 +22,7 @@ POLL_SECONDS = 0.4  # how long a change in another process may go unnoticed
 PAUSE_SECONDS = 0.02  # so that many changes are one look
 AWAY_SECONDS = 2.0
 SIGN_SECONDS = 30.0
+SLOW_SECONDS = 1.0
 CHORES_SECONDS = 3600.0
 
 log = logging.getLogger("taskapi.worker")
@@ -29,12 +30,22 @@ log = logging.getLogger("taskapi.worker")
 
 @dataclass
 class Lane:
-    """One queue, and how many of its rows are worked on at once."""
+    """One queue, and what of it is worked on.
+
+    What takes longer than a moment keeps its thread and gives its place to the next, so that a
+    few receivers that hang are not in anybody's way.
+    """
 
     queue: Queue
-    most: int
+    places: int
+    threads: int
     serve: Callable[[Row], None]
-    busy: int = 0
+    moved_at: dict[int, float] = field(default_factory=dict)  # by id of the row
+
+    def has_place(self) -> bool:
+        moment = time.monotonic() - SLOW_SECONDS
+        quick = sum(moved_at > moment for moved_at in list(self.moved_at.values()))
+        return quick < self.places and len(self.moved_at) < self.threads
 
 
 class Worker:
@@ -46,15 +57,14 @@ class Worker:
         self._app = app
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        # Webhooks that fail have places of their own: a hundred receivers that hang can take
-        # all of those, and those that answer do not notice.
-        self._lanes = [
-            Lane(deliveries.WORKING, 8, self._deliver),
-            Lane(deliveries.FAILING, 8, self._deliver),
-            Lane(imports.QUEUE, 1, self._import),
-        ]
+        # Webhooks that fail have places of their own: any number of receivers that hang can
+        # take all of those, and the ones that answer do not notice.
+        self._working = Lane(deliveries.WORKING, 8, 32, self._deliver)
+        self._failing = Lane(deliveries.FAILING, 8, 8, self._deliver)
+        self._importing = Lane(imports.QUEUE, 1, 1, self._import)
+        self._lanes = (self._working, self._failing, self._importing)
         self._threads = ThreadPoolExecutor(
-            sum(lane.most for lane in self._lanes) + 1, thread_name_prefix=kind
+            sum(lane.threads for lane in self._lanes) + 1, thread_name_prefix=kind
         )
         self._next: dict[str, float] = {}
 
@@ -84,7 +94,7 @@ class Worker:
         log.info("worker %s ends", self.name)
 
     def _look(self) -> None:
-        if self._is_time("beat", BEAT_SECONDS) and any(lane.busy for lane in self._lanes):
+        if self._is_time("beat", BEAT_SECONDS) and any(lane.moved_at for lane in self._lanes):
             for queue in {lane.queue.table.name: lane.queue for lane in self._lanes}.values():
                 queue.renew(self.name)
         if self._is_time("sign", SIGN_SECONDS):
@@ -94,7 +104,7 @@ class Worker:
             bell.is_heard = webhook.is_any_active()
         task.tell_overdue()
         for lane in self._lanes:
-            while lane.busy < lane.most and not self.is_stopping:
+            while lane.has_place() and not self.is_stopping:
                 found = lane.queue.claim(self.name)
                 if found is None:
                     break
@@ -103,8 +113,7 @@ class Worker:
             self._threads.submit(self._logged, "chores", chores.run, self._app)
 
     def _begin(self, lane: Lane, found: Row) -> None:
-        with self._lock:
-            lane.busy += 1
+        lane.moved_at[found.id] = time.monotonic()
         self._threads.submit(self._serve, lane, found)
 
     def _serve(self, lane: Lane, found: Row) -> None:
@@ -112,8 +121,7 @@ class Worker:
             self._logged(f"work on {lane.queue.table.name} {found.id}", lane.serve, found)
             self._logged("letting go", self._release, lane, found)
         finally:
-            with self._lock:
-                lane.busy -= 1
+            lane.moved_at.pop(found.id)
             bell.ring()  # there may be more of it
 
     def _release(self, lane: Lane, found: Row) -> None:
@@ -121,13 +129,20 @@ class Worker:
             lane.queue.release(found.id, self.name)
 
     def _deliver(self, found: Row) -> None:
-        turn = deliveries.Turn(self._app, found.id, self.name, lambda: self.is_stopping)
+        turn = deliveries.Turn(self._app, found.id, self.name, lambda: self._may_go_on(found.id))
         try:
             turn.run()
         finally:
             with self._lock:
                 self.delivered += turn.delivered
                 self.failed += turn.failed
+
+    def _may_go_on(self, webhook_id: int) -> bool:
+        """Asked before each message, which tells that the receiver does not hang."""
+        for lane in (self._working, self._failing):
+            if webhook_id in lane.moved_at:
+                lane.moved_at[webhook_id] = time.monotonic()
+        return not self.is_stopping
 
     def _import(self, found: Row) -> None:
         imports.run(self._app, found, lambda: self.is_stopping)

@@ -1,0 +1,109 @@
+"""A real receiver of webhooks, which answers as it is told, and a worker that sends to it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+import orjson
+from flask import Flask
+from sqlalchemy import update
+from standardwebhooks import Webhook
+
+from taskapi.database import Query
+from taskapi.jobs.worker import Worker
+from taskapi.models.delivery import deliveries
+from taskapi.moments import ago
+
+
+class Message(NamedTuple):
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+class Receiver:
+    """`answer(message)` gives a status, or writes whatever it likes on the handler."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.answer: Callable[[Message, Any], int | None] = lambda message, handler: 204
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self._server.server_port}{path}"
+
+    def verified(self, secret: str) -> list[Any]:
+        """What arrived, as the specification's own library reads it."""
+        reader = Webhook(secret)
+        return [reader.verify(message.body, message.headers) for message in self.messages]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                message = Message(self.path, headers, body, time.time())
+                receiver.messages.append(message)
+                status = receiver.answer(message, self)
+                if status is not None:
+                    self.send_response(status)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing: the tests look at what arrived."""
+
+        return Handler
+
+
+@contextmanager
+def working(app: Flask) -> Iterator[Worker]:
+    """A worker at work on the application's database."""
+    worker = Worker(app, "test")
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """What the condition says as soon as it says something true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+    return found
+
+
+def let_retries_come_due(app: Flask) -> None:
+    """Move the clock to where every repetition is due."""
+    later = update(deliveries).where(deliveries.c.next_attempt_at.is_not(None))
+    with app.app_context():
+        Query(later.values(next_attempt_at=ago(seconds=1))).run()
