@@ -1,0 +1,1 @@
+"""gunicorn's worker, hardened: see worker.py."""
