@@ -8,16 +8,26 @@ How either kind of database is spoken to stands in taskapi/drivers.py.
 
 import threading
 from collections import namedtuple
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from flask import Flask, current_app, g
-from sqlalchemy import BigInteger, ClauseElement, DateTime, Integer, Select, Text, exc
+from sqlalchemy import (
+    BigInteger,
+    ClauseElement,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Select,
+    Text,
+    exc,
+)
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import PoolProxiedConnection
 
 from taskapi.config import Settings
-from taskapi.drivers import Compiled, Driver, Result, driver_for
+from taskapi.drivers import Compiled, Driver, Result, Values, driver_for
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
 
@@ -66,13 +76,13 @@ class Query:
         """How many rows were changed."""
         return _lease().execute(self, values).changed
 
-    def run_with_commit(self, /, **values: Any) -> None:
-        """Nobody waits for its answer: it travels with the transaction's COMMIT."""
-        _lease().defer(self, values)
-
-    def run_many(self, values: Sequence[dict[str, Any]]) -> None:
-        """Once for each of the values, only inside a transaction."""
-        _lease().execute_many(self, values)
+    def later(self, /, **values: Any) -> "Later":
+        """In a transaction: nobody waits for its answer yet, so it travels with what follows."""
+        lease = _lease()
+        later = lease.defer(self, values)
+        if not lease.is_in_transaction:
+            lease.flush()
+        return later
 
     def compiled(self, driver: Driver) -> Compiled:
         found = self._compiled.get(driver.name)
@@ -82,6 +92,26 @@ class Query:
             as_row = namedtuple("Row", names, rename=True)._make if names else tuple  # type: ignore[attr-defined]
             found = self._compiled[driver.name] = driver.compile(self.statement, as_row)
         return found
+
+
+class last_id(ColumnElement[int]):
+    """The id that this connection gave last, to a row of this table."""
+
+    inherit_cache = False
+    type = Id
+
+    def __init__(self, table: str):
+        self.table = table
+
+
+@compiles(last_id, "sqlite")
+def _on_sqlite(*_: Any, **__: Any) -> str:
+    return "last_insert_rowid()"  # whichever table it was
+
+
+@compiles(last_id, "postgresql")
+def _on_postgres(element: last_id, *_: Any, **__: Any) -> str:
+    return f"currval('{element.table}_id_seq')"
 
 
 class Database:
@@ -122,37 +152,23 @@ class _Lease:
         self.is_in_transaction = False
         self.after_commit: list[Callable[[], None]] = []
         self._has_begun = False
-        self._deferred: list[tuple[Compiled, dict[str, Any]]] = []
+        self._waiting: list[Later] = []
 
     def execute(self, query: Query, values: dict[str, Any]) -> Result:
+        """Send the statement now, and what waits before it along with it."""
+        return self.defer(query, values).send()
+
+    def defer(self, query: Query, values: dict[str, Any]) -> "Later":
         compiled = query.compiled(self.driver)
         for listener in on_statement:
             listener(compiled.sql)
-        must_begin = self.is_in_transaction and not self._has_begun
-        # What only reads may be asked again on a fresh connection, and so may the first
-        # statement of a transaction: with its connection it was undone.
-        may_repeat = must_begin or (query.is_read and not self.is_in_transaction)
-        try:
-            return self._send(compiled, values, must_begin, may_repeat)
-        finally:  # a first statement that fails has begun a transaction all the same
-            self._has_begun = self.is_in_transaction
-
-    def execute_many(self, query: Query, values: Sequence[dict[str, Any]]) -> None:
-        for each in values:
-            self.execute(query, each)
-
-    def defer(self, query: Query, values: dict[str, Any]) -> None:
-        if not self.is_in_transaction:
-            self.execute(query, values)
-            return
-        compiled = query.compiled(self.driver)
-        for listener in on_statement:
-            listener(compiled.sql)
-        self._deferred.append((compiled, values))
+        later = Later(self, compiled, values, query.is_read)
+        self._waiting.append(later)
+        return later
 
     def begin(self) -> None:
         self.is_in_transaction, self._has_begun = True, False
-        self._deferred, self.after_commit = [], []
+        self.after_commit = []
         if not self.driver.begins_lazily:
             try:
                 self.driver.begin(self._connected())
@@ -162,15 +178,24 @@ class _Lease:
             self._has_begun = True
 
     def commit(self) -> None:
-        if not self._has_begun and self._deferred:
-            first, values = self._deferred.pop(0)
-            self._has_begun = True
-            self._send(first, values, True, True)
-        if self._has_begun:
-            try:
-                self.driver.commit(self._connected(), self._deferred)
-            except Exception as error:
-                raise self.database.translated(error) from error
+        if self._has_begun or self._waiting:
+            self.flush(commit=True)
+
+    def flush(self, *, commit: bool = False) -> None:
+        """Send what waits, in one round trip."""
+        waiting, self._waiting = self._waiting, []
+        begin = self.is_in_transaction and not self._has_begun
+        # A first statement that fails has begun a transaction all the same.
+        self._has_begun = self.is_in_transaction
+        # What only reads may be asked again on a fresh connection, and so may the beginning of a
+        # transaction: with its connection it was undone.
+        may_repeat = begin and not commit
+        if not self.is_in_transaction:
+            may_repeat = all(later.is_read for later in waiting)
+        steps = [(later.compiled, later.values) for later in waiting]
+        results = self._send(steps, begin, commit, may_repeat)
+        for later, result in zip(waiting, results, strict=True):
+            later.result = result
 
     def roll_back(self) -> None:
         if self.connection is not None and self._has_begun:
@@ -181,6 +206,7 @@ class _Lease:
 
     def end(self) -> None:
         self.is_in_transaction = self._has_begun = False
+        self._waiting = []
 
     def release(self) -> None:
         if self.connection is not None:
@@ -200,13 +226,12 @@ class _Lease:
         return self.connection
 
     def _send(
-        self, compiled: Compiled, values: dict[str, Any], must_begin: bool, may_repeat: bool
-    ) -> Result:
+        self, steps: list[tuple[Compiled, Values]], begin: bool, commit: bool, may_repeat: bool
+    ) -> list[Result]:
         while True:
             try:
-                return self.driver.execute(
-                    self._connected(), compiled, values, must_begin=must_begin
-                )
+                connection = self._connected()
+                return self.driver.run(connection, steps, begin=begin, commit=commit)
             except Exception as error:
                 is_broken = self.connection is None or self.driver.is_broken(self.connection)
                 if is_broken:
@@ -214,6 +239,28 @@ class _Lease:
                 if not (is_broken and may_repeat):
                     raise self.database.translated(error) from error
                 may_repeat = False
+
+
+class Later:
+    """A statement that waits for company: the next one, or the transaction's COMMIT."""
+
+    def __init__(self, lease: _Lease, compiled: Compiled, values: Values, is_read: bool):
+        self._lease = lease
+        self.compiled = compiled
+        self.values = values
+        self.is_read = is_read
+        self.result: Result | None = None
+
+    def send(self) -> Result:
+        """Its answer, for which it is sent if it was not yet."""
+        if self.result is None:
+            self._lease.flush()
+        assert self.result is not None
+        return self.result
+
+    @property
+    def row(self) -> Row:
+        return self.send().rows[0]
 
 
 def _lease() -> _Lease:

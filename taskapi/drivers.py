@@ -36,6 +36,9 @@ class Result(NamedTuple):
     changed: int
 
 
+Steps = Sequence[tuple[Compiled, Values]]
+
+
 class Driver(ABC):
     """What differs between the databases."""
 
@@ -44,16 +47,13 @@ class Driver(ABC):
     begins_lazily: bool  # the transaction begins along with its first statement
 
     @abstractmethod
-    def execute(
-        self, connection: Connection, compiled: Compiled, values: Values, *, must_begin: bool
-    ) -> Result: ...
+    def run(
+        self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
+    ) -> list[Result]:
+        """Run the statements in their order, in as few round trips as can be."""
 
     @abstractmethod
     def begin(self, connection: Connection) -> None: ...
-
-    @abstractmethod
-    def commit(self, connection: Connection, last: Sequence[tuple[Compiled, Values]]) -> None:
-        """Run what is left to run, and make all of it stand."""
 
     @abstractmethod
     def roll_back(self, connection: Connection) -> None: ...
@@ -77,14 +77,26 @@ class SqliteDriver(Driver):
     def __init__(self, engine: Engine):
         event.listen(engine, "connect", self._prepare)
 
-    def execute(
-        self,
-        connection: Connection,
-        compiled: Compiled,
-        values: Values,
-        *,
-        must_begin: bool,
-    ) -> Result:
+    def run(
+        self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
+    ) -> list[Result]:
+        results = [self._execute(connection, compiled, values) for compiled, values in steps]
+        if commit:
+            self._run(connection, "COMMIT")
+        return results
+
+    def begin(self, connection: Connection) -> None:
+        # IMMEDIATE takes the write lock now: a read that turns into a write would fail at once
+        # whenever somebody else wrote in between.
+        self._run(connection, "BEGIN IMMEDIATE")
+
+    def roll_back(self, connection: Connection) -> None:
+        self._run(connection, "ROLLBACK")
+
+    def is_broken(self, connection: Connection) -> bool:
+        return False
+
+    def _execute(self, connection: Connection, compiled: Compiled, values: Values) -> Result:
         cursor = connection.cursor()
         try:
             cursor.execute(compiled.sql, compiled.constants | values)
@@ -92,22 +104,6 @@ class SqliteDriver(Driver):
             return Result([compiled.as_row(row) for row in rows], cursor.rowcount)
         finally:
             cursor.close()
-
-    def begin(self, connection: Connection) -> None:
-        # IMMEDIATE takes the write lock now: a read that turns into a write would fail at once
-        # whenever somebody else wrote in between.
-        self._run(connection, "BEGIN IMMEDIATE")
-
-    def commit(self, connection: Connection, last: Sequence[tuple[Compiled, Values]]) -> None:
-        for compiled, values in last:
-            self.execute(connection, compiled, values, must_begin=False)
-        self._run(connection, "COMMIT")
-
-    def roll_back(self, connection: Connection) -> None:
-        self._run(connection, "ROLLBACK")
-
-    def is_broken(self, connection: Connection) -> bool:
-        return False
 
     def _run(self, connection: Connection, sql: str) -> None:
         connection.cursor().execute(sql).close()
@@ -150,28 +146,24 @@ class PostgresDriver(Driver):
         self._wait = waiting.wait
         event.listen(engine, "connect", self._prepare)
 
-    def execute(
-        self,
-        connection: Connection,
-        compiled: Compiled,
-        values: Values,
-        *,
-        must_begin: bool,
-    ) -> Result:
-        libpq: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
-        if must_begin:
-            answer = self._pipelined(connection, [(b"BEGIN", None), (compiled, values)])[1]
-        else:
+    def run(
+        self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
+    ) -> list[Result]:
+        if len(steps) == 1 and not begin and not commit:
+            ((compiled, values),) = steps
+            libpq: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
             statement, is_prepared = self._statement(connection, compiled)
             send = libpq.exec_prepared if is_prepared else libpq.exec_params
             answer = send(statement, _parameters(compiled, values))
-        return self._result(connection, compiled, answer)
+            return [self._result(connection, compiled, answer)]
+        answers = self._pipelined(connection, steps, begin, commit)
+        return [
+            self._result(connection, compiled, answer)
+            for (compiled, _), answer in zip(steps, answers, strict=True)
+        ]
 
     def begin(self, connection: Connection) -> None:
-        self._pipelined(connection, [(b"BEGIN", None)])
-
-    def commit(self, connection: Connection, last: Sequence[tuple[Compiled, Values]]) -> None:
-        self._pipelined(connection, [*last, (b"COMMIT", None)])
+        self._pipelined(connection, [], begin=True)
 
     def roll_back(self, connection: Connection) -> None:
         libpq: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
@@ -198,20 +190,19 @@ class PostgresDriver(Driver):
         return compiled.name, True
 
     def _pipelined(
-        self,
-        connection: Connection,
-        steps: Sequence[tuple[Compiled | bytes, Values | None]],
+        self, connection: Connection, steps: Steps, begin: bool = False, commit: bool = False
     ) -> list[Any]:
         """The answers of several statements, after one round trip."""
         libpq: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]
         sent: list[tuple[Any, bytes, list[bytes | None] | None]] = []
-        for step, values in steps:  # beforehand, as preparing is a round trip of its own
-            if isinstance(step, bytes):
-                sent.append((libpq.send_query_params, step, None))
-            else:
-                statement, is_prepared = self._statement(connection, step)
-                send = libpq.send_query_prepared if is_prepared else libpq.send_query_params
-                sent.append((send, statement, _parameters(step, values or {})))
+        if begin:
+            sent.append((libpq.send_query_params, b"BEGIN", None))
+        for compiled, values in steps:  # beforehand, as preparing is a round trip of its own
+            statement, is_prepared = self._statement(connection, compiled)
+            send = libpq.send_query_prepared if is_prepared else libpq.send_query_params
+            sent.append((send, statement, _parameters(compiled, values)))
+        if commit:
+            sent.append((libpq.send_query_params, b"COMMIT", None))
         libpq.enter_pipeline_mode()
         try:
             for send, statement, parameters in sent:
@@ -228,7 +219,7 @@ class PostgresDriver(Driver):
                 libpq.exit_pipeline_mode()
         for answer in answers:
             self._raise_unless_done(connection, answer)
-        return answers
+        return answers[begin : begin + len(steps)]
 
     def _next(self, libpq: Any) -> Any:
         """The next answer; get_result() alone would wait with the interpreter's lock held."""

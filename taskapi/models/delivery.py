@@ -27,10 +27,8 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
 
-from taskapi.database import Id, Moment, Query, Row
+from taskapi.database import Id, Moment, Query, Row, last_id
 from taskapi.extensions import db
 from taskapi.models.page import Filter, Listing
 from taskapi.models.work import bell, lease_columns
@@ -114,22 +112,6 @@ is_again = (
 )
 
 
-class last_event_id(GenericFunction[int]):
-    """The id of the event that this connection wrote last."""
-
-    inherit_cache = True
-
-
-@compiles(last_event_id, "sqlite")
-def _on_sqlite(*_: Any, **__: Any) -> str:
-    return "last_insert_rowid()"
-
-
-@compiles(last_event_id, "postgresql")
-def _on_postgres(*_: Any, **__: Any) -> str:
-    return "currval('events_id_seq')"
-
-
 _WRITTEN = ["webhook_id", "event_id", "event", "status", "attempts", "created_at"]
 _WRITTEN.append("next_attempt_at")
 
@@ -156,7 +138,7 @@ OFFER = Query(
     insert(deliveries).from_select(
         _WRITTEN,
         _rows_for(
-            select(last_event_id()).scalar_subquery(),
+            select(last_id("events")).scalar_subquery(),
             bindparam("action", type_=Text),
             bindparam("owner_id", type_=Id),
         ),
@@ -236,7 +218,7 @@ def message_id(webhook_id: int, event_id: int) -> str:
 
 def offer(action: str, owner_id: int | None) -> None:
     """Deliver the event that was written just now."""
-    OFFER.run_with_commit(action=action, owner_id=owner_id, pattern=f"%,{action},%", now=now())
+    OFFER.later(action=action, owner_id=owner_id, pattern=f"%,{action},%", now=now())
     bell.ring_after_commit()
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from taskapi.database import Id, Moment, Query, Row
+from taskapi.database import Id, Moment, Query, Row, last_id
 from taskapi.extensions import db
 from taskapi.models import delivery
 from taskapi.models.page import Filter, Flag, Listing
@@ -52,7 +52,7 @@ events = db.Table(
     Column("is_audit", Boolean, nullable=False),
     Column("version", Integer),  # the task's, after the change
     Column("changes", Text, nullable=False),  # JSON: {field: [old, new]}
-    Column("task", Text),  # JSON: the task after the change, for webhooks
+    Column("task", Text),  # JSON: the task after the change, without its id; for webhooks
     Column("address", String(45)),
     Column("request_id", String(128)),
     Index(
@@ -69,9 +69,10 @@ events = db.Table(
     sqlite_autoincrement=True,
 )
 
-INSERT = Query(
-    insert(events).values({c.name: bindparam(c.name) for c in events.c if c.name != "id"})
-)
+_given: dict[str, Any] = {c.name: bindparam(c.name) for c in events.c if c.name != "id"}
+INSERT = Query(insert(events).values(_given))
+# Of a task that was made just before, in the same round trip: nobody knows its id yet.
+INSERT_OF_NEW_TASK = Query(insert(events).values(_given | {"task_id": last_id("tasks")}))
 LISTING = Listing(
     columns=tuple(c for c in events.c if c.name != "task"),
     filters={
@@ -113,12 +114,13 @@ def record(
     version: int | None = None,
     changes: dict[str, Any] | None = None,
     task: dict[str, Any] | None = None,
+    is_new_task: bool = False,
     actor_id: int | None = None,
     audit: bool = True,
 ) -> None:
     """Write down what happens, in the transaction of the change."""
     source = origin.get()
-    INSERT.run_with_commit(
+    (INSERT_OF_NEW_TASK if is_new_task else INSERT).later(
         at=now(),
         actor_id=actor_id or source.actor_id,
         action=action,

@@ -180,6 +180,7 @@ INSERT = Query(
     .values({name: bindparam(name) for name in ("created_at", *_STORED)})
     .returning(*SHOWN)
 )
+# No answer is awaited of these: the row is locked, and so what becomes of it is known.
 UPDATE = Query(
     update(tasks)
     .where(tasks.c.id == bindparam("task_id"), tasks.c.version == bindparam("read_version"))
@@ -188,17 +189,15 @@ UPDATE = Query(
         # A new due time is told of again.
         | {"is_overdue_told": tasks.c.is_overdue_told & bindparam("keeps_due", type_=Boolean)}
     )
-    .returning(*SHOWN)
 )
 BIN = Query(
     update(tasks)
     .where(tasks.c.id == bindparam("task_id"), tasks.c.version == bindparam("read_version"))
     .values(
         deleted_at=bindparam("deleted_at"),
-        updated_at=bindparam("now"),
-        version=tasks.c.version + 1,
+        updated_at=bindparam("updated_at"),
+        version=bindparam("version"),
     )
-    .returning(*SHOWN)
 )
 REASSIGNED_COLUMNS = (
     *("at", "actor_id", "action", "task_id", "user_id"),
@@ -315,22 +314,20 @@ def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
     """A new task; what is left out gets its default."""
     values = DEFAULTS | fields
     moment = now()
-    with transaction():
-        try:
-            task = INSERT.first(
-                **stored(values),
-                user_id=owner_id,
-                completed_at=moment if values["status"] == "done" else None,
-                deleted_at=None,
-                created_at=moment,
-                updated_at=moment,
-                version=1,
-            )
-        except integrity_error():
-            raise _no_such_owner() from None
-        assert task is not None
-        _record("task.created", task)
-    return task
+    facts = {
+        "user_id": owner_id,
+        "completed_at": moment if values["status"] == "done" else None,
+        "created_at": moment,
+        "updated_at": moment,
+        "version": 1,
+    }
+    try:
+        with transaction():
+            made = INSERT.later(**stored(values), **facts, deleted_at=None)
+            _record("task.created", values | facts, is_new_task=True)
+        return made.row
+    except integrity_error():
+        raise _no_such_owner() from None
 
 
 def change_task(task: Row, fields: dict[str, Any]) -> Row:
@@ -340,28 +337,25 @@ def change_task(task: Row, fields: dict[str, Any]) -> Row:
     changes = {name: [before[name], new] for name, new in values.items() if before[name] != new}
     if not changes:
         return task
-    moment = now()
-    completed_at = task.completed_at
+    facts = {"completed_at": task.completed_at, "updated_at": now(), "version": task.version + 1}
     if "status" in changes:
-        completed_at = moment if values["status"] == "done" else None
-    try:
-        changed = UPDATE.first(
-            **stored(values),
-            user_id=values["user_id"],
-            completed_at=completed_at,
-            deleted_at=None,
-            updated_at=moment,
-            version=task.version + 1,
-            keeps_due="due_at" not in changes,
-            task_id=task.id,
-            read_version=task.version,
-        )
-    except integrity_error():
-        raise _no_such_owner() from None
-    if changed is None:
-        raise Conflict("The task was changed at the same time; try again.")
+        facts["completed_at"] = facts["updated_at"] if values["status"] == "done" else None
+    columns = stored(values) | facts | {"user_id": values["user_id"]}
+    written = UPDATE.later(
+        **columns,
+        deleted_at=None,
+        keeps_due="due_at" not in changes,
+        task_id=task.id,
+        read_version=task.version,
+    )
+    if "user_id" in changes:
+        try:
+            written.send()
+        except integrity_error():
+            raise _no_such_owner() from None
+    changed = task._replace(**{name: columns[name] for name in columns.keys() & task._asdict()})
     is_completed = "status" in changes and values["status"] == "done"
-    _record("task.completed" if is_completed else "task.updated", changed, changes)
+    _record("task.completed" if is_completed else "task.updated", task_json(changed), changes)
     return changed
 
 
@@ -402,7 +396,7 @@ def tell_overdue() -> int:
             found = LOCK_OVERDUE.all(now=moment)
             for task in found:
                 TOLD.run(task_id=task.id)
-                _record("task.overdue", task, is_audit=False)
+                _record("task.overdue", task_json(task), is_audit=False)
         count += len(found)
         if not found:
             break  # somebody else is telling of them
@@ -419,10 +413,10 @@ def _no_such_owner() -> Invalid:
 
 
 def _move(task: Row, action: str, deleted_at: str | None, change: list[Any]) -> Row:
-    moved = BIN.first(task_id=task.id, read_version=task.version, deleted_at=deleted_at, now=now())
-    if moved is None:
-        raise Conflict("The task was changed at the same time; try again.")
-    _record(action, moved, {"deleted_at": change})
+    facts = {"deleted_at": deleted_at, "updated_at": now(), "version": task.version + 1}
+    BIN.later(**facts, task_id=task.id, read_version=task.version)
+    moved = task._replace(**facts)
+    _record(action, task_json(moved), {"deleted_at": change})
     return moved
 
 
@@ -444,18 +438,20 @@ def stored(values: dict[str, Any]) -> dict[str, Any]:
 
 def _record(
     action: str,
-    task: Row,
+    task: dict[str, Any],
     changes: dict[str, Any] | None = None,
     *,
+    is_new_task: bool = False,
     is_audit: bool | None = None,
 ) -> None:
     event.record(
         action,
-        task_id=task.id,
-        user_id=task.user_id,
-        version=task.version,
+        task_id=task.pop("id", None),
+        user_id=task["user_id"],
+        version=task["version"],
         changes=changes,
-        task=task_json(task),
+        task=task,
+        is_new_task=is_new_task,
         # One's own doings are activity; an admin's on somebody's task belong to the audit too.
-        audit=event.origin.get().actor_id != task.user_id if is_audit is None else is_audit,
+        audit=event.origin.get().actor_id != task["user_id"] if is_audit is None else is_audit,
     )
