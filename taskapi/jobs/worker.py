@@ -117,12 +117,10 @@ class Worker:
         self._threads.submit(self._serve, lane, found)
 
     def _serve(self, lane: Lane, found: Row) -> None:
-        try:
-            self._logged(f"work on {lane.queue.table.name} {found.id}", lane.serve, found)
-            self._logged("letting go", self._release, lane, found)
-        finally:
-            lane.moved_at.pop(found.id)
-            bell.ring()  # there may be more of it
+        self._logged(f"work on {lane.queue.table.name} {found.id}", lane.serve, found)
+        lane.moved_at.pop(found.id)
+        self._logged("letting go", self._release, lane, found)
+        bell.ring()  # there may be more of it
 
     def _release(self, lane: Lane, found: Row) -> None:
         with self._app.app_context():
