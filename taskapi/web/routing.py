@@ -4,7 +4,7 @@ The order of the checks is the contract's: who you are and limits, what you may 
 type, content; then the view: the row, preconditions, conflicts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from flask import Blueprint, Flask, Response, request
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
-from taskapi.errors import Forbidden, Invalid, Unauthorized
+from taskapi.errors import Forbidden, Unauthorized
 from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
 from taskapi.web.answers import json_answer, no_content
 from taskapi.web.idempotency import answer_once
@@ -103,48 +103,19 @@ class Api(Blueprint):
 
 
 def _serve(operation: Operation) -> View:
-    view, who = operation.view, operation.who
+    view = operation.view
     reads_only = operation.method == "GET"
 
     @wraps(view)
     def serve(**path: Any) -> Response:
-        arguments: dict[str, Any] = path
         caller = _admit(operation)
-        if caller is not None:
-            if caller.scope == "read" and not reads_only:
-                raise insufficient_scope("This token may only read.")
-            if who.startswith("admin"):
-                caller.require_admin()
-            if who == "optional" or who.endswith("session"):
-                caller.require_session()
-            if "user_id" in path:
-                path["user_id"] = _own_or_any(caller, path["user_id"])
+        arguments = path if caller is None else _allow(operation, caller, path)
+        if operation.who != "anyone":
+            arguments["caller"] = caller
         if operation.gate is not None:
             operation.gate()
-        if who != "anyone":
-            arguments["caller"] = caller
         raw = read_body(operation.accepts, operation.body_limit)
-        if operation.query is not NO_PARAMETERS or request.query_string:
-            try:
-                query = load_query(operation.query)
-            except Invalid:
-                refuse_admin_only(operation.admin_only, caller, request.args)
-                raise
-            refuse_admin_only(operation.admin_only, caller, query)
-            if operation.query is not NO_PARAMETERS:
-                arguments["query"] = query
-        if operation.takes_raw_body:
-            arguments["raw"] = raw
-        elif raw or (operation.body is not None and not operation.is_body_optional):
-            value = parse_object(raw)
-            refuse_admin_only(operation.admin_only, caller, value)
-            if caller is not None and value.keys() & set(operation.session_only):
-                caller.require_session()
-            body = load(operation.body or NOTHING, value)
-            if operation.body is not None:
-                arguments["body"] = body
-        elif operation.body is not None:
-            arguments["body"] = {}
+        arguments |= _load(operation, caller, raw)
 
         def answer() -> Response:
             result = view(**arguments)
@@ -181,7 +152,45 @@ def _admit(operation: Operation) -> Caller | None:
     return caller
 
 
-def refuse_admin_only(names: tuple[str, ...], caller: Caller | None, value: Any) -> None:
+def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[str, Any]:
+    """The path's values, if the caller may do this with them."""
+    if caller.scope == "read" and operation.method != "GET":
+        raise insufficient_scope("This token may only read.")
+    if operation.who.startswith("admin"):
+        caller.require_admin()
+    if operation.who == "optional" or operation.who.endswith("session"):
+        caller.require_session()
+    if "user_id" in path:
+        path["user_id"] = _own_or_any(caller, path["user_id"])
+    return path
+
+
+def _load(operation: Operation, caller: Caller | None, raw: bytes) -> dict[str, Any]:
+    """What the view gets of the query and the body, checked by their schemas."""
+    loaded: dict[str, Any] = {}
+    if operation.query is not NO_PARAMETERS or request.query_string:
+        admins = [name for name in operation.admin_only if name in operation.query.fields]
+        if admins:
+            refuse_admin_only(admins, caller, request.args)
+        query = load_query(operation.query)
+        if operation.query is not NO_PARAMETERS:
+            loaded["query"] = query
+    if operation.takes_raw_body:
+        loaded["raw"] = raw
+    elif raw or (operation.body is not None and not operation.is_body_optional):
+        value = parse_object(raw)
+        refuse_admin_only(operation.admin_only, caller, value)
+        if caller is not None and value.keys() & set(operation.session_only):
+            caller.require_session()
+        body = load(operation.body or NOTHING, value)
+        if operation.body is not None:
+            loaded["body"] = body
+    elif operation.body is not None:
+        loaded["body"] = {}
+    return loaded
+
+
+def refuse_admin_only(names: Iterable[str], caller: Caller | None, value: Any) -> None:
     """Forbidden when one of the admins' fields or parameters is given by somebody else."""
     if caller is None or caller.is_admin or not isinstance(value, dict):
         return
