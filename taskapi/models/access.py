@@ -29,8 +29,9 @@ def authenticate(user: Row | None, name: str, password: str) -> Row | None:
 
 
 def revoke_all(user_id: int, *, except_session: int = 0) -> None:
-    """End the user's sessions and personal tokens."""
+    """End the user's sessions, personal tokens and what could reset the password."""
     with transaction():
+        token.DELETE_RESET.run(user_id=user_id)
         end_all_sessions(user_id, except_id=except_session)
         if token.DELETE_ALL.run(user_id=user_id):
             event.record("token.all_deleted", user_id=user_id)

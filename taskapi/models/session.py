@@ -102,7 +102,10 @@ ROTATE = Query(
     )
     .returning(sessions)
 )
-TOUCH = Query(update(sessions).where(_by_id).values(last_used_at=bindparam("now")))
+_free = select(sessions.c.id).where(_by_id).with_for_update(skip_locked=True)
+TOUCH = Query(  # waits for nobody: whoever holds the row is using it
+    update(sessions).where(sessions.c.id.in_(_free)).values(last_used_at=bindparam("now"))
+)
 END = Query(update(sessions).where(_by_id, _of_user, _is_live).values(ended_at=bindparam("now")))
 END_ALL = Query(
     update(sessions)
