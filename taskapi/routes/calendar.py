@@ -29,7 +29,7 @@ def add_calendar(caller: Caller) -> Response:
     return json_answer({"url": url}, 201, {"Cache-Control": "no-store"})
 
 
-@calendar.delete(OWN, who="user")
+@calendar.delete(OWN, who="user", errors={404: "There is none."})
 def remove_calendar(caller: Caller) -> None:
     """Close the secret address."""
     delete_calendar(caller.id)

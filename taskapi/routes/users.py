@@ -87,6 +87,12 @@ def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     return entity(user, 201, f"/api/v1/users/{user['id']}")
 
 
+@users.get("/me", who="user", is_conditional=True, returns=answers.User())
+def get_me(caller: Caller) -> Response:
+    """One's own profile."""
+    return entity(user_json(user_by_id(caller.id)))
+
+
 @users.get("/<user:user_id>", who="user", is_conditional=True, returns=answers.User())
 def get_user(caller: Caller, user_id: int) -> Response:
     """One user: oneself, or anybody for an admin."""

@@ -13,6 +13,7 @@ from taskapi.schemas.answers import Answer
 from taskapi.schemas.fields import Choice, Flag, Number, SortBy, Text, Time, Truth
 from taskapi.schemas.task import Description, Tags, TimeZone
 from taskapi.schemas.user import Email, NewPassword, Password, Username
+from taskapi.schemas.webhook import EventNames, Url
 
 JsonSchema = dict[str, Any]
 
@@ -109,6 +110,19 @@ KINDS: Mapping[type[fields.Field[Any]], Callable[[Any], JsonSchema]] = {
     Truth: lambda field: {"type": "boolean"},
     Tags: _tags,
     SortBy: _sort_by,
+    Url: lambda field: {
+        "type": "string",
+        "format": "uri",
+        "maxLength": field.longest,
+        "pattern": "^https?://",
+        "example": "https://example.org/tasks-happened",
+    },
+    EventNames: lambda field: {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "string", "enum": [*field.name_of_one.choices]},
+        "example": list(field.name_of_one.choices[:2]),
+    },
     TimeZone: lambda field: {
         "type": "string",
         "format": "iana-time-zone",

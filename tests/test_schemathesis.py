@@ -1,0 +1,34 @@
+"""Schemathesis: requests that fit the document and requests that do not, and chains of them."""
+
+import os
+import subprocess
+import sys
+
+from tests.conftest import SETTINGS
+from tests.support.servers import ROOT
+
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "3")
+
+
+def test_no_request_gets_an_answer_that_the_document_does_not_foresee(databases, live_server):
+    url = databases.fresh()
+    server = live_server(DATABASE_URL=url, LOG_LEVEL="WARNING")
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--config-file=tests/schemathesis.toml",
+            "run",
+            f"{server.url}/openapi.json",
+            f"--max-examples={EXAMPLES}",
+            "--continue-on-failure",
+            "--warnings=off",
+        ],
+        cwd=ROOT,
+        env={**os.environ, **SETTINGS, "DATABASE_URL": url, "API_URL": server.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
