@@ -1,5 +1,7 @@
 """A real receiver of webhooks, which answers as it is told, and a worker that sends to it."""
 
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,14 +35,26 @@ class Message(NamedTuple):
         return self.headers["webhook-id"]
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A sender that hangs up is what some tests want."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 class Receiver:
     """`answer(message)` gives a status, or writes whatever it likes on the handler."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[Message] = []
         self.answer: Callable[[Message, Any], int | None] = lambda message, handler: 204
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), self._handler())
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
