@@ -16,7 +16,8 @@ def authenticate(user: Row | None, name: str, password: str) -> Row | None:
     address = event.origin.get().address or ""
     throttle.count_attempt(user, name, address)
     known_hash = user.password_hash if user is not None and user.is_active else None
-    if user is None or not is_password(password, known_hash):
+    is_right = is_password(password, known_hash)  # takes its time for nobody, too
+    if user is None or not is_right:
         # What was typed as a name may be a password: only a user that exists is named.
         event.record("login.failed", user_id=user.id if user is not None else None)
         return None
