@@ -1,11 +1,12 @@
 """Tasks by the thousand, straight into the database, and what a list of them must look like."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, func, insert, select, text
 
 from taskapi.extensions import db
 from taskapi.models.task import PRIORITIES, STATUSES, tasks
@@ -45,19 +46,36 @@ def stored(owner_id: int, **fields: Any) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def writing(app: Flask) -> Iterator[Connection]:
+    """A transaction beside the application's own."""
+    with app.app_context(), db.engine.connect() as connection:
+        # Our connections leave it to us to begin.
+        is_sqlite = connection.dialect.name == "sqlite"
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
+        try:
+            yield connection
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+        connection.exec_driver_sql("COMMIT")
+
+
 def plant(app: Flask, rows: Iterable[dict[str, Any]]) -> list[int]:
     """Put stored rows into the table; their ids in the same order."""
-    given = list(rows)
-    with app.app_context(), db.engine.begin() as connection:
-        made = connection.execute(
-            insert(tasks).returning(tasks.c.id, sort_by_parameter_order=True), given
+    if not (rows := list(rows)):
+        return []
+    with writing(app) as connection:
+        newest = connection.scalar(select(func.max(tasks.c.id))) or 0
+        connection.execute(insert(tasks), rows)
+        return list(
+            connection.scalars(select(tasks.c.id).where(tasks.c.id > newest).order_by(tasks.c.id))
         )
-        return list(made.scalars())
 
 
 def plant_many(app: Flask, owner_id: int, count: int) -> None:
     """Tasks of every kind by the database's own means: some with a due time, some done."""
-    with app.app_context(), db.engine.begin() as connection:
+    with writing(app) as connection:
         is_postgres = connection.dialect.name == "postgresql"
         numbers = (
             "SELECT generate_series(1, :count) AS n"

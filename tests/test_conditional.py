@@ -1,0 +1,143 @@
+"""ETag, If-Match and If-None-Match, one writer after the other and a hundred at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def task(client, alice):
+    return client.post("/tasks", as_=alice, json={"title": "First"}).json
+
+
+def tag_of(task):
+    return f'"{task["id"]}-{task["version"]}"'
+
+
+def test_the_tag_is_made_of_id_and_version(client, alice, task):
+    one = f"/tasks/{task['id']}"
+    assert client.get(one, as_=alice).headers["ETag"] == tag_of(task)
+    for version, change in enumerate(({"title": "a"}, {"tags": ["x"]}, {"status": "done"}), 2):
+        answer = client.patch(one, as_=alice, json=change)
+        assert answer.headers["ETag"] == f'"{task["id"]}-{version}"'
+        assert client.get(one, as_=alice).headers["ETag"] == f'"{task["id"]}-{version}"'
+    assert "ETag" not in client.get("/tasks", as_=alice).headers
+
+
+@pytest.mark.parametrize("path", ["/tasks/{}", "/users/me/tasks/{}"])
+def test_what_the_client_has_is_not_sent_again(client, alice, task, path):
+    one = path.format(task["id"])
+    tag = tag_of(task)
+    for has in (tag, f"W/{tag}", f'"x", {tag}', f'W/"y",W/{tag}', "*"):
+        answer = client.get(one, as_=alice, headers={"If-None-Match": has})
+        assert (answer.status_code, answer.data) == (304, b""), has
+        assert answer.headers["ETag"] == tag
+        assert "Content-Type" not in answer.headers
+        head = client.head(one, as_=alice, headers={"If-None-Match": has})
+        assert head.status_code == 304
+    for has in ('"x"', f'"{task["id"]}-2"', f'"{task["id"]}"', '"1-1x"', ""):
+        assert client.get(one, as_=alice, headers={"If-None-Match": has}).json == task
+
+
+def send(client, person, method, path, **headers):
+    body = {} if method == "delete" else {"json": {"title": "Changed"}}
+    return getattr(client, method)(path, as_=person, headers=headers, **body)
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+@pytest.mark.parametrize("path", ["/tasks/{}", "/users/me/tasks/{}"])
+def test_a_stale_tag_changes_nothing_and_is_told_the_current_one(client, alice, task, method, path):
+    one = path.format(task["id"])
+    current = client.patch(one, as_=alice, json={"title": "Second"})
+    stale = tag_of(task)
+    for match in (stale, f"W/{stale}", '"x"', "", f'{stale}, "x"', '"*"'):
+        answer = send(client, alice, method, one, **{"If-Match": match})
+        assert (answer.status_code, answer.json["error"]["code"]) == (412, "PRECONDITION_FAILED")
+        assert answer.headers["ETag"] == current.headers["ETag"]
+    assert client.get(one, as_=alice).json == current.json
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_the_current_tag_lets_a_write_pass_also_in_its_weak_form(client, alice, method):
+    for form in ("{}", "W/{}", '"x", {}', 'W/"x", W/{}', "*"):
+        task = client.post("/tasks", as_=alice, json={"title": "x"}).json
+        match = form.format(tag_of(task))
+        answer = send(client, alice, method, f"/tasks/{task['id']}", **{"If-Match": match})
+        assert answer.status_code in (200, 204), form
+
+
+def test_checks_come_in_the_contracts_order(client, alice, bob, task):
+    one, stale = f"/tasks/{task['id']}", {"If-Match": '"x"'}
+    assert client.patch(one, headers=stale, json={}).status_code == 401
+    assert client.patch(one, as_=alice, headers=stale, json={"user_id": 1}).status_code == 403
+    assert client.patch(one, as_=alice, headers=stale, data="x").status_code == 415
+    assert client.patch(one, as_=alice, headers=stale, json={"title": 1}).status_code == 400
+    assert client.patch(one, as_=bob, headers=stale, json={"title": 1}).status_code == 400
+    assert client.patch(one, as_=bob, headers=stale, json={}).status_code == 404
+    assert client.patch(one, as_=alice, headers=stale, json={}).status_code == 412
+
+
+def test_two_patches_of_different_fields_both_survive(client, alice, task):
+    one = f"/tasks/{task['id']}"
+    client.patch(one, as_=alice, json={"title": "By one"})
+    both = client.patch(one, as_=alice, json={"priority": "high"}).json
+    assert (both["title"], both["priority"], both["version"]) == ("By one", "high", 3)
+
+
+@contextmanager
+def signed_in(server, name="alice"):
+    """A new user of a live server, at its API."""
+    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as client:
+        body = {"username": name, "password": f"Lantern-5-{name}"}
+        answer = client.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
+
+
+def test_a_hundred_at_once_lose_nothing(live_server):
+    """With If-Match each of a hundred gets through in the end; without, fields do not collide."""
+    server = live_server(WEB_THREADS="8")
+    with signed_in(server) as client:
+        one = f"/tasks/{client.post('/tasks', json={'title': '0'}).json()['id']}"
+
+        def count_up(_):
+            for _ in range(2000):
+                read = client.get(one)
+                headers = {"If-Match": read.headers["ETag"]}
+                title = str(int(read.json()["title"]) + 1)
+                answer = client.patch(one, json={"title": title}, headers=headers)
+                if answer.status_code == 200:
+                    return
+                assert answer.status_code == 412, answer.text
+            raise AssertionError("never got through")
+
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(count_up, range(100)))
+        counted = client.get(one).json()
+        assert (counted["title"], counted["version"]) == ("100", 101)
+
+        same = {"If-Match": client.get(one).headers["ETag"]}
+        with ThreadPoolExecutor(20) as pool:
+            statuses = list(
+                pool.map(
+                    lambda n: client.patch(one, json={"title": f"x{n}"}, headers=same).status_code,
+                    range(100),
+                )
+            )
+        assert sorted(statuses) == [200] + [412] * 99
+
+        for n in range(25):
+            fields = [{"title": f"t{n}"}, {"description": f"d{n}"}, {"tags": [f"g{n}"]}]
+            with ThreadPoolExecutor(3) as pool:
+                answers = list(pool.map(lambda each: client.patch(one, json=each), fields))
+            assert [answer.status_code for answer in answers] == [200] * 3
+            task = client.get(one).json()
+            assert (task["title"], task["description"], task["tags"]) == (
+                f"t{n}",
+                f"d{n}",
+                [f"g{n}"],
+            )
+        assert task["version"] == 102 + 75
