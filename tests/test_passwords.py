@@ -326,7 +326,7 @@ def test_time_does_not_tell_unknown_wrong_and_disabled_apart(
     make_app, make_client, client, cast, admin
 ):
     """Interleaved, so that what else the machine does falls on all alike."""
-    slow = make_client(make_app(BCRYPT_ROUNDS="8"))
+    slow = make_client(make_app(BCRYPT_ROUNDS="7"))
     for look in range(5):  # on a noisy machine one may not be enough; a real leak stays
         names = [f"{name}-{look}" for name in ("here", "gone", "nobody")]
         for name in names[:2]:
