@@ -94,7 +94,7 @@ def fetch_page(
     total = None
     if with_total:
         # Every row carries it; behind the last page there is none to carry it.
-        total = rows[0].total if rows else count_rows(listing, chosen, **values) if skip else 0
+        total = rows[0].listed_total if rows else count_rows(listing, chosen, **values) if skip else 0
     return Page(rows[:limit], len(rows) > limit, total)
 
 
@@ -136,7 +136,8 @@ def _bind(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str,
             continue
         values = value if isinstance(value, list | tuple) else [value]
         shape.append((name, len(values)))
-        bound.update({f"{name}_{i}": kind.encode(each) for i, each in enumerate(values)})
+        # SQLAlchemy calls the constants of a condition `status_1`; ours may not be called so.
+        bound.update({f"asked_{name}_{i}": kind.encode(each) for i, each in enumerate(values)})
     return tuple(shape), bound
 
 
@@ -148,7 +149,7 @@ def _conditions(listing: Listing, shape: Shape) -> list[ColumnElement[bool]]:
             conditions.append(kind.true if variant else kind.false)
         else:
             conditions.append(
-                or_(*(kind.condition(bindparam(f"{name}_{i}")) for i in range(variant)))
+                or_(*(kind.condition(bindparam(f"asked_{name}_{i}")) for i in range(variant)))
             )
     return conditions
 
@@ -171,7 +172,7 @@ def _page_query(
     conditions = _conditions(listing, shape)
     columns = list(listing.columns)
     columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
-    total = select(func.count(listing.id)).where(*conditions).scalar_subquery().label("total")
+    total = select(func.count(listing.id)).where(*conditions).scalar_subquery().label("listed_total")
     extra = [total] if with_total else []
     # Written out and not bound, so that a prepared plan knows that few rows are wanted.
     number: Any = literal_column(str(limit))
