@@ -2,14 +2,17 @@
 
 import os
 import time
+from collections.abc import Iterator
+from functools import partial
 from hmac import compare_digest
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 
 from taskapi.config import Settings, settings
-from taskapi.errors import NotFound, Unauthorized
+from taskapi.errors import NotFound, Unauthorized, Unavailable
 from taskapi.extensions import db
+from taskapi.models.worker import queue_state
 from taskapi.web.identity import bearer
 from taskapi.web.limits import limit_requests
 from taskapi.web.requests import client_address
@@ -21,7 +24,8 @@ LOGIN = "/api/v1/auth/login"
 
 def init_app(app: Flask, config: Settings) -> None:
     if config.metrics_token:
-        app.extensions["metrics"] = Metrics()
+        limit = config.database_pool_size + config.database_max_overflow
+        app.extensions["metrics"] = Metrics(limit)
         app.before_request(_begin)
         app.after_request(_count)
 
@@ -41,7 +45,8 @@ def exposition() -> Response:
 class Metrics:
     """What is counted, in this process or in the folder that gunicorn's workers share."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool_limit: int) -> None:
+        self._pool_limit = pool_limit
         # Slow to import, and it looks once for the folder that gunicorn makes (taskapi/start.py).
         import prometheus_client as client
 
@@ -98,17 +103,44 @@ class Metrics:
     def note_pool(self, pool: Any) -> None:
         self._in_use.set(pool.checkedout())
         self._idle.set(pool.checkedin())
-        self._limit.set(settings().database_pool_size + settings().database_max_overflow)
+        self._limit.set(self._pool_limit)
 
     def text(self) -> bytes:
-        answer = registry = self._registry
+        registry = self._client.CollectorRegistry()
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             from prometheus_client.multiprocess import MultiProcessCollector
 
-            answer = registry = self._client.CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        text: bytes = self._client.generate_latest(answer)
+        else:
+            registry.register(self._registry)
+        registry.register(_Queue(self._client))
+        text: bytes = self._client.generate_latest(registry)
         return text
+
+
+class _Queue:
+    """What waits for a worker, asked of the database when the figures are."""
+
+    FIGURES = (
+        ("taskapi_queue_depth", "depth", "Deliveries and jobs that are due."),
+        ("taskapi_queue_oldest_seconds", "oldest_seconds", "How long the first of them waits."),
+        ("taskapi_worker_seen_seconds", "worker_seen_seconds", "Since a worker was last seen."),
+    )
+
+    def __init__(self, client: Any):
+        self._family = client.metrics_core.GaugeMetricFamily
+
+    def describe(self) -> list[Any]:
+        return []  # nothing is asked before the figures are
+
+    def collect(self) -> Iterator[Any]:
+        try:
+            state = queue_state()
+        except Unavailable:
+            return  # the others matter all the more
+        for name, key, meaning in self.FIGURES:
+            if state[key] is not None:
+                yield self._family(name, meaning, value=state[key])
 
 
 def _begin() -> None:
@@ -125,5 +157,6 @@ def _count(response: Response) -> Response:
         metrics.limited.inc()
     elif route == LOGIN and response.status_code in (401, 429):
         metrics.failed_logins.inc()
-    metrics.note_pool(db.engine.pool)
+    # Once the answer is sent, and this request's own connection is back.
+    response.call_on_close(partial(metrics.note_pool, db.engine.pool))
     return response

@@ -74,10 +74,11 @@ HEADERS = {
     },
     "WWW-Authenticate": _text("How to sign in.", "Bearer"),
 }
+OF_ANY_ERROR = ("X-Request-ID", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 OF_ERRORS = {
     401: ("WWW-Authenticate",),
     412: ("ETag",),
-    429: ("Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    429: ("Retry-After",),
     503: ("Retry-After",),
 }
 
@@ -134,7 +135,7 @@ def _response(status: int) -> Json:
         "description": message,
         "headers": {
             name: {"$ref": f"#/components/headers/{name}"}
-            for name in ("X-Request-ID", *OF_ERRORS.get(status, ()))
+            for name in (*OF_ANY_ERROR, *OF_ERRORS.get(status, ()))
         },
         "content": {
             "application/json": {
