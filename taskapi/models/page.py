@@ -94,7 +94,9 @@ def fetch_page(
     total = None
     if with_total:
         # Every row carries it; behind the last page there is none to carry it.
-        total = rows[0].listed_total if rows else count_rows(listing, chosen, **values) if skip else 0
+        total = (
+            rows[0].listed_total if rows else count_rows(listing, chosen, **values) if skip else 0
+        )
     return Page(rows[:limit], len(rows) > limit, total)
 
 
@@ -172,7 +174,9 @@ def _page_query(
     conditions = _conditions(listing, shape)
     columns = list(listing.columns)
     columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
-    total = select(func.count(listing.id)).where(*conditions).scalar_subquery().label("listed_total")
+    total = (
+        select(func.count(listing.id)).where(*conditions).scalar_subquery().label("listed_total")
+    )
     extra = [total] if with_total else []
     # Written out and not bound, so that a prepared plan knows that few rows are wanted.
     number: Any = literal_column(str(limit))
