@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Flask
 
-from taskapi import commands, database
-from taskapi.config import INSTANCE, MIGRATIONS, Settings
-from taskapi.extensions import db, migrate
+from taskapi import cli, database
+from taskapi.config import INSTANCE, Settings
+from taskapi.extensions import db
 from taskapi.routes.audit import audit
 from taskapi.routes.auth import auth
 from taskapi.routes.calendar import calendar
-from taskapi.routes.jobs import jobs
+from taskapi.routes.jobs import jobs as jobs_routes  # taskapi.jobs is a package
 from taskapi.routes.pages import pages
 from taskapi.routes.system import system
 from taskapi.routes.tasks import tasks
@@ -47,7 +47,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         INSTANCE.mkdir(exist_ok=True)
 
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(MIGRATIONS))
     database.init_app(app, settings)
     identity.init_app(app, settings)
     limits.init_app(app, settings)
@@ -58,10 +57,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     sentry.init_app(settings)
     routing.init_app(app)
     for blueprint in (
-        *(auth, users, tasks, transfer, jobs, webhooks, calendar, audit),
+        *(auth, users, tasks, transfer, jobs_routes, webhooks, calendar, audit),
         *(system, pages),
     ):
         app.register_blueprint(blueprint)
     app.extensions["health"] = Health(app)
-    commands.init_app(app)
+    cli.init_app(app)
     return app
