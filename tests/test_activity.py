@@ -1,0 +1,86 @@
+"""Activity: who changed what and when on a task."""
+
+from taskapi.moments import parse
+
+
+def made(client, who, **fields):
+    answer = client.post(
+        "/tasks", json={"title": "Write", **fields}, as_=who, headers={"X-Request-ID": "r-1"}
+    )
+    assert answer.status_code == 201
+    return answer.json
+
+
+def activity(client, who, task, **query):
+    answer = client.get(f"/tasks/{task['id']}/activity", query_string=query, as_=who)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def test_each_change_is_told_with_old_and_new(client, alice, admin):
+    task = made(client, alice)
+    path = f"/tasks/{task['id']}"
+    client.patch(path, json={"title": "Write more", "tags": ["a"]}, as_=alice)
+    client.patch(path, json={"status": "done"}, as_=admin)
+    client.delete(path, as_=alice)
+    client.post(f"{path}/restore", as_=alice)
+    items = activity(client, alice, task)["items"]
+    assert [(each["action"], each["actor"]) for each in items] == [
+        ("task.restored", alice.id),
+        ("task.deleted", alice.id),
+        ("task.completed", admin.id),
+        ("task.updated", alice.id),
+        ("task.created", alice.id),
+    ]
+    assert set(items[0]) == {"at", "actor", "action", "changes", "request_id"}
+    assert items[2]["changes"] == {"status": ["todo", "done"]}
+    assert items[3]["changes"] == {"title": ["Write", "Write more"], "tags": [[], ["a"]]}
+    assert items[4]["changes"] == {}
+    assert items[4]["request_id"] == "r-1"
+    (deleted_at,) = items[1]["changes"].values()
+    assert deleted_at[0] is None
+    assert items[0]["changes"] == {"deleted_at": [deleted_at[1], None]}
+    times = [each["at"] for each in items]
+    assert times == sorted(times, reverse=True)
+    assert all(parse(each) == each for each in times)
+
+
+def test_what_changes_nothing_is_not_told(client, alice):
+    task = made(client, alice)
+    client.patch(f"/tasks/{task['id']}", json={"title": "Write"}, as_=alice)
+    assert activity(client, alice, task)["total"] == 1
+
+
+def test_it_comes_in_pages(client, alice):
+    task = made(client, alice)
+    for number in range(5):
+        client.patch(f"/tasks/{task['id']}", json={"title": f"{number}"}, as_=alice)
+    whole = activity(client, alice, task)["items"]
+    walked, cursor = [], ""
+    while cursor is not None:
+        page = activity(client, alice, task, limit=2, cursor=cursor)
+        walked += page["items"]
+        cursor = page["next_cursor"]
+    assert walked == whole
+    assert len(whole) == 6
+
+
+def test_only_who_sees_the_task_sees_it(client, alice, bob, admin):
+    task = made(client, alice)
+    path = f"/tasks/{task['id']}/activity"
+    assert client.get(path, as_=bob).status_code == 404
+    assert client.get(path).status_code == 401
+    assert client.get(path, as_=admin).status_code == 200
+    client.delete(f"/tasks/{task['id']}", as_=alice)
+    assert client.get(path, as_=alice).status_code == 404
+    assert client.get("/tasks/999999999/activity", as_=admin).status_code == 404
+
+
+def test_a_change_that_is_rolled_back_left_no_trace(client, alice):
+    task = made(client, alice)
+    operations = [
+        {"op": "update", "id": task["id"], "data": {"title": "x"}},
+        {"op": "delete", "id": 10**15},
+    ]
+    assert client.post("/tasks/bulk", json={"operations": operations}, as_=alice).status_code == 404
+    assert activity(client, alice, task)["total"] == 1
