@@ -7,12 +7,13 @@ How either kind of database is spoken to stands in taskapi/drivers.py.
 """
 
 import threading
+import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, has_request_context
 from sqlalchemy import (
     BigInteger,
     ClauseElement,
@@ -30,6 +31,7 @@ from taskapi.config import Settings
 from taskapi.drivers import Compiled, Driver, Result, Values, driver_for
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
+from taskapi.watch import Watch
 
 # 64 bit on Postgres; on SQLite the name INTEGER is what makes a column the row's id.
 Id = BigInteger().with_variant(Integer, "sqlite")
@@ -39,6 +41,8 @@ Moment = DateTime(timezone=True).with_variant(Text, "sqlite")
 Row = Any  # a named tuple of the statement's columns
 
 LOCK_SECONDS = 5
+PATIENCE = 4.0  # seconds that a web request waits for one answer of the database
+PAUSE = 1.0  # seconds before a database that said nothing is asked again
 
 # Called with each statement before it runs; tests count with it.
 on_statement: list[Callable[[str], None]] = []
@@ -125,6 +129,12 @@ class Database:
         self._operational: type[Exception] = dbapi.OperationalError
         self._away = (dbapi.InterfaceError, exc.DBAPIError, exc.TimeoutError)
         self._internal: type[Exception] = dbapi.InternalError
+        self.watch = Watch()
+        self.away_until = 0.0
+
+    def is_read_only(self, error: Exception) -> bool:
+        """A former primary that has become a standby: its connections live, and are of no use."""
+        return isinstance(error, self._internal) and getattr(error, "sqlstate", None) == "25006"
 
     def translated(self, error: Exception) -> Exception:
         """Unavailable for what is the database's fault and passes, else the error itself."""
@@ -134,10 +144,7 @@ class Database:
             if state == "55P03" or "locked" in str(error):
                 return LockTimeout("The database is busy; try again.")
             return Unavailable("The database cannot be reached right now.")
-        # 25006: a former primary that has become a read-only standby.
-        if isinstance(error, self._away) or (
-            isinstance(error, self._internal) and state == "25006"
-        ):
+        if isinstance(error, self._away) or self.is_read_only(error):
             return Unavailable("The database cannot be reached right now.")
         return error
 
@@ -151,6 +158,9 @@ class _Lease:
         self.connection: PoolProxiedConnection | None = None
         self.is_in_transaction = False
         self.after_commit: list[Callable[[], None]] = []
+        self.patience = PATIENCE
+        # What a command or a worker does may take as long as it takes.
+        self._is_watched = self.driver.name == "postgresql" and has_request_context()
         self._has_begun = False
         self._waiting: list[Later] = []
 
@@ -200,7 +210,8 @@ class _Lease:
     def roll_back(self) -> None:
         if self.connection is not None and self._has_begun:
             try:
-                self.driver.roll_back(self.connection)
+                with self._watched(self.connection):
+                    self.driver.roll_back(self.connection)
             except Exception:  # it is dead, and its transaction with it
                 self.forget()
 
@@ -222,6 +233,8 @@ class _Lease:
 
     def _connected(self) -> PoolProxiedConnection:
         if self.connection is None:
+            if time.monotonic() < self.database.away_until:
+                raise Unavailable("The database cannot be reached right now.")
             self.connection = self.database.engine.raw_connection()
         return self.connection
 
@@ -229,16 +242,37 @@ class _Lease:
         self, steps: list[tuple[Compiled, Values]], begin: bool, commit: bool, may_repeat: bool
     ) -> list[Result]:
         while True:
+            started = time.monotonic()
             try:
                 connection = self._connected()
-                return self.driver.run(connection, steps, begin=begin, commit=commit)
+                with self._watched(connection):
+                    return self.driver.run(connection, steps, begin=begin, commit=commit)
             except Exception as error:
-                is_broken = self.connection is None or self.driver.is_broken(self.connection)
+                is_broken = self.connection is not None and (
+                    self.driver.is_broken(self.connection) or self.database.is_read_only(error)
+                )
                 if is_broken:
                     self.forget()
-                if not (is_broken and may_repeat):
+                # A stale connection is found at once; what said nothing is not asked again.
+                said_nothing = time.monotonic() - started > PAUSE
+                if said_nothing and self.connection is None:
+                    self.database.away_until = time.monotonic() + PAUSE
+                if not (is_broken and may_repeat) or said_nothing:
                     raise self.database.translated(error) from error
                 may_repeat = False
+
+    @contextmanager
+    def _watched(self, connection: PoolProxiedConnection) -> Iterator[None]:
+        """The watch breaks the connection off if the database says nothing for too long."""
+        if not self._is_watched:
+            yield
+            return
+        driver: Any = connection.driver_connection
+        self.database.watch.begin(self, self.patience, driver.fileno)
+        try:
+            yield
+        finally:
+            self.database.watch.end(self)
 
 
 class Later:
@@ -291,6 +325,11 @@ def transaction() -> Iterator[None]:
         act()
 
 
+def expect_wait(seconds: float) -> None:
+    """What follows may wait for others that long, without anything being wrong."""
+    _lease().patience = PATIENCE + seconds
+
+
 def after_commit(act: Callable[[], None]) -> None:
     """Do this once the transaction stands; at once where there is none."""
     lease = _lease()
@@ -324,7 +363,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     sizes = {
         "pool_size": settings.database_pool_size,
         "max_overflow": settings.database_max_overflow,
-        "pool_timeout": 5,
+        "pool_timeout": 4,
         "pool_reset_on_return": None,  # transaction() leaves nothing open
     }
     if settings.uses_sqlite:

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.database import Id, Moment, Query, is_postgres
+from taskapi.database import Id, Moment, Query, expect_wait, is_postgres
 from taskapi.extensions import db
 from taskapi.moments import ago
 
@@ -62,6 +62,7 @@ PURGE = Query(delete(answers).where(answers.c.created_at < bindparam("before")))
 def wait_at_most(seconds: int) -> None:
     """How long the statements that follow may wait for a lock; 0 is for ever."""
     if is_postgres():
+        expect_wait(seconds)
         SET_WAIT.run(wait=f"{seconds}s")
 
 

