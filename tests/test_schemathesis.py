@@ -4,8 +4,13 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import SETTINGS
 from tests.support.servers import ROOT
+
+# It takes minutes: with what takes a browser or npm's tools.
+pytestmark = pytest.mark.needs_tools
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "3")
 

@@ -77,7 +77,13 @@ def redoc() -> Response:
     )
 
 
-@pages.get("/openapi.json", who="anyone", is_limited=False, returns=answers.OpenApi())
+@pages.get(
+    "/openapi.json",
+    who="anyone",
+    is_limited=False,
+    is_conditional=True,
+    returns=answers.OpenApi(),
+)
 def openapi() -> Response:
     """This document."""
     made = current_app.extensions.get("openapi")
@@ -96,6 +102,7 @@ def openapi() -> Response:
     "/assets/<name>",
     who="anyone",
     is_limited=False,
+    is_conditional=True,
     returns=answers.Page(),
     media=("text/javascript", "text/css", "image/svg+xml"),
 )

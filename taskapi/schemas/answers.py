@@ -255,7 +255,10 @@ class About(Answer):
 class OpenApi(Answer):
     openapi = fields.String(metadata={"example": "3.1.0"})
     info = fields.Dict(metadata={"example": {"title": "Task API", "version": "1.0.0"}})
+    servers = fields.List(fields.Dict(), metadata={"example": [{"url": "/"}]})
+    tags = fields.List(fields.Dict(), metadata={"example": []})
     paths = fields.Dict(metadata={"example": {}})
+    components = fields.Dict(metadata={"example": {}})
 
 
 class Page(Answer):

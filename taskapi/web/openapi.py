@@ -14,6 +14,7 @@ from taskapi.version import __version__
 from taskapi.web.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.web.json_schema import Plugin, name_of_schema
 from taskapi.web.openapi_errors import HEADERS, RESPONSES, error_schemas, faults_of
+from taskapi.web.openapi_examples import example_of
 from taskapi.web.routing import NO_PARAMETERS, Operation, operations
 
 Json = dict[str, Any]
@@ -219,7 +220,8 @@ def _answer(spec: APISpec, operation: Operation, schema: Schema | None, status: 
             kind: _media(spec, operation, kind, schema) for kind in operation.media
         }
         is_single = not (operation.is_page or schema.many)
-        if is_single and {"id", "version"} <= schema.fields.keys():
+        has_version = is_single and {"id", "version"} <= schema.fields.keys()
+        if has_version or (operation.is_conditional and operation.method == "GET"):
             names.append("ETag")
         if operation.is_page:
             names.append("Link")
@@ -269,32 +271,6 @@ def _schema(spec: APISpec, schema: Schema | None) -> Json:
     converter = spec.plugins[0].converter  # type: ignore[attr-defined]
     found: Json = converter.resolve_nested_schema(schema)
     return found
-
-
-def example_of(schemas: Mapping[str, Json], schema: Json, without: tuple[str, ...] = ()) -> Any:
-    """A value that fits the schema, from the examples of its parts."""
-    if "$ref" in schema:
-        schema = schemas[schema["$ref"].rpartition("/")[2]]
-    if schema.get("examples"):
-        return schema["examples"][0]
-    for choice in ("oneOf", "anyOf"):
-        if choice in schema and "properties" not in schema:
-            return example_of(schemas, schema[choice][0], without)
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "default" in schema:
-        return schema["default"]
-    kinds = schema.get("type", "string")
-    kind = kinds if isinstance(kinds, str) else kinds[0]
-    if kind == "object":
-        return {
-            name: example_of(schemas, inner, without)
-            for name, inner in schema.get("properties", {}).items()
-            if name not in without
-        }
-    if kind == "array":
-        return [example_of(schemas, schema.get("items", {}), without)]
-    return {"integer": 1, "number": 1.5, "boolean": True}.get(kind, "text")
 
 
 def _link(paths: dict[str, Json]) -> None:

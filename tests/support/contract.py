@@ -37,7 +37,7 @@ class Contract:
             self.document = make_document(app)
         self._urls = app.url_map.bind("localhost")
         self._strict = _without_extras(self.document)
-        self._validators: dict[tuple[str, str], jsonschema_rs.Draft202012Validator] = {}
+        self._validators: dict[tuple[str, str | None], jsonschema_rs.Draft202012Validator] = {}
 
     def check(self, method: str, path: str, answer: TestResponse) -> None:
         """AssertionError unless the document foresees this answer of this operation."""
@@ -93,7 +93,7 @@ class Contract:
 
     def _check_body(self, where: str, name: str, content: Any, answer: TestResponse) -> None:
         is_head = answer.request.method == "HEAD"
-        if is_head or not _is_whole(answer) or "json" not in answer.mimetype:
+        if is_head or not _is_whole(answer) or "json" not in (answer.mimetype or ""):
             return
         key = name, answer.mimetype
         if key not in self._validators:

@@ -1,0 +1,142 @@
+"""The OpenAPI document: complete, valid, and no burden to who does not ask for it."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from taskapi.errors import ApiError
+from taskapi.web.openapi_errors import CODES
+from tests.support.contract import Contract
+from tests.support.servers import ROOT
+
+
+@pytest.fixture
+def document(root) -> Any:
+    return root.get("/openapi.json").get_json()
+
+
+def all_operations(document):
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_every_route_is_in_it(app, document):
+    """Also one that somebody adds without declaring it."""
+    routes = {
+        (re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert routes == {(path, method) for path, method, _ in all_operations(document)}
+
+
+def test_operations_are_named_once_tagged_and_explained(document):
+    names = [operation["operationId"] for _, _, operation in all_operations(document)]
+    assert len(names) == len(set(names))
+    tags = {tag["name"]: tag["description"] for tag in document["tags"]}
+    for _, _, operation in all_operations(document):
+        assert operation["summary"]
+        assert len(operation["description"]) > len(operation["summary"])
+        assert tags[operation["tags"][0]]
+
+
+def test_every_body_has_an_example_that_fits(document):
+    components = document["components"]
+    checked = 0
+    for path, method, operation in all_operations(document):
+        bodies = [operation["requestBody"]] if "requestBody" in operation else []
+        answers = [each for each in operation["responses"].values() if "$ref" not in each]
+        for body in [*bodies, *answers, *components["responses"].values()]:
+            for kind, media in body.get("content", {}).items():
+                if "json" not in kind:
+                    continue
+                validator = jsonschema_rs.Draft202012Validator(
+                    {**media["schema"], "components": components}
+                )
+                for example in media["examples"].values():
+                    error = next(validator.iter_errors(example["value"]), None)
+                    assert error is None, f"{method} {path}: {error}"
+                    checked += 1
+    assert checked > 100
+
+
+def test_limits_errors_and_sign_in_are_described(document):
+    create = document["paths"]["/api/v1/tasks"]["post"]
+    assert {"201", "400", "401", "403", "409", "413", "415", "422", "429", "500", "503"} == {
+        *create["responses"]
+    }
+    headers = create["responses"]["201"]["headers"]
+    assert {"ETag", "Location", "X-Request-ID", "X-RateLimit-Remaining"} <= {*headers}
+    assert "Idempotency-Key" in {each["name"] for each in create["parameters"]}
+    assert create["responses"]["201"]["links"]["get_task"]["parameters"] == {
+        "task_id": "$response.body#/id"
+    }
+    assert create["security"] == [{"bearer": []}, {"password": []}]
+    flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
+    assert flow["tokenUrl"] == "/api/v1/auth/login"
+    assert document["paths"]["/api/v1/auth/login"]["post"]["security"] == []
+
+
+def test_every_code_of_ours_is_in_it():
+    kinds: list[type[ApiError]] = [ApiError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    named = {kind.code for kind in kinds}
+    for path in (ROOT / "taskapi").rglob("*.py"):
+        named |= set(re.findall(r'code="([A-Z_]+)"', path.read_text()))
+    assert named == {code for codes in CODES.values() for code in codes}
+
+
+def test_it_is_made_once_and_not_sent_twice(root):
+    first = root.get("/openapi.json")
+    again = root.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+    assert not again.data
+
+
+def test_a_process_that_is_not_asked_for_it_does_not_load_what_makes_it():
+    program = (
+        "import sys; from taskapi import create_app; create_app();"
+        "sys.exit('apispec' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+    assert ran.returncode == 0
+
+
+def test_the_command_prints_it(app, document):
+    printed = app.test_cli_runner().invoke(args=["openapi"])
+    assert printed.exit_code == 0
+    assert json.loads(printed.output) == document
+
+
+def test_the_suite_notices_an_answer_that_does_not_fit(app, client, alice):
+    contract = Contract(app)
+    answer = client.post("/tasks", json={"title": "One"}, as_=alice)
+    contract.check("POST", "/api/v1/tasks", answer)
+    with pytest.raises(AssertionError, match="does not foresee"):
+        contract.check("GET", "/api/v1/tasks", answer)
+    with pytest.raises(AssertionError, match="no such operation"):
+        contract.check("GET", "/api/v1/nothing", answer)
+    listed = client.get("/auth/sessions", as_=alice)
+    with pytest.raises(AssertionError, match="does not fit"):
+        contract.check("GET", "/api/v1/tasks", listed)
+
+
+@pytest.mark.needs_tools
+def test_spectral_finds_nothing(tmp_path, document):
+    path = tmp_path / "openapi.json"
+    path.write_text(json.dumps(document))
+    ran = subprocess.run(
+        ["npx", "--no-install", "spectral", "lint", "--fail-severity=hint", str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
