@@ -56,11 +56,11 @@ def test_it_comes_in_pages(client, alice):
     for number in range(5):
         client.patch(f"/tasks/{task['id']}", json={"title": f"{number}"}, as_=alice)
     whole = activity(client, alice, task)["items"]
-    walked, cursor = [], ""
-    while cursor is not None:
-        page = activity(client, alice, task, limit=2, cursor=cursor)
+    page = activity(client, alice, task, limit=2, cursor="")
+    walked = page["items"]
+    while page["next_cursor"]:
+        page = activity(client, alice, task, limit=2, cursor=page["next_cursor"])
         walked += page["items"]
-        cursor = page["next_cursor"]
     assert walked == whole
     assert len(whole) == 6
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select, update
 from taskapi.database import Query
 from taskapi.jobs import imports as running
 from taskapi.jobs.imports import QUEUE, Stopped
+from taskapi.models import imports as stored
 from taskapi.models import job as model
 from taskapi.models.event import events
 from taskapi.models.imports import BATCH, batches
@@ -258,7 +259,7 @@ def test_what_fails_for_no_fault_of_its_own_is_tried_again(client, alice, app, m
     def explode(*_):
         raise RuntimeError("the disk is on fire")
 
-    monkeypatch.setattr(running.imports, "publish", explode)
+    monkeypatch.setattr(stored, "publish", explode)
     for attempt in range(len(model.GAPS) + 1):
         found = claimed(app, f"w{attempt}")
         running.run(app, found, lambda: False)

@@ -151,7 +151,7 @@ def test_a_name_that_leads_inside_is_not_connected_to(inside, host):
 
 def answers_of(monkeypatch, *rounds):
     """The system's look-up gives these addresses, one list after another."""
-    asked = []
+    asked: list[str] = []
     real = socket.getaddrinfo
 
     def look_up(host, port, *args, **kwargs):

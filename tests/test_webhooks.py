@@ -99,7 +99,7 @@ def test_the_first_attempt_follows_within_a_second(client, alice, receiver, work
     for number in range(3):
         started = time.time()
         task(client, alice)
-        eventually(lambda wanted=number + 1: len(receiver.messages) == wanted)
+        eventually(lambda: len(receiver.messages) > number)  # noqa: B023 - asked at once
         assert receiver.messages[-1].at - started < 1
 
 
@@ -119,7 +119,7 @@ def test_the_secret_is_shown_once_and_lies_sealed(client, alice, receiver, app):
     assert all("secret" not in each for each in shown)
     assert shown[0] == {name: value for name, value in made.items() if name != "secret"}
     with app.app_context():
-        stored = str(tuple(Query(select(webhooks)).first()))
+        stored = str(Query(select(webhooks)).all())
     assert made["secret"].removeprefix("whsec_") not in stored
 
 
@@ -168,8 +168,9 @@ def test_what_fails_is_tried_again_over_three_days(client, alice, receiver, app,
     gaps = []
     for attempt in range(1, len(GAPS) + 2):
         item = eventually(
-            lambda wanted=attempt: next(
-                (each for each in sent(client, alice, webhook) if each["attempts"] == wanted), None
+            lambda: next(
+                (each for each in sent(client, alice, webhook) if each["attempts"] == attempt),  # noqa: B023
+                None,
             )
         )
         assert item["status_code"] == 500
@@ -431,14 +432,15 @@ def test_changes_and_faults(client, alice, receiver):
     changed = client.patch(path, json={"events": ["task.deleted"]}, as_=alice).json
     assert changed["events"] == ["task.deleted"]
     assert changed["url"] == webhook["url"]
-    for faulty in (
+    faults: tuple[dict[str, object], ...] = (
         {"events": []},
         {"events": ["task.exploded"]},
         {"events": "task.created"},
         {"is_active": "yes"},
         {"url": "ftp://example.org"},
         {"secret": "whsec_mine"},
-    ):
+    )
+    for faulty in faults:
         answer = client.patch(path, json=faulty, as_=alice)
         assert answer.status_code == 400, faulty
         assert answer.json["error"]["code"] == "VALIDATION_ERROR"
@@ -464,7 +466,12 @@ def test_a_change_that_fails_tells_nothing(client, alice, receiver, app):
 def test_one_connection_serves_many_messages(client, alice, receiver, app):
     webhook = hook(client, alice, receiver)
     connections = set()
-    receiver.answer = lambda _, handler: connections.add(handler.client_address) or 204
+
+    def note_connection(_, handler):
+        connections.add(handler.client_address)
+        return 204
+
+    receiver.answer = note_connection
     for _ in range(10):
         task(client, alice)
     with working(app):

@@ -159,7 +159,7 @@ def test_nothing_is_lost_when_processes_are_killed(
         eventually(lambda: not rows("SELECT 1 FROM jobs WHERE finished_at IS NULL"), seconds=60)
         waiting = "SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL"
         while before := rows(waiting)[0][0]:
-            eventually(lambda left=before: rows(waiting)[0][0] < left, seconds=60)
+            eventually(lambda: rows(waiting)[0][0] < before, seconds=60)
         recovered = rows("SELECT count(*) FROM deliveries WHERE attempts > 1")[0][0]
         worker.terminate()
         assert worker.wait(25) == 0
