@@ -37,8 +37,10 @@ password_stdin = click.option(
 @fails_with_a_sentence
 def create_user(username: str, email: str | None, admin: bool, password_stdin: bool) -> None:
     """Make a user."""
-    given = {"username": username, "email": email, "role": "admin" if admin else "user"}
-    checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
+    given = {"username": username, "role": "admin" if admin else "user"}
+    if email is not None:
+        given["email"] = email
+    checked = load(NewUser(exclude=("password",)), given)
     made = user.create_user(**checked, password=read_password(password_stdin))
     click.echo(f"Made {made.role} {user.name_of(made)} with id {made.id}.")
 
