@@ -1,0 +1,211 @@
+"""The service under exactly the variables that each platform sets by itself."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import redis
+
+from tests.support.servers import free_port
+
+FORGED, CLIENT, EDGE = "198.51.100.66", "203.0.113.7", "192.0.2.40"
+BY_PLATFORM = {"HOST": "", "TASKAPI_ENV": "", "BCRYPT_ROUNDS": "12"}
+
+
+@pytest.fixture
+def of_postgres(all_databases):
+    """An address as platforms write it."""
+    url = all_databases("postgres").fresh()
+    assert url.startswith("postgresql://")
+    return url.replace("postgresql://", "postgres://", 1)
+
+
+def secret():
+    return os.urandom(32).hex()  # as Heroku's generator makes them
+
+
+def has_workers(server, count):
+    """Soon, and no more than these: the first of them answers before the last is there."""
+    master = psutil.Process(server.process.pid)
+    for _ in range(100):
+        if len(master.children()) >= count:
+            break
+        time.sleep(0.05)
+    time.sleep(0.2)
+    return len(master.children()) == count
+
+
+def listens_everywhere(server):
+    (found,) = {
+        each.laddr.ip
+        for each in psutil.Process(server.process.pid).net_connections("inet")
+        if each.status == psutil.CONN_LISTEN
+    }
+    return found == "0.0.0.0"
+
+
+def check_addresses(server, chain):
+    """What the log says of a client that forges its address, through proxies that append."""
+    answer = httpx.get(
+        f"{server.url}/api/v1/tasks",
+        headers={"X-Forwarded-For": chain, "X-Forwarded-Proto": "https"},
+    )
+    assert answer.status_code == 401
+    assert answer.headers["Strict-Transport-Security"].startswith("max-age=")
+    (line,) = [line for line in server.log().splitlines() if "/api/v1/tasks" in line]
+    assert f'"address":"{CLIENT}"' in line
+    assert answer.headers["X-RateLimit-Limit"] == "60"
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_heroku_without_a_key_value_store(live_server, of_postgres):
+    server = live_server(
+        **BY_PLATFORM,
+        DYNO="web.1",
+        WEB_CONCURRENCY="2",  # set by its Python buildpack
+        SECRET_KEY=secret(),
+        DATABASE_URL=of_postgres,
+        RATE_LIMIT_PER_MINUTE="",
+    )
+    assert listens_everywhere(server)
+    assert has_workers(server, 1), "limits would add up"
+    check_addresses(server, f"{FORGED}, {CLIENT}")
+    assert httpx.get(f"{server.url}/health/detailed").json()["database"]["kind"] == "postgresql"
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.parametrize("platform", ["RENDER", "RAILWAY_ENVIRONMENT"])
+def test_render_and_railway_with_the_hops_that_are_told(
+    live_server, of_postgres, redis_url, platform
+):
+    server = live_server(
+        **BY_PLATFORM,
+        **{platform: "true"},
+        TRUSTED_PROXIES="2",  # as in render.yaml
+        WEB_CONCURRENCY="2",
+        SECRET_KEY=secret(),
+        DATABASE_URL=of_postgres,
+        REDIS_URL=redis_url,
+        RATE_LIMIT_PER_MINUTE="",
+    )
+    assert listens_everywhere(server)
+    assert has_workers(server, 2)
+    check_addresses(server, f"{FORGED}, {CLIENT}, {EDGE}")
+    with redis.Redis.from_url(redis_url) as store:
+        assert store.keys("taskapi:limit:*"), "limits are counted there"
+
+
+# --- Heroku's Key-Value Store: TLS with a certificate that nobody vouches for -------------------
+
+
+@pytest.fixture
+def tls_redis(tmp_path: Path):
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=somebody-else", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *("redis-server", "--port", "0", "--tls-port", str(port), "--save", ""),
+            *("--bind", "127.0.0.1", "--requirepass", "not-told", "--tls-auth-clients", "no"),
+            *("--tls-cert-file", certificate, "--tls-key-file", key, "--dir", tmp_path),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"rediss://:not-told@127.0.0.1:{port}"
+    retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)
+    with redis.Redis.from_url(
+        f"{url}?ssl_cert_reqs=none", retry=retry, retry_on_error=[redis.ConnectionError]
+    ) as connection:
+        connection.ping()
+        yield url, connection
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.mark.needs_tools
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_heroku_with_its_key_value_store(live_server, of_postgres, tls_redis):
+    url, store = tls_redis
+    server = live_server(
+        **BY_PLATFORM,
+        DYNO="web.1",
+        WEB_CONCURRENCY="2",
+        SECRET_KEY=secret(),
+        DATABASE_URL=of_postgres,
+        REDIS_URL=url,
+        RATE_LIMIT_PER_MINUTE="",
+    )
+    assert has_workers(server, 2)
+    check_addresses(server, f"{FORGED}, {CLIENT}")
+    assert [key for key in store.keys("*") if CLIENT.encode() in key]
+    state = httpx.get(f"{server.url}/health/detailed").json()
+    assert (state["status"], state["limiter"]["kind"]) == ("ok", "redis")
+    assert "not-told" not in server.log()
+
+
+@pytest.mark.needs_tools
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_elsewhere_a_certificate_is_verified_unless_it_is_said_otherwise(
+    live_server, of_postgres, tls_redis
+):
+    url, store = tls_redis
+    env = {**BY_PLATFORM, "DATABASE_URL": of_postgres, "RATE_LIMIT_PER_MINUTE": ""}
+    strict = live_server(**env, REDIS_URL=url, WEB_CONCURRENCY="1")
+    assert httpx.get(f"{strict.url}/api/v1/tasks").status_code == 401  # limits go on in memory
+    assert httpx.get(f"{strict.url}/health/detailed").json()["limiter"]["status"] == "away"
+    assert not store.dbsize()
+
+    lax = live_server(**env, REDIS_URL=f"{url}?ssl_cert_reqs=none", WEB_CONCURRENCY="1")
+    assert httpx.get(f"{lax.url}/api/v1/tasks").status_code == 401
+    assert store.dbsize()
+
+
+# --- the release phase --------------------------------------------------------------------------
+
+
+def test_the_release_phase_may_run_twice_and_then_the_service_starts(databases, live_server):
+    url = databases.blank()
+    env = {
+        **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "FLASK_SKIP_DOTENV": "1",
+        "FLASK_APP": "wsgi.py",
+        "TASKAPI_ENV": "production",
+        "SECRET_KEY": secret(),
+        "DATABASE_URL": url,
+        "ADMIN_USERNAME": "chief",
+        "ADMIN_PASSWORD": "Lighthouse-77",
+    }
+    root = Path(__file__).resolve().parents[1]
+    (release,) = [
+        line.partition(": ")[2]
+        for line in (root / "Procfile").read_text().splitlines()
+        if line.startswith("release: ")
+    ]
+    said = [
+        subprocess.run(
+            ["sh", "-c", release], cwd=root, env=env, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert "Made admin chief" in said[0]
+    assert "Admin chief is there" in said[1]
+
+    server = live_server(DATABASE_URL=url)
+    signed_in = httpx.post(
+        f"{server.url}/api/v1/auth/login",
+        json={"username": "chief", "password": "Lighthouse-77"},
+    )
+    assert signed_in.json()["user"]["role"] == "admin"
