@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import flask_migrate
 import psycopg
@@ -164,11 +165,11 @@ def test_no_migration_asks_old_code_for_more_than_it_gives(migrated):
     """No table or column goes, none narrows, and what comes may be left out when writing."""
     app, url = migrated()
     with app.app_context():
-        before = None
+        before: dict[str, Any] = {}
         for revision in revisions():
             flask_migrate.upgrade(revision=revision)
             after = schema_of(url)
-            for table, had in (before or {}).items():
+            for table, had in before.items():
                 old = {name: rest for name, *rest in had["columns"]}
                 new = {name: rest for name, *rest in after[table]["columns"]}
                 assert set(old) <= set(new), f"{revision} takes columns of {table} away"
@@ -178,5 +179,5 @@ def test_no_migration_asks_old_code_for_more_than_it_gives(migrated):
                         assert may_be_left_out, f"{revision}: {table}.{name} has no default"
                     elif old[name][1]:
                         assert is_nullable, f"{revision}: {table}.{name} became required"
-            assert set(before or {}) <= set(after)
+            assert set(before) <= set(after)
             before = after
