@@ -1,0 +1,309 @@
+"""Export and import: what goes out comes back identical, however nasty it is."""
+
+import csv
+import io
+import json
+
+import psutil
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from taskapi.extensions import db
+from taskapi.models.task import PRIORITIES, STATUSES
+from tests.support.tasks import plant_many, writing
+from tests.test_conditional import signed_in
+
+KEPT = ("title", "description", "status", "priority", "due_at", "tags")
+COLUMNS = [
+    *("id", "user_id", "title", "description", "status", "priority", "due_at", "tags"),
+    *("completed_at", "created_at", "updated_at", "version"),
+]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1+1", "''=1", "'x", "'", "''", "'''-", "=", "-,b"]
+
+
+def exported(client, person, kind="json", query=""):
+    answer = client.get(f"/tasks/export?format={kind}{query}", as_=person)
+    assert answer.status_code == 200
+    return answer
+
+
+def imported(client, person, data, kind="json", query=""):
+    kinds = {"json": "application/json", "csv": "text/csv"}
+    return client.post(f"/tasks/import{query}", as_=person, data=data, content_type=kinds[kind])
+
+
+def kept(tasks):
+    return [{name: task[name] for name in KEPT} for task in tasks]
+
+
+# Everything that may be written, with what is special in CSV, JSON, SQL and spreadsheets often.
+_controls = [chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]
+_letters = st.sampled_from("='+-@\",;\\\n\r\t \ufeff\u200b%_ßŉ🙂\u0301a") | st.characters(
+    codec="utf-8", exclude_characters=_controls
+)
+
+
+def _one_line(longest):
+    text = st.text(_letters.filter(lambda c: c not in "\n\r\t"), min_size=1, max_size=longest)
+    return (text | st.sampled_from(FORMULAS)).map(str.strip).filter(bool)
+
+
+tasks = st.fixed_dictionaries(
+    {
+        "title": _one_line(30),
+        "description": st.none() | st.text(_letters, min_size=1, max_size=40),
+        "status": st.sampled_from(STATUSES),
+        "priority": st.sampled_from(PRIORITIES),
+        "due_at": st.none() | st.sampled_from(["1900-01-01T00:00:00Z", "2026-12-01T09:00:00.5Z"]),
+        "tags": st.lists(_one_line(20).filter(lambda tag: "," not in tag), max_size=4),
+    }
+)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+@given(given_tasks=st.lists(tasks, min_size=1, max_size=8))
+@settings(
+    max_examples=40,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_what_is_exported_comes_back_identical(client, app, alice, bob, kind, given_tasks):
+    with writing(app) as connection:
+        connection.exec_driver_sql("DELETE FROM tasks")
+    for task in given_tasks:
+        made = client.post("/tasks", as_=alice, json=task)
+        assert made.status_code == 201, made.json
+        assert made.json["title"] == task["title"]
+        assert made.json["description"] == task["description"]
+    originals = client.get("/tasks?limit=100&sort_by=created_at", as_=alice).json["items"]
+    file = exported(client, alice, kind).data
+
+    done = imported(client, bob, file, kind)
+
+    assert (done.status_code, done.json) == (200, {"created": len(given_tasks)})
+    copies = client.get("/tasks?limit=100&sort_by=id", as_=bob).json["items"]
+    assert kept(copies) == kept(originals)
+    assert {copy["user_id"] for copy in copies} == {bob.id}
+    again = exported(client, bob, kind).data
+    assert imported(client, bob, b"\xef\xbb\xbf" + again if kind == "csv" else again, kind).json
+    twice = client.get("/tasks?limit=100&sort_by=id", as_=bob).json["items"]
+    assert kept(twice) == kept(originals) * 2
+
+
+def test_json_is_an_array_of_tasks_and_csv_has_a_column_for_each_field(client, alice):
+    for path in ("json", "csv"):
+        assert exported(client, alice, path).headers["Content-Disposition"] == (
+            f'attachment; filename="tasks.{path}"'
+        )
+    assert exported(client, alice).json == []
+    assert exported(client, alice, "csv").text == ",".join(COLUMNS) + "\r\n"
+    made = [
+        client.post("/tasks", as_=alice, json={"title": f"{n}", "tags": ["b", "a"]}).json
+        for n in range(3)
+    ]
+    whole = client.get("/tasks/export", as_=alice)
+    assert whole.json == made
+    assert whole.headers["Content-Type"] == "application/json"
+    table = exported(client, alice, "csv")
+    assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(table.text, newline="")))
+    assert rows == [
+        {name: "" if value is None else str(value) for name, value in task.items()}
+        | {"tags": "a,b"}
+        for task in made
+    ]
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_neutral(client, alice):
+    for text in [*FORMULAS, "\t=1", "\r=1", "\n=1", " =1"]:
+        body = {"title": "x", "description": text}
+        assert client.post("/tasks", as_=alice, json=body).status_code == 201
+    rows = list(csv.DictReader(io.StringIO(exported(client, alice, "csv").text, newline="")))
+    cells = [row["description"] for row in rows]
+    assert cells == [
+        *["'=1+1", "'+1", "'-1", "'@SUM(A1)", "''=1+1", "'''=1", "'x", "'", "''", "''''-", "'="],
+        *["'-,b", "'\t=1", "'\r=1", "\n=1", " =1"],
+    ]
+    assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
+
+
+def test_export_is_what_the_filters_select(client, alice, bob, admin):
+    for person, title, tag in ((alice, "One", "x"), (alice, "Two", "y"), (bob, "Three", "x")):
+        client.post("/tasks", as_=person, json={"title": title, "tags": [tag]})
+
+    def titles(person, query):
+        return [task["title"] for task in exported(client, person, "json", query).json]
+
+    assert titles(alice, "") == ["One", "Two"]
+    assert titles(alice, "&tag=x") == ["One"]
+    assert titles(alice, "&q=TWO&status=todo") == ["Two"]
+    assert titles(bob, "") == ["Three"]
+    assert titles(admin, "&tag=x") == ["One", "Three"]
+    assert titles(admin, f"&user_id={bob.id}") == ["Three"]
+    assert client.get(f"/tasks/export?user_id={bob.id}", as_=alice).status_code == 403
+    for query in ("limit=5", "skip=0", "cursor=", "sort_by=id", "format=xml", "format=", "x=1"):
+        answer = client.get(f"/tasks/export?{query}", as_=alice)
+        assert answer.status_code == 400
+        assert answer.json["error"]["details"].keys() == {query.split("=")[0]}
+
+
+def test_every_exported_column_is_taken_and_what_is_the_servers_is_ignored(client, alice, bob):
+    row = {
+        "id": 1,
+        "user_id": bob.id,
+        "title": "x",
+        "status": "done",
+        "version": 99,
+        "created_at": "2020-01-01T00:00:00Z",
+        "updated_at": "nonsense",
+        "completed_at": None,
+        "deleted_at": "2020-01-01T00:00:00Z",
+    }
+    assert imported(client, alice, json.dumps([row])).json == {"created": 1}
+    (task,) = client.get("/tasks", as_=alice).json["items"]
+    assert task["version"] == 1
+    assert task["completed_at"] == task["created_at"] > "2026"
+    lines = b"title,user_id,due_at\r\n=Formula,5,2026-12-01T09:00:00+01:00\r\n'-x,,\r\n"
+    assert imported(client, alice, lines, "csv").json == {"created": 2}
+    items = client.get("/tasks?sort_by=-id&limit=2", as_=alice).json["items"]
+    assert [item["title"] for item in items] == ["-x", "=Formula"]
+    assert client.get("/tasks", as_=bob).json["total"] == 0
+
+
+GOOD = {"title": "fine"}
+FAULTY_ROWS = [
+    ({"title": ""}, "title"),
+    ({}, "title"),
+    ({"title": "x", "status": "pending"}, "status"),
+    ({"title": "x", "due_at": "2026-12-01T09:00:00"}, "due_at"),
+    ({"title": "x", "tags": ["a,b"]}, "tags"),
+    ({"title": "x", "colour": "red"}, "colour"),
+    ({"title": "x", "row": 5}, None),
+    (None, None),
+    (5, None),
+    ([], None),
+    ("x", None),
+]
+
+
+def test_a_faulty_row_is_named_by_its_number_and_nothing_is_imported(client, alice):
+    for faulty, name in FAULTY_ROWS:
+        for number in (1, 2, 5):
+            rows = [GOOD] * (number - 1) + [faulty] + [GOOD, {"title": ""}]
+            for query in ("", "?dry_run=true"):
+                answer = imported(client, alice, json.dumps(rows), query=query)
+                assert answer.status_code == 400, faulty
+                error = answer.json["error"]
+                assert error["details"]["row"] == number
+                assert f"row {number}" in error["message"]
+                assert name is None or name in {key.split(".")[0] for key in error["details"]}
+    assert client.get("/tasks", as_=alice).json["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "number", "name"),
+    [
+        ("title\r\nfine\r\n \r\n", 2, "title"),
+        ("title,status\r\nfine,done\r\nfine,\r\nx,pending\r\n", 3, "status"),
+        ('title,description\r\n"a\r\nb",x\r\n', 1, "title"),
+        ('title,description\r\nx,"a\r\nb\r\nc"\r\ny,z,z\r\n', 2, None),
+        ("title,description\r\nfine,x\r\nfine\r\n", 2, None),
+        ('title\r\nfine\r\n"open\r\n', 2, None),
+        ('title\r\n"a"b\r\n', 1, None),
+        ('title,tags\r\nx,"a,,b"\r\n', 1, "tags"),
+        ("title,due_at\r\nx,2026-12-01\r\n", 1, "due_at"),
+        (f"title\r\nfine\r\n{'x' * 200_000}\r\n", 2, None),
+    ],
+    ids=ascii,
+)
+def test_a_faulty_line_of_csv_is_named_too(client, alice, lines, number, name):
+    answer = imported(client, alice, lines.encode(), "csv")
+    assert answer.status_code == 400
+    error = answer.json["error"]
+    assert error["details"]["row"] == number
+    assert name is None or name in {key.split(".")[0] for key in error["details"]}
+    assert client.get("/tasks", as_=alice).json["total"] == 0
+
+
+def test_a_file_that_is_none_is_refused(client, alice):
+    for data, kind in (
+        (b"", "csv"),
+        (b"\r\n", "csv"),
+        (b"titel\r\nx\r\n", "csv"),
+        (b"description\r\nx\r\n", "csv"),
+        (b"title,title\r\nx,y\r\n", "csv"),
+        (b"title,colour\r\nx,y\r\n", "csv"),
+        (b"title\r\n\xff\r\n", "csv"),
+        (b"title\r\na\x00b\r\n", "csv"),
+        ("title\r\nx".encode("utf-16"), "csv"),
+        (b"", "json"),
+        (b"{}", "json"),
+        (b"null", "json"),
+        (b'"x"', "json"),
+        (b'{"tasks": []}', "json"),
+        (b'[{"title": "x", "title": "y"}]', "json"),
+        (b'[{"title": "\\u0000"}]', "json"),
+        (b'[{"title": "x"}', "json"),
+        (b"[" * 5000, "json"),
+    ):
+        assert imported(client, alice, data, kind).status_code == 400, data
+    for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "multipart/form-data"}):
+        answer = client.post("/tasks/import", as_=alice, data=b"title\r\nx", headers=headers)
+        assert answer.status_code == 415
+    for query in ("?dry_run=1", "?dry_run=", "?format=csv", "?dry_run=true&dry_run=true"):
+        assert imported(client, alice, "[]", query=query).status_code == 400
+    big = json.dumps([{"title": "x", "description": "y" * 17 * 1024 * 1024}])
+    assert imported(client, alice, big).status_code == 413
+    assert client.get("/tasks", as_=alice).json["total"] == 0
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(client, alice):
+    rows = json.dumps([GOOD] * 3)
+    checked = imported(client, alice, rows, query="?dry_run=true")
+    assert checked.status_code == 200
+    assert (checked.json["created"], checked.json["would_create"]) == (0, 3)
+    assert client.get("/tasks", as_=alice).json["total"] == 0
+    assert imported(client, alice, rows, query="?dry_run=false").json == {"created": 3}
+    assert imported(client, alice, "[]").json == {"created": 0}
+
+
+@pytest.fixture
+def megabytes(live_server, databases):
+    """A live server with 200,000 tasks, and how much memory its processes hold."""
+    url = databases.fresh()
+    server = live_server(DATABASE_URL=url)
+
+    def held():
+        parent = psutil.Process(server.process.pid)
+        return sum(p.memory_info().rss for p in parent.children(recursive=True)) / 2**20
+
+    with signed_in(server) as client:
+        app = Flask("planting")
+        app.config["SQLALCHEMY_DATABASE_URI"] = url.replace(
+            "postgresql://", "postgresql+psycopg://"
+        )
+        db.init_app(app)
+        plant_many(app, client.get("/users/me").json()["id"], 200_000)
+        with app.app_context():
+            db.engine.dispose()
+        yield client, held
+
+
+def test_memory_does_not_grow_with_an_export(megabytes):
+    client, held = megabytes
+    for kind in ("json", "csv"):
+        assert client.get("/tasks/export?q=Task 1999&format=" + kind).status_code == 200
+        before, most, size, ends = held(), 0.0, 0, 0
+        with client.stream("GET", f"/tasks/export?format={kind}") as answer:
+            assert answer.status_code == 200
+            for n, chunk in enumerate(answer.iter_raw(65536)):
+                size += len(chunk)
+                ends += chunk.count(b"\n")
+                if n % 50 == 0:
+                    most = max(most, held())
+        assert ends in (200_000, 200_001)
+        assert size > 20 * 2**20
+        assert most - before < 8, f"{before:.1f} MiB became {most:.1f} for {size / 2**20:.0f} MiB"
