@@ -56,7 +56,8 @@ class Browser:
             found = driver.find_elements(By.CSS_SELECTOR, css)
             return next((each for each in found if each.is_displayed()), None)
 
-        element: WebElement = WebDriverWait(self.driver, 15).until(visible, css)  # type: ignore[arg-type]
+        element = WebDriverWait(self.driver, 15).until(visible, css)
+        assert element is not None
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         return element
 

@@ -11,7 +11,7 @@ from taskapi.config import settings
 from taskapi.models.user import USERNAME
 from taskapi.schemas.answers import Answer
 from taskapi.schemas.fields import Choice, Flag, Number, SortBy, Text, Time, Truth
-from taskapi.schemas.task import Description, Tags, TimeZone
+from taskapi.schemas.task import Description, Tag, Tags, TimeZone
 from taskapi.schemas.user import Email, NewPassword, Password, Username
 from taskapi.schemas.webhook import EventNames, Url
 
@@ -52,10 +52,13 @@ def _number(field: Number) -> JsonSchema:
     }
 
 
+def _tag(field: Tag) -> JsonSchema:
+    return _text(field) | {"pattern": TAG, "example": "docs"}
+
+
 def _tags(field: Tags) -> JsonSchema:
-    tag = _text(field.tag) | {"pattern": TAG}
-    del tag["example"]
-    return {"type": "array", "items": tag, "maxItems": 20, "example": ["docs"]}
+    tag = _tag(field.tag)
+    return {"type": "array", "items": tag, "maxItems": 20, "example": [tag.pop("example")]}
 
 
 def _sort_by(field: SortBy) -> JsonSchema:
@@ -108,6 +111,7 @@ KINDS: Mapping[type[fields.Field[Any]], Callable[[Any], JsonSchema]] = {
     Number: _number,
     Flag: lambda field: {"type": "boolean"},
     Truth: lambda field: {"type": "boolean"},
+    Tag: _tag,
     Tags: _tags,
     SortBy: _sort_by,
     Url: lambda field: {

@@ -16,7 +16,9 @@ VARIABLES = {
     "access_token": "",
     "refresh_token": "",
     "reset_token": "",
+    "metrics_token": "",
 }
+EXAMPLES = {"user": "me", "name": "page.css"}  # of what no request makes
 START = ("register", "login")
 ABOUT = """\
 1. Set the variable `base_url`, and `username` and `password` if you have an account.
@@ -28,7 +30,8 @@ request makes is remembered: the next ones use its id.
 # Without a token: sign in, so that also what ends a session can be sent in the middle of a run.
 SIGN_IN = """\
 const value = (name) => pm.variables.get(name);
-if (!value("access_token") && pm.request.auth && pm.request.auth.type === "bearer") {
+const auth = pm.request.auth;
+if (!value("access_token") && !(auth && auth.type === "noauth")) {
   pm.sendRequest({
     url: value("base_url") + "/api/v1/auth/login",
     method: "POST",
@@ -53,6 +56,10 @@ if (pm.response.code < 300) {
   pm.collectionVariables.set("access_token", pm.response.json().access_token);
   pm.collectionVariables.set("refresh_token", pm.response.json().refresh_token);
 }
+"""
+KEEP_CALENDAR = """\
+const file = pm.response.json().url.split("/").pop();
+pm.collectionVariables.set("calendar_token", file.replace(".ics", ""));
 """
 FORGET_TOKENS = """\
 pm.collectionVariables.unset("access_token");
@@ -79,10 +86,7 @@ def make_collection(document: Json) -> Json:
             "description": ABOUT,
             "schema": SCHEMA,
         },
-        "auth": {
-            "type": "bearer",
-            "bearer": [{"key": "token", "value": "{{access_token}}", "type": "string"}],
-        },
+        "auth": _bearer("access_token"),
         "event": [_script("prerequest", SIGN_IN)],
         "variable": [{"key": name, "value": value} for name, value in variables.items()],
         "item": [
@@ -108,8 +112,8 @@ def _in_running_order(document: Json) -> list[tuple[str, str, Json]]:
             return 4, -len(path)  # what lies within something goes before it
         if path.endswith("/restore"):
             return 5, 0  # out of the trash
-        if path.endswith(("/logout", "/logout-all")):
-            return 6, 0
+        if path.endswith(("/password", "/logout", "/logout-all")):
+            return 6, 0  # they end what the others use
         if "201" in operation["responses"]:
             return 0, len(path)
         return {"get": 1, "put": 2, "patch": 2}.get(method, 3), len(path)
@@ -127,7 +131,7 @@ def _item(
         if each["in"] == "path"
     }
     for variable in inputs.values():
-        variables.setdefault(variable, "me" if variable == "user" else "")
+        variables.setdefault(variable, EXAMPLES.get(variable, ""))
     headers, body = _body(operation)
     query = [
         {
@@ -161,9 +165,13 @@ def _item(
         request["body"] = body
     if not operation["security"]:
         request["auth"] = {"type": "noauth"}
+    if path == "/metrics":  # has a token of its own
+        request["auth"] = _bearer("metrics_token")
     needed = [name for name in inputs.values() if name != "user"]
     if '"{{reset_token}}"' in str(body):
         needed.append("reset_token")
+    if path == "/metrics":
+        needed.append("metrics_token")
     events = [_script("test", IS_GOOD + _what_to_keep(document, path, method, operation))]
     if needed:
         events.insert(0, _script("prerequest", _skip_without(needed)))
@@ -172,6 +180,8 @@ def _item(
 
 def _variable(path: str, name: str) -> str:
     """The variable for a path's parameter: what was made under one path is used there only."""
+    if name == "token":
+        return "calendar_token"
     is_below_user = "/users/{user_id}/" in path and name != "user_id"
     return f"{name}_of_user" if is_below_user else name
 
@@ -221,6 +231,8 @@ def _what_to_keep(document: Json, path: str, method: str, operation: Json) -> st
         return FORGET_TOKENS
     if path.endswith("/reset-token"):
         return 'pm.collectionVariables.set("reset_token", pm.response.json().token);\n'
+    if path.endswith("/calendar") and method == "post":
+        return KEEP_CALENDAR
     children = (re.match(r"/\{(\w+)\}", each.removeprefix(path)) for each in document["paths"])
     child = next((found for found in children if found), None)
     if child is None:
@@ -230,12 +242,17 @@ def _what_to_keep(document: Json, path: str, method: str, operation: Json) -> st
         return f'pm.collectionVariables.set("{variable}", pm.response.json().id);\n'
     if method == "get":
         return (
-            f"const items = pm.response.json().items;\n"
+            f"const items = pm.response.json().items || [];\n"
             f'if (items.length && !pm.collectionVariables.get("{variable}")) {{\n'
             f'  pm.collectionVariables.set("{variable}", items[items.length - 1].id);\n'
             f"}}\n"
         )
     return ""
+
+
+def _bearer(variable: str) -> Json:
+    token = {"key": "token", "value": "{{" + variable + "}}", "type": "string"}
+    return {"type": "bearer", "bearer": [token]}
 
 
 def _skip_without(names: list[str]) -> str:
