@@ -47,6 +47,6 @@ def _without_what_is_private(report: Any, _: Any) -> Any:
         url = SECRET_PATH.sub(r"\1…", sent.get("url", ""))
         report["request"] = {"method": sent.get("method"), "url": url}
         report.setdefault("tags", {})["request_id"] = origin.request_id
-    report.pop("user", None)
-    report.pop("server_name", None)
+    for name in ("user", "server_name", "breadcrumbs"):
+        report.pop(name, None)
     return report

@@ -1,0 +1,121 @@
+"""Errors reach a Sentry that is asked for, and nothing private goes with them."""
+
+import gzip
+import json
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from taskapi.commands.doctor import examine
+from tests.support.servers import ROOT
+
+PASSWORD = "Lantern-7-sentry"
+
+
+@pytest.fixture
+def sentry():
+    """A receiver in Sentry's place: the address for SENTRY_DSN, and what came, unpacked."""
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            came.append(body.decode())
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *arguments):
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://key@127.0.0.1:{server.server_port}/1", came
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_an_unexpected_error_is_reported_without_what_is_private(live_server, databases, sentry):
+    address, came = sentry
+    url = databases.fresh()
+    server = live_server(DATABASE_URL=url, SENTRY_DSN=address)
+    with httpx.Client(base_url=f"{server.url}/api/v1") as client:
+        registered = client.post("/auth/register", json={"username": "ana", "password": PASSWORD})
+        token = registered.json()["access_token"]
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ALTER TABLE tasks RENAME TO elsewhere")
+        failed = client.post(
+            "/tasks",
+            json={"title": "confidential"},
+            headers={"Authorization": f"Bearer {token}", "X-Request-ID": "seen-in-sentry"},
+        )
+        searched = client.get("/tasks?q=confidential", headers={"Authorization": f"Bearer {token}"})
+        assert (failed.status_code, searched.status_code) == (500, 500)
+        assert client.get("/nothing").status_code == 404  # and what is expected is not reported
+    end = time.monotonic() + 10
+    while len(came) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert server.stop() == 0
+
+    reports = [
+        json.loads(line) for each in came for line in each.splitlines() if '"exception"' in line
+    ]
+    assert len(reports) == 2
+    (report,) = [each for each in reports if each["tags"]["request_id"] == "seen-in-sentry"]
+    assert report["request"] == {"method": "POST", "url": f"{server.url}/api/v1/tasks"}
+    assert report["exception"]["values"][-1]["type"] == "UndefinedTable"
+    assert report["environment"] == "development"
+    everything = "".join(came)
+    for private in (PASSWORD, token, "confidential", "Bearer", "breadcrumbs"):
+        assert private not in everything, private
+
+
+def without_sentry(folder: Path) -> Path:
+    """An environment with everything that is here but that one package."""
+    here = Path(sysconfig.get_path("purelib"))
+    for each in here.iterdir():
+        if not each.name.startswith("sentry_sdk"):
+            (folder / each.name).symlink_to(each)
+    return folder
+
+
+def test_without_its_package_the_service_runs_and_both_it_and_doctor_say_so(tmp_path):
+    run: dict[str, Any] = {
+        "cwd": ROOT,
+        "env": {
+            "PYTHONPATH": str(without_sentry(tmp_path)),
+            "SENTRY_DSN": "http://key@127.0.0.1:1/1",
+            "FLASK_SKIP_DOTENV": "1",
+            "FLASK_APP": "wsgi.py",
+        },
+        "capture_output": True,
+        "text": True,
+        "check": False,
+    }
+    python = Path(sys.executable).resolve()  # the one that .venv was made with, which has nothing
+    code = "from wsgi import app; print(app.test_client().get('/health').status_code)"
+    served = subprocess.run([python, "-S", "-c", code], **run)
+    assert (served.returncode, served.stdout) == (0, "200\n"), served.stderr
+    assert "pip install sentry-sdk" in served.stderr
+    examined = subprocess.run([python, "-S", "-m", "flask", "doctor"], **run)
+    assert "HURTS  SENTRY_DSN is set, but sentry-sdk is not installed" in examined.stdout
+
+
+def test_doctor_is_content_where_the_package_is_there():
+    found = examine({"SENTRY_DSN": "http://key@127.0.0.1:1/1"})
+    assert not [each for each in found if "SENTRY" in each.text]
