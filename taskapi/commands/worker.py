@@ -1,5 +1,6 @@
 """`flask worker`: the background's work as a process of its own."""
 
+import os
 import signal
 import sys
 import threading
@@ -12,11 +13,15 @@ from flask.cli import with_appcontext
 from taskapi.jobs.worker import Worker
 from taskapi.models.worker import queue_state
 
+NICENESS = 10  # on a machine that they share, requests come first
+
 
 @click.command("worker")
 @with_appcontext
 def worker() -> None:
     """Deliver webhooks, import files, notice what is overdue; until it is told to end."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     working = Worker(app, "process")
 
