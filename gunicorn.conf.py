@@ -1,5 +1,6 @@
 """How gunicorn serves this, in development and in production alike."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -27,6 +28,7 @@ bind = (
     if ":" in settings.host
     else f"{settings.host}:{settings.port}"
 )
+preload_app = True  # what is loaded once is shared by the workers
 worker_class = "taskapi.server.worker.Worker"  # gthread, hardened against slow clients
 workers = settings.web_concurrency
 threads = settings.web_threads
@@ -47,22 +49,23 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 proc_name = "taskapi"
 
+if settings.metrics_token:
+    start.open_metrics_folder(worker_tmp_dir)  # before the application is loaded
+
+
+def when_ready(_: Any) -> None:
+    gc.collect()
+    gc.freeze()  # the collector would write to what is shared, and so copy it
+
 
 def on_starting(server: Any) -> None:
     if server.app.app_uri == wsgi_app:  # the benchmark serves another one with this file
         start.refuse_stale_database(settings, server.log.warning)
-    if settings.metrics_token:
-        start.open_metrics_folder(worker_tmp_dir)
 
 
 def child_exit(_: Any, worker: Any) -> None:
     if settings.metrics_token:
         start.forget_worker(worker.pid)
-
-
-def on_exit(_: Any) -> None:
-    if settings.metrics_token:
-        start.close_metrics_folder()
 
 
 # Nameless, and opened before the workers are: whoever locks it runs the embedded worker.
@@ -71,7 +74,7 @@ worker_turn = tempfile.TemporaryFile()  # noqa: SIM115
 
 def post_worker_init(worker: Any) -> None:
     if settings.worker == "embedded" and worker.app.app_uri == wsgi_app:
-        from taskapi.jobs.embedded import Embedded  # in the worker, which loads anew on HUP
+        from taskapi.jobs.embedded import Embedded
 
         worker.embedded = Embedded(worker.wsgi, worker_turn, lambda: worker.alive)
 

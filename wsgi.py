@@ -3,13 +3,14 @@
 import sys
 
 from taskapi import create_app
-from taskapi.commands.doctor import doctor_alone
 from taskapi.config import ConfigError
 from taskapi.web.requests import log_as_json
 
 try:
     app = create_app()
 except ConfigError as error:
+    from taskapi.commands.doctor import doctor_alone
+
     app = doctor_alone() or sys.exit(f"Cannot start: {error}")
 else:
     log_as_json(app.extensions["settings"].log_level)

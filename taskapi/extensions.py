@@ -1,7 +1,6 @@
 """The Flask extensions that several parts share, made here and bound in the factory."""
 
 from flask_jwt_extended import JWTManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData
 
@@ -15,5 +14,4 @@ naming = {
 }
 
 db = SQLAlchemy(metadata=MetaData(naming_convention=naming))
-migrate = Migrate()
 jwt = JWTManager()

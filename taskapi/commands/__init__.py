@@ -1,8 +1,7 @@
 """The command line, `flask …`: one file for each group of commands."""
 
-from flask import Flask
-
 from taskapi.commands.backup import backup
+from taskapi.commands.demo import demo
 from taskapi.commands.doctor import doctor
 from taskapi.commands.documents import openapi
 from taskapi.commands.tasks import tasks
@@ -11,7 +10,4 @@ from taskapi.commands.upkeep import purge
 from taskapi.commands.users import users
 from taskapi.commands.worker import worker
 
-
-def init_app(app: Flask) -> None:
-    for command in (users, tokens, tasks, worker, purge, doctor, backup, openapi):
-        app.cli.add_command(command)
+COMMANDS = (users, tokens, tasks, worker, purge, doctor, backup, demo, openapi)
