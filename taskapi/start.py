@@ -1,5 +1,6 @@
 """What gunicorn's master does around its workers: see the hooks in gunicorn.conf.py."""
 
+import atexit
 import fcntl
 import os
 import shutil
@@ -15,6 +16,7 @@ from taskapi.models.schema import is_behind, revision_of, what_is_missing
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
 PREFIX = "taskapi-metrics-"
+_opened_by: set[int] = set()
 
 
 def refuse_stale_database(settings: Settings, warn: Callable[[str], None]) -> None:
@@ -32,7 +34,13 @@ def refuse_stale_database(settings: Settings, warn: Callable[[str], None]) -> No
 
 
 def open_metrics_folder(parent: str | None) -> None:
-    """Where the workers put their figures together; what killed masters left behind goes."""
+    """Where the workers put their figures together; what killed masters left behind goes.
+
+    Before the application is loaded, and once: gunicorn reads its configuration again on HUP.
+    """
+    if os.getpid() in _opened_by:
+        return
+    _opened_by.add(os.getpid())
     for old in Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if not _is_in_use(old):
             shutil.rmtree(old, ignore_errors=True)
@@ -41,6 +49,7 @@ def open_metrics_folder(parent: str | None) -> None:
     # nothing across containers.
     fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)
     os.environ[METRICS] = folder
+    atexit.register(_remove_own, folder, os.getpid())
 
 
 def forget_worker(pid: int) -> None:
@@ -50,8 +59,9 @@ def forget_worker(pid: int) -> None:
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
-def close_metrics_folder() -> None:
-    shutil.rmtree(os.environ[METRICS], ignore_errors=True)
+def _remove_own(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # and not a worker of it, which ends by the same way
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_in_use(folder: Path) -> bool:
