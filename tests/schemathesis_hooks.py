@@ -46,7 +46,7 @@ def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
 
 
 def _tidy(value: Any) -> Any:
-    """With an owner who exists, and without 1.0, which only JSON Schema takes for a whole number."""
+    """With an owner who exists, and without 1.0, a whole number to JSON Schema alone."""
     if isinstance(value, dict):
         tidy = {name: _tidy(inner) for name, inner in value.items()}
         return tidy | ({"user_id": Admin.id} if "user_id" in tidy else {})

@@ -78,7 +78,9 @@ class Browser:
         assert self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
     def said(self) -> list[str]:
-        return [entry["message"] for entry in self.driver.get_log("browser")]
+        """Warnings and errors; Chromium's hints to page authors are neither."""
+        found = self.driver.get_log("browser")
+        return [each["message"] for each in found if each["level"] in ("WARNING", "SEVERE")]
 
     def hosts(self) -> set[str]:
         """Every host that was asked for something."""
