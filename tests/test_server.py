@@ -1,0 +1,369 @@
+"""The server below the application: malformed, oversized and slow requests, and its signals."""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.chaos import faults
+from tests.chaos.ground import Ground, ground
+from tests.chaos.load import Client, register
+from tests.support.tasks import plant_many
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def stand():
+    """One server for the tests that leave it as it was."""
+    with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
+        yield made
+
+
+def dial(stand: Ground, receive_buffer: int | None = None) -> socket.socket:
+    address = urlsplit(stand.server.url)
+    client = socket.socket()
+    if receive_buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.settimeout(40)
+    client.connect((address.hostname, address.port))
+    return client
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    got = b""
+    with suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            got += data
+    client.close()
+    return got
+
+
+def exchange(stand: Ground, sent: bytes) -> bytes:
+    client = dial(stand)
+    client.sendall(sent)
+    return read_all(client)
+
+
+def head_and_body(answer: bytes) -> tuple[bytes, bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, body
+
+
+# --- requests that another server might read differently ----------------------------------------
+
+HOST = b"Host: x\r\n"
+POST = b"POST /api/v1/auth/login HTTP/1.1\r\n" + HOST
+HIDDEN = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        POST + b"Content-Length: 0\r\nContent-Length: 33\r\n\r\n",
+        POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        POST + b"Content-Length: +5\r\n\r\nhello",
+        POST + b"Content-Length: 5, 5\r\n\r\nhello",
+        POST + b"Content-Length: 0x5\r\n\r\nhello",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: 1_0\r\n\r\n0123456789",
+        POST + b"Content-Length : 0\r\n\r\n",
+        POST + b" Content-Length: 0\r\n\r\n",
+        POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: identity\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        POST + b"X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+        POST + b"X: a\nContent-Length: 0\r\n\r\n",
+        POST.replace(b"\r\n", b"\n") + b"\n",
+        b"GET /health HTTP/1.1\nHost: x\r\n\r\n",
+        POST + b"X: a\rContent-Length: 0\r\n\r\n",
+        POST + b"X: \x00\r\n\r\n",
+        POST + HOST + b"\r\n",
+        b"POST /health HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /health HTTP/1.1 \r\nHost: x\r\n\r\n",
+        b"GET /health\r\n\r\n",
+        b"GET /he alth HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\n",
+        *(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+            for chunks in (
+                b"5\nhello\r\n0\r\n\r\n",
+                b"5\r\nhello0\r\n\r\n",
+                b"5\r\nhelloXX0\r\n\r\n",
+                b"0x5\r\nhello\r\n0\r\n\r\n",
+                b"+5\r\nhello\r\n0\r\n\r\n",
+                b" 5\r\nhello\r\n0\r\n\r\n",
+                b"5 \r\nhello\r\n0\r\n\r\n",
+                b"-1\r\nhello\r\n0\r\n\r\n",
+                b"\r\n\r\n",
+                b"11111111111111111\r\nhello\r\n",
+                b"5;a\nb\r\nhello\r\n0\r\n\r\n",
+                b"0\r\nno trailer\r\n\r\n",
+                b"0\r\n folded: 1\r\n\r\n",
+                b"f" * 5000,
+            )
+        ),
+    ],
+)
+def test_what_another_server_might_read_differently_is_refused(stand, request_):
+    answer = exchange(stand, request_ + HIDDEN)
+    head, body = head_and_body(answer)
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer
+    assert answer.count(b"HTTP/1.1") == 1, "what followed was taken for a request"
+    assert b"connection: close" in head.lower()
+    assert body == b"Bad Request\n"
+    assert b"gunicorn" not in answer.lower()
+
+
+def test_good_chunks_and_requests_in_a_row_are_answered_in_order(stand):
+    body = b'{"username": "nobody", "password": "x"}'
+    chunked = b"Content-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + b"".join(
+        b"%x;name=value\r\n%c\r\n" % (1, byte) for byte in body
+    )
+    sent = b"\r\n" + POST + chunked + b"0\r\nX-Trailer: 1\r\n\r\n"
+    sent += POST + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    sent += b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    whole = exchange(stand, sent)
+    client = dial(stand)
+    for start in range(0, len(sent), 7):  # and cut up anyhow
+        client.sendall(sent[start : start + 7])
+    for answer in (whole, read_all(client)):
+        statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+        assert statuses == [b"401", b"400", b"200"], answer
+
+
+def test_a_body_is_asked_for_only_if_it_will_be_taken(stand):
+    wait = b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
+    client = dial(stand)
+    client.sendall(POST + wait + b"Content-Length: 2\r\nConnection: close\r\n\r\n")
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"{}")
+    assert read_all(client).startswith(b"HTTP/1.1 400 ")
+    assert exchange(stand, POST + wait + b"Content-Length: 1048577\r\n\r\n").startswith(
+        b"HTTP/1.1 413 "
+    )
+
+
+# --- size --------------------------------------------------------------------------------------
+
+
+def padded(line: int, fields: int, each: int = 1000) -> bytes:
+    """A request whose line and header fields have these sizes, all line ends counted."""
+    start, end = b"GET /api/v1/none?", b" HTTP/1.1\r\n"
+    head = start + b"a" * (line - len(start) - len(end)) + end
+    rest = HOST + b"Connection: close\r\n"
+    while (left := fields - len(rest)) > 0:
+        size = left if left < each + 10 else each
+        rest += b"X: " + b"b" * (size - 5) + b"\r\n"
+    return head + rest + b"\r\n"
+
+
+@pytest.mark.parametrize("each", [10, 1000, 64 * KIB])
+def test_lines_to_8_and_headers_to_64_kib_get_our_answer(stand, each):
+    head, body = head_and_body(exchange(stand, padded(8 * KIB, 64 * KIB, each)))
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert json.loads(body)["error"]["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (padded(8 * KIB + 1, 100), b"414 URI Too Long"),
+        (b"GET /" + b"a" * 9000, b"414 URI Too Long"),
+        (padded(8 * KIB, 65 * KIB), b"431 Request Header Fields Too Large"),
+        (padded(100, 200 * KIB, 10), b"431 Request Header Fields Too Large"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 80 * KIB, b"431 Request Header Fields Too Large"),
+    ],
+)
+def test_more_than_that_is_refused_in_a_word(stand, request_, status):
+    head, body = head_and_body(exchange(stand, request_))
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert body == status[4:] + b"\n"
+
+
+def send_until_answered(stand: Ground, head: bytes, piece: bytes, pieces: int) -> tuple[int, bytes]:
+    """How many bytes of a body were sent before an answer came, and that answer."""
+    client = dial(stand)
+    client.sendall(head)
+    sent = 0
+    with selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        for _ in range(pieces):
+            if any(events & selectors.EVENT_READ for _, events in selector.select()):
+                break
+            sent += client.send(piece)
+            time.sleep(0.0005)
+    client.shutdown(socket.SHUT_WR)
+    return sent, read_all(client)
+
+
+JSON = b"Content-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def token(stand):
+    return register(stand.server.url)
+
+
+def to(path: str, token: str) -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode() + JSON
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tasks", "/api/v1/tasks/import", "/api/v1/none"])
+def test_a_body_over_the_limit_is_refused_unread(stand, token, path):
+    head = to(path, token) + b"Content-Length: 1000000000\r\n\r\n"
+    sent, answer = send_until_answered(stand, head, bytes(64 * KIB), 3000)
+    status = b"404" if path.endswith("none") else b"413"
+    assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
+    assert json.loads(head_and_body(answer)[1])["error"]["code"]
+    assert sent < 32 * MIB
+
+
+def test_a_chunked_body_over_the_limit_is_not_read_to_its_end(stand, token):
+    head = to("/api/v1/tasks", token) + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n" % (64 * KIB, bytes(64 * KIB))
+    sent, answer = send_until_answered(stand, head, chunk, 1000)
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert json.loads(head_and_body(answer)[1])["error"]["code"] == "PAYLOAD_TOO_LARGE"
+    assert sent < 32 * MIB
+
+
+def test_a_chunked_body_of_just_the_limit_is_taken_whole(stand, token):
+    body = b'{"title": "t"' + b" " * (MIB - 14) + b"}"
+    head = to("/api/v1/tasks", token) + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    for extra, status in ((b"", b"201"), (b" ", b"413")):
+        data = body + extra
+        answer = exchange(stand, head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
+        assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
+
+
+def test_a_client_that_sends_everything_first_still_sees_the_413(stand, token):
+    for path, size in (("/api/v1/tasks", 2 * MIB), ("/api/v1/tasks/import", 17 * MIB)):
+        head = to(path, token) + b"Content-Length: %d\r\n\r\n" % size
+        answer = exchange(stand, head + bytes(size))
+        assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+
+
+# --- slow clients ------------------------------------------------------------------------------
+
+
+def test_slow_clients_hold_up_nobody_and_are_cut(stand, token):
+    count = 4 * 4  # four for each thread
+    started = time.monotonic()
+    silent = [dial(stand) for _ in range(count)]
+    heads = [dial(stand) for _ in range(count)]
+    bodies = [dial(stand) for _ in range(count)]
+    drips = [dial(stand) for _ in range(count)]
+    honest = dial(stand)
+    rows = b'[{"title": "from afar"}' + b" " * 60_000 + b"]"
+    honest.sendall(
+        to("/api/v1/tasks/import", token)
+        + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(rows)
+    )
+    for client in heads:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX-Half")
+    for client in (*bodies, *drips):
+        client.sendall(POST + JSON + b"Content-Length: 10000\r\n\r\n{")
+    asking = Client(stand.server.url, token, keeps=False)
+    seconds: list[float] = []
+    at = 0
+    while time.monotonic() < started + 24:
+        for client in drips:
+            with suppress(OSError):
+                client.send(b" ")
+        honest.sendall(rows[at : at + 300])  # 3 KiB a second
+        at += 300
+        answer, _ = asking.timed("GET", "/tasks")
+        assert answer.kind == "200"
+        seconds.append(answer.seconds)
+        time.sleep(0.1)
+    assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
+    assert all(read_all(client) == b"" for client in silent), "cut without a word"
+    for client in (*heads, *bodies, *drips):
+        client.settimeout(0.5)
+        assert read_all(client).startswith(b"HTTP/1.1 408 ")
+    honest.sendall(rows[at:])
+    assert read_all(honest).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_head_that_drips_is_cut_after_ten_seconds(stand):
+    client = dial(stand)
+    client.settimeout(0.5)
+    started = time.monotonic()
+    answer = b""
+    client.send(b"GET /health HTTP/1.1\r\nX: ")
+    while not answer and time.monotonic() < started + 15:
+        client.send(b"a")
+        with suppress(TimeoutError):
+            answer = client.recv(100)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert 9 < time.monotonic() - started < 12
+
+
+@pytest.mark.needs_tools  # takes over a minute
+def test_slow_readers_hold_up_nobody_and_are_cut_unless_they_go_on(stand, token, make_app):
+    app = make_app(DATABASE_URL=stand.database_url)
+    mine = Client(stand.server.url, token).ask("GET", "/users/me")[1]["id"]
+    plant_many(app, mine, 40_000)
+    ask = (
+        "GET /api/v1/tasks/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer {token}\r\n\r\n"
+    ).encode()
+    idle = [dial(stand, 4096) for _ in range(16)]
+    slow = dial(stand, 4096)
+    for client in (slow, *idle):
+        client.sendall(ask)
+    asking = Client(stand.server.url, token, keeps=False)
+    time.sleep(10)  # the exports are made
+    started, seconds, got = time.monotonic(), [], b""
+    while time.monotonic() < started + 75:
+        got += slow.recv(4096)
+        answer, _ = asking.timed("GET", "/users/me")
+        seconds.append(answer.seconds)
+        time.sleep(0.2)
+    assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
+    assert all(len(read_all(client)) < 8 * MIB for client in idle), "cut before the end"
+    got += read_all(slow)
+    assert got.endswith(b"0\r\n\r\n"), "and this one has all of it"
+
+
+# --- signals -----------------------------------------------------------------------------------
+
+
+def test_terminated_twice_it_answers_whom_it_let_in():
+    with ground("sqlite") as stand:
+        report = faults.terminate_twice(stand)
+    assert not report.errors
+    assert report.requests > 100
+    assert (report.lost, report.doubled) == (0, 0)
+
+
+def test_a_hang_up_under_load_fails_nobody():
+    with ground("sqlite") as stand:
+        report = faults.reload(stand, requests=2000)
+        first = stand.server.log()
+    assert report.requests == 2000
+    assert not report.errors, first
+    assert (report.lost, report.doubled) == (0, 0)
+
+
+def test_ctrl_c_ends_it_with_0():
+    with ground("sqlite") as stand:
+        os.killpg(stand.server.process.pid, signal.SIGINT)
+        assert stand.server.process.wait(10) == 0
+        assert "Traceback" not in stand.server.log()
