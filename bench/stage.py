@@ -161,6 +161,7 @@ def stage(users: int) -> Iterator[Stage]:
             yield Stage(stack, folder, users)
         except Exception:
             for log in sorted(folder.glob("*.log")):
-                tail = log.read_text(errors="replace")[-2000:]
-                print(f"\n--- the end of {log.name} ---\n{tail}", file=sys.stderr)
+                lines = log.read_text(errors="replace").splitlines()
+                told = [line for line in lines if '"level":"INFO"' not in line][-15:]
+                print(f"\n--- the end of {log.name} ---", *told, sep="\n", file=sys.stderr)
             raise
