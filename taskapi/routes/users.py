@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response
 
-from taskapi.database import transaction
+from taskapi.database import expect_wait, transaction
 from taskapi.errors import Invalid
 from taskapi.models import session, task, token
 from taskapi.models.access import revoke_all
@@ -27,6 +27,9 @@ from taskapi.web.identity import Caller
 from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.preconditions import check_if_match
 from taskapi.web.routing import Api
+
+# A user may have very many tasks, and all of them go or change hands in one transaction.
+DELETION_SECONDS = 600
 
 users = Api("users", __name__, url_prefix="/api/v1/users")
 
@@ -62,6 +65,7 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
     with transaction():
         user = lock_user(caller.id)
         check_if_match(user)
+        expect_wait(DELETION_SECONDS)
         delete_user(user)
 
 
@@ -151,6 +155,7 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
         if heir_id is not None and (heir_id == user_id or BY_ID.first(id=heir_id) is None):
             raise Invalid({"reassign_to": ["Must be the id of another user."]})
         check_if_match(user)
+        expect_wait(DELETION_SECONDS)
         if heir_id is not None:
             task.reassign_all(user_id, heir_id)
         delete_user(user)
