@@ -37,7 +37,11 @@ def health_detailed() -> Response:
     is_limited=False,
     returns=answers.Page(),
     media=("text/plain",),
-    errors={401: "METRICS_TOKEN was not sent as bearer.", 404: "There is no METRICS_TOKEN here."},
+    errors={
+        401: "METRICS_TOKEN was not sent as bearer.",
+        404: "There is no METRICS_TOKEN here.",
+        429: "Too many requests with a wrong token.",
+    },
 )
 def show_metrics() -> Response:
     """Figures for Prometheus, with METRICS_TOKEN as bearer."""
