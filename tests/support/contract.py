@@ -83,7 +83,7 @@ class Contract:
         return found
 
     def _check_headers(self, where: str, declared: Any, answer: TestResponse) -> None:
-        there = {name.lower() for name in answer.headers.keys()} & DECLARED_HEADERS
+        there = {name.lower() for name, _ in answer.headers} & DECLARED_HEADERS
         undeclared = there - {name.lower() for name in declared}
         assert not undeclared, f"{where} with {undeclared}, which the document does not foresee"
         for name, header in declared.items():
