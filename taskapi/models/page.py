@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Select,
+    SmallInteger,
     and_,
     bindparam,
     false,
@@ -186,30 +187,19 @@ def _page_query(
         query = query.limit(number)
         return Query(query.offset(bindparam("skip")) if has_skip else query)
 
-    if not _column(listing, order[0]).nullable:
+    first = _column(listing, order[0])
+    if not (first.nullable or (nulls is not None and isinstance(first.type, SmallInteger))):
         after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
         query = select(*columns, *extra).where(*conditions, *after)
         return finish(query.order_by(*_directions(listing, order)))
 
-    # The first key may be missing: an index walks the rows that have it in either direction,
-    # and then those that lack it, by the keys that remain.
-    first = _column(listing, order[0])
-    parts = []
-    if nulls is None or not nulls[0]:
-        after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
-        parts.append(
-            select(*columns, literal_column("0").label("part"))
-            .where(*conditions, first.is_not(None), *after)
-            .order_by(*_directions(listing, order, is_first_present=True))
-            .limit(reach)
-        )
-    after = [_comes_after(listing, order, nulls, 1)] if nulls is not None and nulls[0] else []
-    parts.append(
-        select(*columns, literal_column("1").label("part"))
-        .where(*conditions, first.is_(None), *after)
-        .order_by(*_directions(listing, order[1:]))
+    parts = [
+        select(*columns, literal_column(str(number_of_part)).label("part"))
+        .where(*conditions, *where)
+        .order_by(*directions)
         .limit(reach)
-    )
+        for number_of_part, (where, directions) in enumerate(_stretches(listing, order, nulls))
+    ]
     both = union_all(*(select(part.subquery()) for part in parts)).subquery()
     by_name = [both.c[_column(listing, key).name] for key in order]
     directions = [
@@ -219,6 +209,30 @@ def _page_query(
     ]
     wanted = [both.c[column.name] for column in columns]
     return finish(select(*wanted, *extra).order_by(both.c.part, *directions))
+
+
+def _stretches(
+    listing: Listing, order: Order, nulls: tuple[bool, ...] | None
+) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
+    """Conditions and orders of what follows the position, one stretch after the other.
+
+    Each is one walk along an index: what has the first key's value too, then what has a later
+    one, then what has none. Neither NULLS LAST nor SQLite's comparison of rows, which steps
+    through all that have the first value, would be that. The first key stays in the order where
+    it is missing, as Postgres would not know its own index again without.
+    """
+    first = _column(listing, order[0])
+    by_all = _directions(listing, order, is_first_present=True)
+    by_rest = _directions(listing, order[1:])
+    if nulls is None:
+        return [([first.is_not(None)], by_all), ([first.is_(None)], by_all)]
+    rest_comes_after = _comes_after(listing, order, nulls, 1)
+    if nulls[0]:
+        return [([first.is_(None), rest_comes_after], by_all)]
+    value = bindparam("after_0", type_=first.type)
+    is_later = first < value if order[0].is_descending else first > value
+    stretches = [([first == value, rest_comes_after], by_rest), ([is_later], by_all)]
+    return stretches + ([([first.is_(None)], by_all)] if first.nullable else [])
 
 
 def _column(listing: Listing, key: Key) -> Column[Any]:
