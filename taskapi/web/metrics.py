@@ -47,6 +47,7 @@ class Metrics:
 
     def __init__(self, pool_limit: int) -> None:
         self._pool_limit = pool_limit
+        self._pool_state = (-1, -1)
         # Slow to import, and it looks once for the folder that gunicorn makes (taskapi/start.py).
         import prometheus_client as client
 
@@ -101,8 +102,12 @@ class Metrics:
         histogram.observe(seconds)
 
     def note_pool(self, pool: Any) -> None:
-        self._in_use.set(pool.checkedout())
-        self._idle.set(pool.checkedin())
+        state = pool.checkedout(), pool.checkedin()
+        if state == self._pool_state:
+            return  # to compare is cheaper than to write
+        self._pool_state = state
+        self._in_use.set(state[0])
+        self._idle.set(state[1])
         self._limit.set(self._pool_limit)
 
     def text(self) -> bytes:
