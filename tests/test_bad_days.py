@@ -36,11 +36,11 @@ def test_redis_killed_costs_nobody_an_answer_and_limits_go_on():
         assert not report.errors, report
         assert slower < 0.25
         valkey.kill()
-        token = register(stand.server.url, "limited")
     with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="5") as stand:
         token = register(stand.server.url)
-        asking = Client(stand.server.url, token)  # one connection, so one process
+        asking = Client(stand.server.url, token, keeps=True)  # one connection, so one process
         answers = [asking.ask("GET", "/tasks")[0] for _ in range(7)]
+        asking.close()
         assert answers == [200] * 5 + [429] * 2
 
 

@@ -32,7 +32,7 @@ class Answer:
 class Client:
     """One connection at a time to one server."""
 
-    def __init__(self, url: str, token: str = "", *, keeps: bool = True):
+    def __init__(self, url: str, token: str = "", *, keeps: bool = False):
         self._address = urlsplit(url)
         self._token = token
         self._keeps = keeps
@@ -173,7 +173,7 @@ class Load:
 def register(url: str, username: str = "chaos") -> str:
     """A new user's access token."""
     body = {"username": username, "password": "Lantern-and-7-boats"}
-    status, data, _ = Client(url, keeps=False).ask("POST", "/auth/register", body)
+    status, data, _ = Client(url).ask("POST", "/auth/register", body)
     assert status == 201, data
     token: str = data["access_token"]
     return token

@@ -1,0 +1,278 @@
+"""Many machines: three instances behind nginx, one PgBouncer, one Redis; and a failover."""
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.chaos.ground import SETTINGS, OwnPostgres, Valkey, migrate
+from tests.chaos.load import Client, Load, register
+from tests.support.live import LiveServer
+from tests.support.servers import free_port
+
+pytestmark = pytest.mark.needs_tools  # nginx and pgbouncer
+
+NGINX = """
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    gzip on;
+    gzip_min_length 1;
+    gzip_types application/json;
+    gzip_proxied any;
+    upstream taskapi {{ {upstreams} keepalive 8; }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://taskapi;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            add_header X-Instance $upstream_addr always;
+        }}
+    }}
+}}
+"""
+
+PGBOUNCER = """
+[databases]
+* = host=127.0.0.1 port={postgres} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 4
+{more}
+"""
+
+
+@contextmanager
+def daemon(*command: str | Path, port: int, user: str | None = None) -> Iterator[None]:
+    """A program that stays in the foreground and listens on a port, until the block ends."""
+    process = subprocess.Popen(command, user=user, cwd="/", stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, f"{command[0]} did not start"
+                time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    assert found, f"{name} is not here: see script/tools.txt"
+    return found
+
+
+def can_keep_prepared(pgbouncer: str) -> bool:
+    """max_prepared_statements came with 1.21."""
+    said = subprocess.run([pgbouncer, "--version"], capture_output=True, text=True, check=True)
+    major, minor = said.stdout.split()[1].split(".")[:2]
+    return (int(major), int(minor)) >= (1, 21)
+
+
+class Cluster:
+    """nginx's address, and each instance's own."""
+
+    def __init__(self, url: str, instances: list[LiveServer]):
+        self.url = url
+        self.instances = [each.url for each in instances]
+
+
+@contextmanager
+def cluster(**env: str) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="taskapi-cluster-"))
+        folder.chmod(0o755)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = OwnPostgres(folder)
+        url = postgres.start()
+        stack.callback(postgres.stop)
+        valkey = Valkey()
+        stack.callback(valkey.kill)
+
+        pgbouncer, pooled = program("pgbouncer"), free_port()
+        keeps = can_keep_prepared(pgbouncer)
+        more = "max_prepared_statements = 200" if keeps else ""
+        config = folder / "pgbouncer.ini"
+        config.write_text(PGBOUNCER.format(postgres=postgres.port, port=pooled, more=more))
+        user = "nobody" if os.geteuid() == 0 else None
+        stack.enter_context(daemon(pgbouncer, "-q", config, port=pooled, user=user))
+
+        settings = SETTINGS | {
+            "DATABASE_URL": url.replace(str(postgres.port), str(pooled)),
+            "DATABASE_PREPARED": "1" if keeps else "0",
+            "REDIS_URL": valkey.url,
+            "TRUSTED_PROXIES": "1",
+            **env,
+        }
+        migrate(settings | {"DATABASE_URL": url})
+        instances = []
+        for number in range(3):
+            instances.append(LiveServer(folder / f"instance-{number}.log", settings))
+            stack.callback(instances[-1].stop)
+
+        port = free_port()
+        upstreams = " ".join(f"server {urlsplit(each.url).netloc};" for each in instances)
+        config = folder / "nginx.conf"
+        config.write_text(NGINX.format(folder=folder, port=port, upstreams=upstreams))
+        nginx = program("nginx")
+        stack.enter_context(
+            daemon(nginx, "-p", folder, "-c", config, "-g", "daemon off;", port=port)
+        )
+        yield Cluster(f"http://127.0.0.1:{port}", instances)
+
+
+@pytest.fixture(scope="module")
+def three():
+    with cluster() as made:
+        yield made
+
+
+def everywhere(three: Cluster, token: str) -> list[Client]:
+    return [Client(url, token) for url in three.instances]
+
+
+def test_requests_go_anywhere_and_statements_survive_the_pooler(three):
+    token = register(three.url, "anywhere")
+    asking = Client(three.url, token)
+    seen: Counter[str] = Counter()
+    made = asking.ask("POST", "/tasks", {"title": "everywhere"})[1]
+    for _ in range(60):  # often enough for each connection to have prepared each statement
+        status, task, headers = asking.ask("GET", f"/tasks/{made['id']}")
+        assert (status, task["title"]) == (200, "everywhere")
+        seen[headers["X-Instance"]] += 1
+    assert len(seen) == 3, "no session is sticky"
+    with Load(three.url, token, per_second=200, at_most=600) as load:
+        load.wait()
+    assert not load.errors()
+
+
+def test_signing_out_holds_everywhere_at_the_next_request(three):
+    token = register(three.url, "leaving")
+    instances = everywhere(three, token)
+    assert [each.ask("GET", "/users/me")[0] for each in instances] == [200] * 3
+    assert instances[0].ask("POST", "/auth/logout")[0] == 204
+    assert [each.ask("GET", "/users/me")[0] for each in instances] == [401] * 3
+
+
+def test_one_key_at_two_instances_at_once_does_the_work_once(three):
+    token = register(three.url, "hasty")
+
+    def create(turn: int, instance: int) -> tuple[int, int]:
+        client = Client(three.instances[instance % 3], token)
+        status, task, _ = client.ask(
+            "POST", "/tasks", {"title": f"once {turn}"}, {"Idempotency-Key": f"key-{turn}"}
+        )
+        return status, task["id"]
+
+    with ThreadPoolExecutor(6) as pool:
+        for turn in range(5):
+            answers = set(pool.map(lambda instance, turn=turn: create(turn, instance), range(6)))
+            assert len(answers) == 1
+            assert answers.pop()[0] == 201
+    assert Client(three.url, token).ask("GET", "/tasks")[1]["total"] == 5
+
+
+def test_a_compressed_answers_etag_is_still_good_for_conditions(three):
+    token = register(three.url, "careful")
+    asking = Client(three.url, token)
+    made = asking.ask("POST", "/tasks", {"title": "t" * 100})[1]
+    connection = http.client.HTTPConnection(urlsplit(three.url).netloc)
+    path = f"/tasks/{made['id']}"
+    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
+    connection.request("GET", f"/api/v1{path}", headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    assert answer.headers["Content-Encoding"] == "gzip"
+    etag = answer.headers["ETag"]
+    assert etag.startswith('W/"')
+    assert asking.ask("GET", path, headers={"If-None-Match": etag})[0] == 304
+    change = {"title": "changed"}
+    assert asking.ask("PATCH", path, change, {"If-Match": etag})[0] == 200
+    assert asking.ask("PATCH", path, {"title": "again"}, {"If-Match": etag})[0] == 412
+
+
+def test_limits_are_one_and_a_forged_address_opens_no_bucket_of_its_own():
+    with cluster(RATE_LIMIT_PER_MINUTE="10", RATE_LIMIT_AUTH_PER_MINUTE="5") as three:
+        token = register(three.url)
+        asking = Client(three.url, token)
+        answers = [asking.ask("GET", "/users/me") for _ in range(12)]
+        assert [status for status, _, _ in answers] == [200] * 10 + [429] * 2
+        assert len({headers["X-Instance"] for _, _, headers in answers}) == 3
+        tries = []
+        for number in range(7):
+            body = {"username": "nobody", "password": "wrong"}
+            forged = {"X-Forwarded-For": f"203.0.113.{number}"}
+            tries.append(Client(three.url).ask("POST", "/auth/login", body, forged)[0])
+        assert tries == [401] * 5 + [429] * 2
+
+
+def test_a_promoted_standby_is_found_without_a_restart():
+    with ExitStack() as stack:
+        folders = [Path(tempfile.mkdtemp(prefix="taskapi-failover-")) for _ in range(2)]
+        for folder in folders:
+            folder.chmod(0o711)
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        primary = OwnPostgres(folders[0])
+        url = primary.start()
+        standby = primary.standby(folders[1])
+        stack.callback(standby.stop)
+        both = (
+            f"postgresql://postgres@/postgres?host=127.0.0.1:{primary.port}"
+            f"&host=127.0.0.1:{standby.port}&target_session_attrs=read-write"
+        )
+        migrate(SETTINGS | {"DATABASE_URL": url})
+        server = LiveServer(folders[0] / "server.log", SETTINGS | {"DATABASE_URL": both})
+        stack.callback(server.stop)
+        with Load(server.url, register(server.url)) as load:
+            time.sleep(2)
+            before = set(load.answered)
+            time.sleep(0.5)  # what was answered by then is replicated
+            primary.halt()
+            time.sleep(1)
+            standby.promote()
+            promoted_at = time.monotonic()
+            time.sleep(6)
+        assert set(load.errors()) == {"503"}
+        assert load.slowest(bad=True) < 5
+        assert max(each.ended for each in load.bad) - promoted_at < 5
+        late = [each for each in load.answers if each.began > promoted_at + 5]
+        assert late
+        assert all(each.is_good for each in late)
+        with psycopg.connect(standby.url) as connection:
+            titles = Counter(title for (title,) in connection.execute("SELECT title FROM tasks"))
+        assert all(titles[each] == 1 for each in before)
+        assert max(titles.values()) == 1
