@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import current_app
 
@@ -34,7 +34,7 @@ def text(raw: str) -> str:
 
 def whole(low: int, high: int) -> Callable[[str], int]:
     def parse(raw: str) -> int:
-        if not (raw.isascii() and raw.isdigit() and low <= int(raw) <= high):
+        if not (raw.isascii() and raw.isdigit() and len(raw) < 20 and low <= int(raw) <= high):
             raise ValueError(f"a whole number from {low} to {high}")
         return int(raw)
 
@@ -55,10 +55,19 @@ def flag(raw: str) -> bool:
 
 
 def web_address(raw: str) -> str:
-    parts = urlsplit(raw)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = _parts(raw)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("an address such as https://tasks.example.org")
     return raw.rstrip("/")
+
+
+def _parts(raw: str) -> SplitResult | None:
+    """The parts of an address, or None where it is none."""
+    try:
+        parts = urlsplit(raw)
+        return parts if parts.port != 0 else None  # asking for it is what checks it
+    except ValueError:
+        return None
 
 
 def origins(raw: str) -> tuple[str, ...]:
@@ -70,18 +79,19 @@ def origins(raw: str) -> tuple[str, ...]:
 
 
 def database_url(raw: str) -> str:
-    for prefix in ("postgres://", "postgresql://"):
-        if raw.startswith(prefix):
-            return "postgresql+psycopg://" + raw.removeprefix(prefix)
-    if not raw.startswith(("postgresql+psycopg://", "sqlite:///")):
+    kind, _, rest = raw.partition("://")
+    if kind == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
+        return raw  # a file: each connection would have a memory of its own
+    is_postgres = kind in ("postgres", "postgresql", "postgresql+psycopg")
+    if not is_postgres or not rest or _parts(raw) is None:
         raise ValueError("an address such as postgresql://user:password@host/name")
-    return raw
+    return f"postgresql+psycopg://{rest}"
 
 
 def redis_url(raw: str) -> str:
-    if not raw.startswith(("redis://", "rediss://", "unix://")):
+    if _parts(raw) is None or not raw.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("an address such as redis://host:6379/0")
-    return raw
+    return raw.replace("unix://", "redis+unix://", 1) if raw.startswith("unix://") else raw
 
 
 def log_level(raw: str) -> str:

@@ -1,5 +1,7 @@
 """Users: one's own profile, and what an admin may do with everybody."""
 
+from typing import Any
+
 import pytest
 
 GOOD = "Lantern-and-7-rivers"
@@ -139,7 +141,7 @@ def test_an_admin_gets_404_for_who_is_not_there(client, admin):
         ("POST", "/users/999999/reset-token"),
         ("GET", f"/users/{2**63 - 1}"),
     ]:
-        options = {"json": {}} if method == "PATCH" else {}
+        options: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
         answer = client.open(path, method=method, as_=admin, **options)
         assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), path
 

@@ -248,7 +248,8 @@ def _refuse_taken(names: dict[str, Any], user_id: int) -> None:
     for other in OTHERS_WITH_KEY.all(
         id=user_id, name_key=names["name_key"], email_key=names["email_key"]
     ):
-        raise _taken("email" if other.email_key == names["email_key"] else "username")
+        is_email = other.email_key is not None and other.email_key == names["email_key"]
+        raise _taken("email" if is_email else "username")
 
 
 def _taken(field: str = "username") -> Conflict:

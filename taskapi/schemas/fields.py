@@ -10,6 +10,7 @@ from taskapi import moments
 from taskapi.errors import Invalid
 
 BIGGEST_ID = 2**63 - 1
+MOST_NAMES = 200  # far beyond any schema; to name each of thousands would take its time
 
 # What similar systems call it, and what it is called here.
 OUR_NAMES = {
@@ -91,6 +92,8 @@ class Parameters(Fields):
 
 def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
     """What the schema makes of the value, or Invalid with our words for each fault."""
+    if isinstance(value, dict) and len(value) > MOST_NAMES:
+        raise Invalid({"body": [f"Must not have more than {MOST_NAMES} fields."]}, **place)
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
