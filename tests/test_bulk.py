@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,14 @@ def test_a_hundred_and_no_more(client, alice):
         refused = bulk(client, alice, *operations)
         assert refused.status_code == 400
         assert refused.json["error"]["details"].keys() == {"operations"}
-    for body in ({}, {"operations": None}, {"operations": {}}, {"operations": "x"}, {"ops": []}):
+    bodies: list[Any] = [
+        {},
+        {"operations": None},
+        {"operations": {}},
+        {"operations": "x"},
+        {"ops": []},
+    ]
+    for body in bodies:
         assert client.post("/tasks/bulk", as_=alice, json=body).status_code == 400
     assert client.get("/tasks", as_=alice).json["total"] == 100
 

@@ -1,6 +1,7 @@
 """Walks by cursor: every item that was there throughout exactly once, whatever happens beside."""
 
 import random
+from typing import Any
 
 from sqlalchemy import delete, insert, update
 
@@ -31,7 +32,8 @@ def any_task(owner_id, dice):
 
 
 def walk(client, person, query, beside=lambda: None):
-    seen, cursor = [], ""
+    seen: list[Any] = []
+    cursor: str | None = ""
     while cursor is not None:
         answer = client.get(f"/tasks?{query}&limit=100&cursor={cursor}", as_=person)
         assert answer.status_code == 200, answer.json
@@ -61,8 +63,8 @@ def test_walks_show_all_that_stays_exactly_once_while_others_come_and_go(client,
             connection.execute(delete(tasks).where(tasks.c.id.in_(away)))
 
     # All orders side by side, so that each page of each is followed by changes.
-    seen = {sort_by: [] for sort_by in ORDERS}
-    cursors = dict.fromkeys(ORDERS, "")
+    seen: dict[str, list[Any]] = {sort_by: [] for sort_by in ORDERS}
+    cursors: dict[str, str] = dict.fromkeys(ORDERS, "")
     while cursors:
         for sort_by, cursor in list(cursors.items()):
             query = f"/tasks?sort_by={sort_by}&limit=100&cursor={cursor}"

@@ -1,5 +1,6 @@
 """Filters, sorts and pages against a plain Python model of the same tasks."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -147,7 +148,8 @@ def test_lists_are_what_a_plain_model_says(client, app, alice, bob, mine, theirs
         assert page["total"] == len(expected)
         assert (page["next_cursor"] is not None) == (len(expected) > skip + limit)
 
-        walked, cursor = [], ""
+        walked: list[dict[str, Any]] = []
+        cursor: str | None = ""
         while cursor is not None:
             page = get(f"sort_by={sort_by}&limit={limit}&cursor={cursor}")
             walked += page["items"]

@@ -92,7 +92,7 @@ def test_a_page_reads_little_more_than_it_shows(crowd, databases, alice):
             for name, chosen, order, after in pages(owner_id)
         ]
     assert len(asked) > 40
-    too_much = []
+    too_much: list[tuple[object, ...]] = []
     if is_postgres:
         with psycopg.connect(url, autocommit=True) as connection:
             for mode in ("force_custom_plan", "force_generic_plan"):
@@ -102,18 +102,18 @@ def test_a_page_reads_little_more_than_it_shows(crowd, databases, alice):
                     if rows > ROWS or blocks > BLOCKS:
                         too_much.append((mode, name, rows, blocks))
     else:
-        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        file = sqlite3.connect(url.removeprefix("sqlite:///"))
         taken = 0
 
         def count():
             nonlocal taken
             taken += 100
 
-        connection.set_progress_handler(count, 100)
+        file.set_progress_handler(count, 100)
         for name, sql, values, _ in asked:
             taken = 0
-            assert len(connection.execute(sql, values).fetchall()) >= 1
+            assert len(file.execute(sql, values).fetchall()) >= 1
             if taken > STEPS:
                 too_much.append((name, taken))
-        connection.close()
+        file.close()
     assert not too_much

@@ -13,7 +13,7 @@ FULL = {
     "due_at": "2026-12-01T08:00:00.000000Z",
     "tags": ["docs", "Team"],
 }
-DEFAULTS = {
+DEFAULTS: dict[str, object] = {
     "description": None,
     "status": "todo",
     "priority": "medium",
