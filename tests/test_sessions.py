@@ -219,7 +219,8 @@ def test_ids_that_are_none(client, alice, number):
 def test_sessions_come_in_pages(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
-    seen, cursor = [], ""
+    seen: list[int] = []
+    cursor: str | None = ""
     while cursor is not None:
         page = client.get(f"/auth/sessions?limit=2&cursor={cursor}", as_=alice).get_json()
         seen += [each["id"] for each in page["items"]]

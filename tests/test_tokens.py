@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,8 @@ def test_a_payload_that_is_no_json(client, secret, payload):
 )
 def test_every_claim_is_required(client, alice, secret, name):
     refused(client, resigned(alice.token, secret, without=name))
-    refused(client, resigned(alice.token, secret, **{name: None}))
+    nothing: dict[str, Any] = {name: None}
+    refused(client, resigned(alice.token, secret, **nothing))
 
 
 @pytest.mark.parametrize("name", ["iat", "nbf", "exp", "sid"])
