@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from taskapi import create_app
+from taskapi.extensions import db
 from tests.chaos import faults
 from tests.chaos.ground import Ground, ground
 from tests.chaos.load import Client, register
@@ -317,10 +319,12 @@ def test_a_head_that_drips_is_cut_after_ten_seconds(stand):
 
 
 @pytest.mark.needs_tools  # takes over a minute
-def test_slow_readers_hold_up_nobody_and_are_cut_unless_they_go_on(stand, token, make_app):
-    app = make_app(DATABASE_URL=stand.database_url)
+def test_slow_readers_hold_up_nobody_and_are_cut_unless_they_go_on(stand, token):
+    app = create_app(stand.env)
     mine = Client(stand.server.url, token).ask("GET", "/users/me")[1]["id"]
     plant_many(app, mine, 40_000)
+    with app.app_context():
+        db.engine.dispose()
     ask = (
         "GET /api/v1/tasks/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         f"Authorization: Bearer {token}\r\n\r\n"
