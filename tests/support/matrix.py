@@ -54,7 +54,16 @@ class Scene:
             "task_id": task.get_json()["id"],
             "token_id": token["id"],
             "session_id": self._session_id(),
+            "job_id": self._made("/tasks/import", [{"title": "Imported"}] * 101),
+            "webhook_id": (webhook := self._made("/webhooks", {"url": "https://example.org/"})),
+            "delivery_id": self._made(f"/webhooks/{webhook}/test"),
         }
+        self.client.post("/users/me/calendar", as_=self.owner)
+
+    def _made(self, path: str, body: Any = None) -> int:
+        """The id of something that the owner makes."""
+        number: int = self.client.post(path, json=body, as_=self.owner).get_json()["id"]
+        return number
 
     def _session_id(self) -> int:
         self.cast.sign_in(self.owner.username, PASSWORD)
@@ -175,6 +184,7 @@ A = "/api/v1/auth"
 U = "/api/v1/users"
 T = "/api/v1/tasks"
 NESTED = f"{U}/<user:user_id>/tasks"
+W = "/api/v1/webhooks"
 
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", f"{A}/register"): lambda scene, caller: _json(
@@ -205,6 +215,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", f"{T}/<id:task_id>/restore"): _restored,
     ("POST", f"{T}/bulk"): lambda *_: _json(operations=[{"op": "create", "data": {"title": "B"}}]),
     ("POST", f"{T}/import"): lambda *_: {"json": [{"title": "Imported"}]},
+    ("POST", W): lambda *_: _json(url="https://example.org/hook"),
+    ("PATCH", f"{W}/<id:webhook_id>"): lambda *_: _json(events=["task.created"]),
 }
 
 ROWS = [
@@ -221,6 +233,7 @@ ROWS = [
     Row("GET", f"{A}/tokens", "200 200 200 403 403 403 403"),
     Row("POST", f"{A}/tokens", "201 201 201 403 403 403 403"),
     Row("DELETE", f"{A}/tokens/<id:token_id>", "204 404 404 403 403 403 403"),
+    Row("GET", f"{U}/me", "200 200 200 200 200 200 200"),
     Row("PATCH", f"{U}/me", "200 200 200 403 200 200 200"),
     Row("DELETE", f"{U}/me", "204 204 204 403 204 204 204"),
     Row("GET", U, "403 403 200 403 403 403 200"),
@@ -247,6 +260,26 @@ ROWS = [
     Row("POST", f"{T}/bulk", "200 200 200 403 200 200 200"),
     Row("GET", f"{T}/export", "200 200 200 200 200 200 200"),
     Row("POST", f"{T}/import", "200 200 200 403 200 200 200"),
+    Row("GET", f"{T}/<id:task_id>/activity", "200 404 200 200 200 404 200"),
+    Row("GET", "/api/v1/jobs", "200 200 200 200 200 200 200"),
+    Row("GET", "/api/v1/jobs/<id:job_id>", "200 404 404 200 200 404 404"),
+    Row("GET", W, "200 200 200 200 200 200 200"),
+    Row("POST", W, "201 201 201 403 201 201 201"),
+    Row("GET", f"{W}/<id:webhook_id>", "200 404 404 200 200 404 404"),
+    Row("PATCH", f"{W}/<id:webhook_id>", "200 404 404 403 200 404 404"),
+    Row("DELETE", f"{W}/<id:webhook_id>", "204 404 404 403 204 404 404"),
+    Row("POST", f"{W}/<id:webhook_id>/rotate-secret", "200 404 404 403 200 404 404"),
+    Row("POST", f"{W}/<id:webhook_id>/test", "202 404 404 403 202 404 404"),
+    Row("GET", f"{W}/<id:webhook_id>/deliveries", "200 404 404 200 200 404 404"),
+    Row(
+        "POST",
+        f"{W}/<id:webhook_id>/deliveries/<id:delivery_id>/redeliver",
+        "202 404 404 403 202 404 404",
+    ),
+    Row("POST", f"{U}/me/calendar", "201 201 201 403 201 201 201"),
+    Row("DELETE", f"{U}/me/calendar", "204 404 404 403 204 404 404"),
+    Row("GET", "/api/v1/audit", "403 403 200 403 403 403 200"),
+    Row("GET", "/calendar/<string:token>.ics", "anyone 404"),  # none of this token
     Row("GET", "/", "anyone 200"),
     Row("GET", "/assets/<name>", "anyone 404"),  # none of this name
     Row("GET", "/docs", "anyone 200"),
