@@ -15,6 +15,7 @@ POSTGRES_MOMENT = "timestamptz '2024-01-01 00:00Z' + ({}) * interval '1 minute'"
 SQLITE_MOMENT = "strftime('{format}', '2024-01-01', '+' || ({{}}) || ' minutes')"
 OUR_SQLITE_MOMENT = SQLITE_MOMENT.format(format="%Y-%m-%dT%H:%M:%f000Z")
 PEER_SQLITE_MOMENT = SQLITE_MOMENT.format(format="%Y-%m-%d %H:%M:%f000")
+FAR_AWAY = 15_000_000  # minutes: none is overdue, which would be work of its own to tell about
 DESCRIPTION = "What is to be done, in a sentence or two, as people write it down."
 
 
@@ -72,7 +73,7 @@ def _common_columns(moment: str) -> dict[str, str]:
         "user_id": "u",
         "title": "'Task ' || i || ' of user ' || u",
         "description": f"'{DESCRIPTION}'",
-        "due_at": f"CASE i % 2 WHEN 0 THEN {moment.format('60 * i')} END",
+        "due_at": f"CASE i % 2 WHEN 0 THEN {moment.format(f'{FAR_AWAY} + 60 * i')} END",
         "completed_at": f"CASE i % 4 WHEN 3 THEN {moment.format('i + 5')} END",
         "created_at": moment.format("i"),
         "updated_at": moment.format("i + 5"),
