@@ -81,18 +81,22 @@ class OneTripMovingWindow(MovingWindowRateLimiter):
         if connection is None:
             assert self._pool is not None
             connection = self._of_thread.connection = self._pool.make_connection()
-        command = ("EVALSHA", TAKE_SHA, 1, key, per_minute, 60)
-        for attempt in (1, 2):
-            try:
-                connection.send_command(*command, check_health=False)
-                return connection.read_response()
-            except NoScriptError:  # a Redis that has started anew
-                command = ("EVAL", TAKE, *command[2:])
-            except BaseException as error:
-                connection.disconnect()  # whatever still comes answers something else
-                if attempt == 2 or not isinstance(error, RedisConnectionError):
-                    raise
-        raise AssertionError("unreachable")
+        arguments = (1, key, per_minute, 60)
+        try:
+            return self._send(connection, "EVALSHA", TAKE_SHA, *arguments)
+        except (NoScriptError, RedisConnectionError):  # a Redis that has started anew
+            return self._send(connection, "EVAL", TAKE, *arguments)
+
+    @staticmethod
+    def _send(connection: Any, *command: Any) -> Any:
+        try:
+            connection.send_command(*command, check_health=False)
+            return connection.read_response()
+        except NoScriptError:
+            raise
+        except BaseException:
+            connection.disconnect()  # whatever still comes answers something else
+            raise
 
 
 STRATEGIES[STRATEGY] = OneTripMovingWindow
