@@ -183,13 +183,15 @@ class Load:
                 f"{told}: {wrong} wrong answers of {requests} ({refused} errors),"
                 f" {lost} lost connections, {late} late answers; the first wrong one: {found[2]}"
             )
-        if not requests and seconds < PATIENCE:
-            return self.run(operation, connections, PATIENCE)  # a busy machine, a slow operation
-        if not requests or (burst and requests != connections):
-            raise WrongAnswer(f"{told}: {requests} answers in {seconds} s")
+        is_complete = requests == connections if burst else requests > 0
         if operation.name == "create":
             self.created += requests
-            self.unfinished += 0 if burst else connections
+            self.unfinished += 0 if burst and is_complete else connections
+        if not is_complete and seconds < PATIENCE:
+            # A busy machine or a slow operation: once more, with time.
+            return self.run(operation, connections, PATIENCE, burst)
+        if not is_complete:
+            raise WrongAnswer(f"{told}: {requests} answers in {seconds} s")
         return Measurement(
             requests,
             requests / duration * 1e6,
