@@ -35,6 +35,11 @@ def test_redis_killed_costs_nobody_an_answer_and_limits_go_on():
         report, slower = faults.kill_redis(stand, valkey)
         assert not report.errors, report
         assert slower < 0.25
+        asking = Client(stand.server.url, register(stand.server.url, "afterwards"))
+        for _ in range(2):  # it starts anew while nobody asks: connection and script are lost
+            valkey.kill()
+            valkey.resume()
+            assert [asking.ask("GET", "/tasks")[0] for _ in range(12)] == [200] * 12
         valkey.kill()
     with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="5") as stand:
         token = register(stand.server.url)

@@ -25,7 +25,7 @@ def reports(kind: str, rounds: int) -> Iterator[Report]:
     with ground(kind, REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="1000000") as stand:
         report, slower = faults.kill_redis(stand, valkey)
         valkey.kill()
-        report.fault += f" (slowest answer {slower * 1000:+.0f} ms)"
+        report.fault += f" (98th percentile {slower * 1000:+.0f} ms)"
         yield report
     with ground(kind) as stand:
         yield faults.kill_processes(stand, rounds=rounds)

@@ -87,7 +87,7 @@ def freeze_postgres(ground: Ground, *, seconds: float = 8.0) -> Report:
 
 
 def kill_redis(ground: Ground, valkey: Valkey) -> tuple[Report, float]:
-    """Killed, away for a while, and back; also by how much the slowest answer grew."""
+    """Killed, away for a while, and back; also by how much the slow answers grew."""
     report = Report("Redis killed", ground.kind, "50/s")
     token = register(ground.server.url)
     with Load(ground.server.url, token) as before:
@@ -102,7 +102,7 @@ def kill_redis(ground: Ground, valkey: Valkey) -> tuple[Report, float]:
     report.take(load)
     report.count(ground, load)
     report.well_again = _well_again(load, accepts_at)
-    return report, load.slowest() - before.slowest()
+    return report, load.slow_ones() - before.slow_ones()
 
 
 def kill_processes(ground: Ground, *, rounds: int = 20) -> Report:
