@@ -60,7 +60,7 @@ def test_killed_processes_lose_and_double_no_answered_write(kind):
 
 def test_more_requests_than_connections_mean_503_and_not_more_connections():
     env = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_CONCURRENCY": "1"}
-    with ground("postgres", **env) as stand:
+    with ground("postgres", None, **env) as stand:
         token = register(stand.server.url)
         with Load(stand.server.url, token, at_most=300, per_second=1000) as load:
             load.wait()
