@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 
 from taskapi import cli, database
-from taskapi.config import INSTANCE, Settings
+from taskapi.config import INSTANCE, Settings, as_environment, is_setting
 from taskapi.extensions import db
 from taskapi.routes.audit import audit
 from taskapi.routes.auth import auth
@@ -34,12 +34,16 @@ class TaskApi(Flask):
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """The application, set up from the environment and what `config` says instead."""
-    given = {name: str(value) for name, value in (config or {}).items()}
-    settings = Settings.from_env({**os.environ, **given})
+    """The application, set up from the environment and what `config` says instead.
+
+    In `config` a setting may also be a number, a truth or None; what is not one of our settings,
+    as TESTING, is Flask's.
+    """
+    settings = Settings.from_env({**os.environ, **as_environment(config or {})})
     app = TaskApi("taskapi", instance_path=str(INSTANCE), static_folder=None)
     app.extensions["settings"] = settings
     app.config.update(
+        {name: value for name, value in (config or {}).items() if not is_setting(name)},
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
     )

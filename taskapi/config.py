@@ -202,6 +202,19 @@ class Settings:
         return settings
 
 
+def is_setting(name: str) -> bool:
+    return any(each.name.upper() == name for each in fields(Settings))
+
+
+def as_environment(config: Mapping[str, Any]) -> dict[str, str]:
+    """What a program gives as values, as the environment would say it."""
+    words = {True: "1", False: "0", None: ""}
+    return {
+        name: words[value] if value is None or isinstance(value, bool) else str(value)
+        for name, value in config.items()
+    }
+
+
 def _fill_in_what_depends(given: dict[str, Any], env: Mapping[str, str]) -> None:
     platform = next((name for name in PLATFORMS if env.get(name)), None)
     if platform:

@@ -122,9 +122,27 @@ def test_limits_of_several_workers_would_add_up(read):
 
 @pytest.mark.parametrize(
     "given",
-    [{"WEB_THREADS": "many"}, {"BCRYPT_ROUNDS": 3}, {"REGISTRATION": None}, {"PORT": [1]}],
+    [{"WEB_THREADS": "many"}, {"BCRYPT_ROUNDS": 3}, {"PORT": [1]}, {"PORT": False}],
     ids=str,
 )
 def test_create_app_refuses_a_bad_setting(given):
     with pytest.raises(ConfigError, match=next(iter(given))):
         create_app({"SECRET_KEY": SECRET, **given})
+
+
+def test_create_app_takes_values_and_what_is_flasks():
+    app = create_app(
+        {
+            "SECRET_KEY": SECRET,
+            "DATABASE_PREPARED": False,
+            "RATE_LIMIT_PER_MINUTE": 7,
+            "REDIS_URL": None,
+            "TESTING": True,
+        }
+    )
+
+    settings = app.extensions["settings"]
+    assert settings.database_prepared is False
+    assert settings.rate_limit_per_minute == 7
+    assert settings.redis_url is None
+    assert app.testing

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, update
 
-from taskapi.models.task import tasks
+from taskapi.models.task_table import tasks
 from tests.support.tasks import after, in_order, plant, stored, writing
 
 COUNT = 10_000

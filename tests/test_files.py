@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from taskapi.extensions import db
-from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.task_table import PRIORITIES, STATUSES
 from tests.support.tasks import plant_many, writing
 from tests.test_conditional import signed_in
 

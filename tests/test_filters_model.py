@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.task_table import PRIORITIES, STATUSES
 from taskapi.moments import now
 from tests.support.tasks import after, in_order, plant, stored, writing
 

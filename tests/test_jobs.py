@@ -17,7 +17,7 @@ from taskapi.models import job as model
 from taskapi.models.event import events
 from taskapi.models.imports import BATCH, batches
 from taskapi.models.job import jobs, uploads
-from taskapi.models.task import tasks
+from taskapi.models.task_table import tasks
 from taskapi.moments import ago
 from tests.support.receiver import eventually, working
 

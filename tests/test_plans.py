@@ -8,7 +8,8 @@ from flask import current_app
 
 from taskapi.models import page
 from taskapi.models.page import Key
-from taskapi.models.task import LISTING, TaskSet
+from taskapi.models.task import TaskSet
+from taskapi.models.task_table import LISTING
 from taskapi.moments import now
 from tests.support.tasks import plant_many
 

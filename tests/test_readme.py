@@ -14,7 +14,7 @@ import pytest
 
 from taskapi.commands import COMMANDS
 from taskapi.config import Settings
-from taskapi.models.task import LISTING
+from taskapi.models.task_table import LISTING
 from taskapi.schemas.fields import OUR_NAMES, PageQuery
 from taskapi.schemas.task import Filters
 from tests.conftest import SETTINGS

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taskapi.models import stats
-from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.task_table import PRIORITIES, STATUSES
 from taskapi.moments import as_datetime, canonical
 from tests.support.tasks import plant, stored
 

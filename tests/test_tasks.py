@@ -3,7 +3,7 @@
 import pytest
 
 from taskapi.extensions import db
-from taskapi.models.task import tasks
+from taskapi.models.task_table import tasks
 
 FULL = {
     "title": "Write the README",

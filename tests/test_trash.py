@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from taskapi.extensions import db
 from taskapi.models.idempotency import answers
-from taskapi.models.task import tasks
+from taskapi.models.task_table import tasks
 from taskapi.moments import canonical
 from tests.support.tasks import plant, stored, writing
 

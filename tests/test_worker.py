@@ -17,7 +17,7 @@ from taskapi.models import task as model
 from taskapi.models.delivery import deliveries
 from taskapi.models.event import NOBODY, events, origin
 from taskapi.models.job import jobs
-from taskapi.models.task import tasks
+from taskapi.models.task_table import tasks
 from taskapi.moments import ago, from_now
 from tests.conftest import SETTINGS
 from tests.support.live import PASSED_ON

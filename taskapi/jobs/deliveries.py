@@ -20,7 +20,7 @@ from taskapi.jobs.outgoing import Outcome, Receiver
 from taskapi.jobs.queue import Queue
 from taskapi.models.delivery import CANCEL, deliveries, is_again, is_new, webhooks
 from taskapi.models.event import events
-from taskapi.models.task import SHOWN, tasks
+from taskapi.models.task_table import SHOWN, tasks
 from taskapi.models.user import users
 from taskapi.models.webhook import TEST, signing_keys, turn_off
 from taskapi.moments import from_now, now

@@ -10,7 +10,7 @@ from taskapi.errors import NotFound
 from taskapi.extensions import db
 from taskapi.models import event
 from taskapi.models.keys import digest
-from taskapi.models.task import SHOWN, tasks
+from taskapi.models.task_table import SHOWN, tasks
 from taskapi.models.user import users
 from taskapi.moments import now
 

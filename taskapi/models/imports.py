@@ -20,7 +20,8 @@ from taskapi.database import Id, Query, Row, is_postgres, transaction
 from taskapi.errors import Conflict
 from taskapi.extensions import db
 from taskapi.models import delivery, job
-from taskapi.models.task import DEFAULTS, stored
+from taskapi.models.task import stored
+from taskapi.models.task_table import DEFAULTS
 from taskapi.models.user import BY_ID
 from taskapi.moments import now
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, bindparam, func, select
 
 from taskapi.database import Query
-from taskapi.models.task import DONE, PRIORITIES, STATUSES, TaskSet, tasks
+from taskapi.models.task import TaskSet
+from taskapi.models.task_table import DONE, PRIORITIES, STATUSES, tasks
 from taskapi.moments import canonical
 
 DAYS = 30

@@ -1,30 +1,19 @@
-"""Tasks: what is stored of one, the rules of its fields, and the set that somebody may see."""
+"""Tasks: the rules of what becomes of one, and the set that somebody may see."""
 
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import orjson
 from sqlalchemy import (
     ARRAY,
     Boolean,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    SmallInteger,
-    String,
-    Text,
     and_,
     any_,
     bindparam,
     delete,
-    false,
     insert,
-    literal,
     literal_column,
     not_,
-    or_,
     select,
     true,
     update,
@@ -40,139 +29,19 @@ from taskapi.database import (
     transaction,
 )
 from taskapi.errors import Conflict, Invalid, NotFound
-from taskapi.extensions import db
-from taskapi.models import delivery, event
-from taskapi.models.page import Filter, Flag, Listing, as_pattern, contains
+from taskapi.models import event
+from taskapi.models.task_table import (
+    DEFAULTS,
+    PRIORITIES,
+    SHOWN,
+    STATUSES,
+    is_live,
+    may_be_overdue,
+    tasks,
+)
 from taskapi.moments import ago, now
 
-# Their order is their meaning: it is stored as the number and sorted by.
-STATUSES = ("todo", "in_progress", "done")
-PRIORITIES = ("low", "medium", "high")
-DONE = STATUSES.index("done")
-DEFAULTS: dict[str, Any] = {
-    "description": None,
-    "status": "todo",
-    "priority": "medium",
-    "due_at": None,
-    "tags": [],
-}
 TRASH_DAYS = 30
-
-# Sorted alike on every database: by code point, over what casefold() made of it.
-Folded = Text().with_variant(Text(collation="C"), "postgresql")
-
-tasks = db.Table(
-    "tasks",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("title", String(200), nullable=False),
-    Column("title_key", Folded, nullable=False),
-    Column("description", Text),
-    Column("description_key", Text),
-    Column("status", SmallInteger, nullable=False),
-    Column("priority", SmallInteger, nullable=False),
-    Column("due_at", Moment),
-    Column("tags", Text, nullable=False),  # joined by commas, which no tag contains
-    Column("tags_key", Text, nullable=False),  # casefolded, with a comma at both ends
-    Column("completed_at", Moment),
-    Column("deleted_at", Moment),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment, nullable=False),
-    Column("version", Integer, nullable=False),
-    # Has task.overdue been told of this due time?
-    Column("is_overdue_told", Boolean, nullable=False, server_default=false()),
-    sqlite_autoincrement=True,
-)
-_is_live = tasks.c.deleted_at.is_(None)
-for _name, *_columns in (
-    ("ix_tasks_created", "user_id", "created_at", "id"),
-    ("ix_tasks_status_created", "user_id", "status", "created_at", "id"),
-    ("ix_tasks_due", "user_id", "due_at", "id"),
-    ("ix_tasks_priority", "user_id", "priority", "id"),
-    ("ix_tasks_everyones", "created_at", "id"),
-):
-    Index(
-        _name,
-        *(tasks.c[column] for column in _columns),
-        postgresql_where=_is_live,
-        sqlite_where=_is_live,
-    )
-# A small index: what is done, told or in the trash is not in it.
-_may_be_overdue = and_(
-    tasks.c.due_at.is_not(None),
-    tasks.c.status != literal_column("2"),
-    not_(tasks.c.is_overdue_told),
-    _is_live,
-)
-Index(
-    "ix_tasks_overdue",
-    tasks.c.due_at,
-    postgresql_where=_may_be_overdue,
-    sqlite_where=_may_be_overdue,
-)
-Index(
-    "ix_tasks_trash",
-    tasks.c.deleted_at,
-    postgresql_where=not_(_is_live),
-    sqlite_where=not_(_is_live),
-)
-
-SHOWN = tuple(
-    tasks.c[name]
-    for name in [
-        "id",
-        "user_id",
-        "title",
-        "description",
-        "status",
-        "priority",
-        "due_at",
-        "tags",
-        "completed_at",
-        "created_at",
-        "updated_at",
-        "version",
-        "deleted_at",
-    ]
-)
-_is_overdue = and_(tasks.c.due_at < bindparam("now"), tasks.c.status != DONE)
-
-
-def _pattern(text: str) -> str:
-    return as_pattern(text.casefold())
-
-
-LISTING = Listing(
-    columns=SHOWN,
-    filters={
-        "user_id": Filter(lambda value: tasks.c.user_id == value),
-        "status": Filter(lambda value: tasks.c.status == value, STATUSES.index),
-        "priority": Filter(lambda value: tasks.c.priority == value, PRIORITIES.index),
-        "tag": Filter(contains(tasks.c.tags_key), lambda tag: _pattern(f",{tag},")),
-        "q": Filter(
-            lambda value: or_(
-                contains(tasks.c.title_key)(value), contains(tasks.c.description_key)(value)
-            ),
-            _pattern,
-        ),
-        "due_before": Filter(lambda value: tasks.c.due_at < value),
-        "due_after": Filter(lambda value: tasks.c.due_at >= value),
-        "created_since": Filter(lambda value: tasks.c.created_at >= value),
-        "updated_since": Filter(lambda value: tasks.c.updated_at >= value),
-        "completed_since": Filter(lambda value: tasks.c.completed_at >= value),
-        "overdue": Flag(_is_overdue, or_(tasks.c.due_at.is_(None), not_(_is_overdue))),
-        "deleted": Flag(not_(_is_live), _is_live),
-    },
-    sorts={
-        "created_at": tasks.c.created_at,
-        "updated_at": tasks.c.updated_at,
-        "due_at": tasks.c.due_at,
-        "priority": tasks.c.priority,
-        "status": tasks.c.status,
-        "title": tasks.c.title_key,
-        "completed_at": tasks.c.completed_at,
-    },
-)
 
 _STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at", "is_overdue_told")]
 INSERT = Query(
@@ -199,39 +68,7 @@ BIN = Query(
         version=bindparam("version"),
     )
 )
-REASSIGNED_COLUMNS = (
-    *("at", "actor_id", "action", "task_id", "user_id"),
-    *("is_audit", "version", "changes", "address", "request_id"),
-)
-# In one statement each, because a user may have very many; a webhook then tells of the task as
-# it is when the event is delivered.
-RECORD_REASSIGNED = Query(
-    insert(event.events).from_select(
-        REASSIGNED_COLUMNS,
-        select(
-            bindparam("now", type_=Moment),
-            bindparam("actor_id", type_=Id),
-            literal("task.updated"),
-            tasks.c.id,
-            bindparam("new_owner_id", type_=Id),
-            true(),
-            tasks.c.version + 1,
-            bindparam("changes", type_=Text),
-            bindparam("address", type_=Text),
-            bindparam("request_id", type_=Text),
-        ).where(tasks.c.user_id == bindparam("owner_id")),
-    )
-)
-REASSIGN = Query(
-    update(tasks)
-    .where(tasks.c.user_id == bindparam("owner_id"))
-    .values(
-        user_id=bindparam("new_owner_id"),
-        updated_at=bindparam("now"),
-        version=tasks.c.version + 1,
-    )
-)
-_has_come_due = and_(_may_be_overdue, tasks.c.due_at <= bindparam("now", type_=Moment))
+_has_come_due = and_(may_be_overdue, tasks.c.due_at <= bindparam("now", type_=Moment))
 COMES_DUE = Query(select(tasks.c.id).where(_has_come_due).limit(literal_column("1")))
 LOCK_OVERDUE = Query(
     select(*SHOWN)
@@ -297,7 +134,7 @@ def _find(has_owner: bool, lock: bool, deleted: bool | None) -> Query:
     if has_owner:
         query = query.where(tasks.c.user_id == bindparam("owner_id"))
     if deleted is not None:
-        query = query.where(not_(_is_live) if deleted else _is_live)
+        query = query.where(not_(is_live) if deleted else is_live)
     return Query(query.with_for_update() if lock else query)
 
 
@@ -370,22 +207,6 @@ def restore_task(task: Row) -> Row:
     if task.deleted_at is None:
         raise Conflict("The task is not in the trash.")
     return _move(task, "task.restored", None, [task.deleted_at, None])
-
-
-def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
-    """Hand all tasks of a user, the trash too, to somebody else."""
-    source = event.origin.get()
-    moment = now()
-    values = {"owner_id": old_owner_id, "new_owner_id": new_owner_id, "now": moment}
-    RECORD_REASSIGNED.run(
-        **values,
-        actor_id=source.actor_id,
-        address=source.address,
-        request_id=source.request_id,
-        changes=orjson.dumps({"user_id": [old_owner_id, new_owner_id]}).decode(),
-    )
-    REASSIGN.run(**values)
-    delivery.offer_many("task.updated", new_owner_id, moment)
 
 
 def tell_overdue() -> int:

@@ -7,8 +7,6 @@ from flask import Response
 from taskapi.database import Row, transaction
 from taskapi.models.stats import task_stats
 from taskapi.models.task import (
-    DEFAULTS,
-    LISTING,
     TaskSet,
     change_task,
     create_task,
@@ -16,6 +14,7 @@ from taskapi.models.task import (
     restore_task,
     task_json,
 )
+from taskapi.models.task_table import DEFAULTS, LISTING
 from taskapi.models.user import user_by_id
 from taskapi.schemas import answers
 from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery

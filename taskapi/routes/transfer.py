@@ -11,14 +11,8 @@ from taskapi.database import transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed
 from taskapi.models.job import enqueue_import, job_json
 from taskapi.models.page import Key, fetch_page, position_of
-from taskapi.models.task import (
-    LISTING,
-    TaskSet,
-    change_task,
-    create_task,
-    delete_task,
-    task_json,
-)
+from taskapi.models.task import TaskSet, change_task, create_task, delete_task, task_json
+from taskapi.models.task_table import LISTING
 from taskapi.moments import now
 from taskapi.routes.tasks import OWNER, visible_tasks
 from taskapi.schemas import answers

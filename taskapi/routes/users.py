@@ -6,8 +6,9 @@ from flask import Response
 
 from taskapi.database import expect_wait, transaction
 from taskapi.errors import Invalid
-from taskapi.models import session, task, token
+from taskapi.models import session, token
 from taskapi.models.access import revoke_all
+from taskapi.models.inheritance import reassign_all
 from taskapi.models.user import (
     BY_ID,
     LISTING,
@@ -157,5 +158,5 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
         check_if_match(user)
         expect_wait(DELETION_SECONDS)
         if heir_id is not None:
-            task.reassign_all(user_id, heir_id)
+            reassign_all(user_id, heir_id)
         delete_user(user)

@@ -7,7 +7,7 @@ from taskapi.models.delivery import STATUSES as DELIVERY_STATUSES
 from taskapi.models.event import ACTIONS
 from taskapi.models.job import KINDS
 from taskapi.models.job import STATUSES as JOB_STATUSES
-from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.task_table import PRIORITIES, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
 from taskapi.models.webhook import TEST

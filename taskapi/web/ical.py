@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from icalendar import Calendar, Event
 
 from taskapi.database import Row
-from taskapi.models.task import DONE
+from taskapi.models.task_table import DONE
 from taskapi.moments import as_datetime
 from taskapi.version import __version__
 

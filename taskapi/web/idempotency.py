@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from taskapi.database import LOCK_SECONDS, LockTimeout, transaction
+from taskapi.database import LOCK_SECONDS, transaction
 from taskapi.errors import Conflict, Invalid, KeyReused
+from taskapi.lease import LockTimeout
 from taskapi.models import idempotency
 from taskapi.moments import ago, now
 

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Connection, func, insert, select, text
 
 from taskapi.extensions import db
-from taskapi.models.task import PRIORITIES, STATUSES, tasks
+from taskapi.models.task_table import PRIORITIES, STATUSES, tasks
 from taskapi.moments import canonical
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
