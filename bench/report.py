@@ -10,6 +10,7 @@ from bench.picture import picture
 __all__ = ["as_json", "markdown", "picture", "text"]
 
 Result = dict[str, Any]
+QUIET = 0.05  # what else may go on: servers that share two cores with it suffer unequally
 
 
 def as_json(result: Result) -> str:
@@ -189,10 +190,13 @@ def _kept(result: Result, operation: str, few: int, many: int, contender: str) -
 
 def _conclusion(result: Result) -> list[str]:
     answers = sum(each["requests"] for each in result["measurements"] + result["bursts"])
+    others = median(each["others"] for each in result["measurements"])
+    is_busy = [f"Not to be trusted: the machine was {others:.0%} busy with something else."]
     return [
         f"Every one of {answers:,} answers had the right status and content; of each kind a"
         " sample was taken apart before and after each round.",
         f"{result['machine']['cores']} cores, {result['machine']['cpu']}; Python"
         f" {result['versions']['python']}, PostgreSQL {result['versions']['postgresql']};"
         f" {result['rounds']} rounds of {result['seconds']} s.",
+        *(is_busy if others > QUIET else []),
     ]

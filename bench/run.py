@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -11,8 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import data, report
+from bench import data, report, servers
 from bench.load import OPERATIONS, Measurement
+from bench.progress import Progress
 from bench.servers import PEER_VENV, WORKERS, prepare_peer
 from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
@@ -22,34 +24,6 @@ README = ROOT / "README.md"
 TABLE_BEGINS, TABLE_ENDS = "<!-- script/bench writes this -->", "<!-- until here -->"
 BURST = 100
 LOGIN_SECONDS = 3  # at least: sixteen at once on two cores take two seconds to answer
-
-
-class Progress:
-    """How far it is: one line that changes on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, steps: int):
-        self._steps = steps
-        self._done = 0
-        self._began = time.monotonic()
-        self._told = 0.0
-
-    def step(self, text: str) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty():
-            print(f"\r\033[K{self._line(text, now)}", end="", file=sys.stderr, flush=True)
-        elif now - self._told >= 5:
-            self._told = now
-            print(self._line(text, now), file=sys.stderr, flush=True)
-        self._done += 1
-
-    def _line(self, text: str, now: float) -> str:
-        left = (now - self._began) / self._done * (self._steps - self._done) if self._done else 0
-        rest = f", about {left / 60:.0f} min left" if left >= 60 else ""
-        return f"[{self._done * 100 // self._steps:3}%{rest}] {text}"
-
-    def end(self) -> None:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -136,20 +110,24 @@ class Bench:
                 text = f"{name}: {operation.label}, {connections} connections"
                 self.progress.step(f"{text}, {act.contender.name}")
                 act.contender.settle()
-                before = act.contender.cpu_seconds()
+                before, everything = act.contender.cpu_seconds(), servers.everything()
+                began, generators = time.monotonic(), _cpu_of_ended_children()
                 seconds = self.options.seconds if number else 1
                 if operation.name == "login":
                     seconds = max(seconds, LOGIN_SECONDS)
                 seen = act.load.run(operation, connections, seconds)
                 act.contender.settle()
                 used = act.contender.cpu_seconds() - before
-                self._note(number, operation.name, connections, act, seen, used)
+                known = used + _cpu_of_ended_children() - generators
+                whole = (time.monotonic() - began) * (os.cpu_count() or 1)
+                others = max(0.0, servers.everything() - everything - known) / whole
+                self._note(number, operation.name, connections, act, seen, used, others)
         for operation in self.bursting:
             for act in self._in_turn(number):
                 self.progress.step(f"{name}: {operation.label}, a burst, {act.contender.name}")
                 seen = act.load.run(operation, BURST, 1 if self.options.quick else 2, burst=True)
                 act.contender.settle()
-                self._note(number, operation.name, BURST, act, seen, None)
+                self._note(number, operation.name, BURST, act, seen)
         for act in self.acts:
             self._check(act)
             data.tidy(act.database_url)
@@ -169,7 +147,8 @@ class Bench:
         connections: int,
         act: Act,
         seen: Measurement,
-        cpu_seconds: float | None,
+        cpu_seconds: float | None = None,
+        others: float = 0,
     ) -> None:
         noted = {
             "round": number,
@@ -182,6 +161,7 @@ class Bench:
             self.bursts.append(noted)
         else:
             noted["cpu_ms"] = round(cpu_seconds * 1000 / seen.requests, 3)
+            noted["others"] = round(others, 3)  # the machine's part that was busy elsewhere
             self.measurements.append(noted)
 
     def _count_what_was_made(self, act: Act) -> None:
@@ -201,6 +181,12 @@ class Bench:
         path = f"/api/v1/tasks/{act.load.people.task_ids[0][0]}"
         act.contender.wait(path, wanted=(200,))
         self.cold_starts[act.contender.name].append(round(time.monotonic() - began, 3))
+
+
+def _cpu_of_ended_children() -> float:
+    """What the load generators have used, each of which has ended by now."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:

@@ -160,6 +160,12 @@ def _cpu_seconds(pid: int) -> float:
     return used
 
 
+def everything() -> float:
+    """Seconds that all processors of the machine have worked so far, for whomever."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
+
+
 def _memory(process: psutil.Process) -> int:
     used = process.memory_full_info()
     return int(getattr(used, "pss", used.uss))  # macOS knows no proportional share

@@ -100,7 +100,7 @@ def test_one_kind_of_wrong_answer_stops_the_run(
         load.run(OPERATIONS["get"], 2, 1)
 
 
-def _result(ours: list[float], peer: list[float]) -> dict[str, Any]:
+def _result(ours: list[float], peer: list[float], busy: float = 0) -> dict[str, Any]:
     rows = [
         {
             "round": number,
@@ -113,6 +113,7 @@ def _result(ours: list[float], peer: list[float]) -> dict[str, Any]:
             "p50": 1,
             "p99": 2,
             "cpu_ms": 1,
+            "others": busy,
         }
         for name, rates in (("ours", ours), ("peer", peer))
         for number, rate in enumerate(rates, 1)
@@ -136,6 +137,11 @@ def test_ratios_are_taken_within_each_round() -> None:
     result = _result(ours=[100, 400, 300], peer=[50, 100, 300])
     assert report.paired(result, "list", 16, "peer") == (2, 1, 4)
     assert "2.00 (1.00 to 4.00)" in report.text(result)
+
+
+def test_a_busy_machine_is_told() -> None:
+    assert "Not to be trusted" not in report.text(_result(ours=[2], peer=[1], busy=0.01))
+    assert "Not to be trusted" in report.markdown(_result(ours=[2], peer=[1], busy=0.3))
 
 
 def test_json_comes_back_as_it_was() -> None:
