@@ -210,6 +210,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NULL"),
     )
     op.create_index(
+        "ix_tasks_status_due",
+        "tasks",
+        ["user_id", "status", "due_at", "id"],
+        postgresql_where=sa.text("deleted_at IS NULL"),
+        sqlite_where=sa.text("deleted_at IS NULL"),
+    )
+    op.create_index(
+        "ix_tasks_status_priority",
+        "tasks",
+        ["user_id", "status", "priority", "id"],
+        postgresql_where=sa.text("deleted_at IS NULL"),
+        sqlite_where=sa.text("deleted_at IS NULL"),
+    )
+    op.create_index(
         "ix_tasks_status_created",
         "tasks",
         ["user_id", "status", "created_at", "id"],

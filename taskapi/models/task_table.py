@@ -66,6 +66,8 @@ for _name, *_columns in (
     ("ix_tasks_status_created", "user_id", "status", "created_at", "id"),
     ("ix_tasks_due", "user_id", "due_at", "id"),
     ("ix_tasks_priority", "user_id", "priority", "id"),
+    ("ix_tasks_status_due", "user_id", "status", "due_at", "id"),
+    ("ix_tasks_status_priority", "user_id", "status", "priority", "id"),
     ("ix_tasks_everyones", "created_at", "id"),
 ):
     Index(
