@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -79,7 +80,7 @@ def test_the_commands_answer_as_shown(path, databases, live_server, tmp_path):
     pairs = blocks_of(path)
     script = f"\necho '{MARK}'\n".join(command for command, _ in pairs)
     script = script.replace("http://localhost:8000", server.url)
-    script = script.replace(".venv/bin/flask", f"{sys.executable} -m flask")
+    script = script.replace(".venv/bin/flask", f"{shlex.quote(sys.executable)} -m flask")
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=ROOT,
