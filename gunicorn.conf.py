@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -61,6 +62,11 @@ def when_ready(_: Any) -> None:
 def on_starting(server: Any) -> None:
     if server.app.app_uri == wsgi_app:  # the benchmark serves another one with this file
         start.refuse_stale_database(settings, server.log.warning)
+
+
+def post_fork(_: Any, __: Any) -> None:
+    # Until it has handlers of its own, a worker has the master's, which would lose the signal.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def child_exit(_: Any, worker: Any) -> None:
