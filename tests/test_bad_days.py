@@ -1,6 +1,9 @@
 """Bad days in short: real processes under load; script/chaos runs them at full length."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -69,13 +72,17 @@ def test_more_requests_than_connections_mean_503_and_not_more_connections():
 
 @pytest.mark.needs_tools  # mounts a small tmpfs, as root
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_a_full_disk_refuses_writes_and_serves_reads(kind, tmp_path):
+def test_a_full_disk_refuses_writes_and_serves_reads(kind):
     assert os.geteuid() == 0, "only root may mount a small disk"
-    disk = faults.mount_small_disk(tmp_path, "160m" if kind == "postgres" else "16m")
+    # Not in pytest's folder, which is root's alone: PostgreSQL runs as somebody else.
+    place = Path(tempfile.mkdtemp(prefix="taskapi-disk-"))
+    place.chmod(0o711)
+    disk = faults.mount_small_disk(place, "160m" if kind == "postgres" else "16m")
     try:
         with ground(kind, disk) as stand:
             report = faults.fill_disk(stand, disk)
     finally:
         faults.unmount(disk)
+        shutil.rmtree(place)
     assert set(report.errors) == {"503"}, report
     assert (report.lost, report.doubled, report.integrity) == (0, 0, "ok")
