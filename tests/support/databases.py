@@ -68,7 +68,7 @@ class SqliteDatabases:
         self.shared()
         assert self._shared is not None
         # Foreign keys are off by default here, so that the order does not matter.
-        connection = sqlite3.connect(self._shared, timeout=5, isolation_level=None)
+        connection = sqlite3.connect(self._shared, timeout=60, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for (name,) in connection.execute(
