@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.support.client import GOOD, code_of
 from tests.support.forging import claims_of
 
-GOOD = "Lantern-and-7-rivers"
 USER = {
     "id",
     "username",
@@ -15,10 +15,6 @@ USER = {
     "updated_at",
     "version",
 }
-
-
-def code_of(answer):
-    return answer.get_json()["error"]["code"]
 
 
 def test_registering_gives_tokens_and_the_user(client):

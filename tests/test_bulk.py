@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_conditional import signed_in
+from tests.support.client import signed_in
 
 
 @pytest.fixture

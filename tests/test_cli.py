@@ -9,10 +9,9 @@ import time
 import pytest
 
 from tests.conftest import SETTINGS
+from tests.support.client import GOOD
 from tests.support.live import PASSED_ON
 from tests.support.servers import ROOT, free_port
-
-GOOD = "Lantern-and-7-rivers"
 
 
 @pytest.fixture

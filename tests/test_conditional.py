@@ -1,10 +1,10 @@
 """ETag, If-Match and If-None-Match, one writer after the other and a hundred at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import httpx
 import pytest
+
+from tests.support.client import signed_in
 
 
 @pytest.fixture
@@ -84,17 +84,6 @@ def test_two_patches_of_different_fields_both_survive(client, alice, task):
     client.patch(one, as_=alice, json={"title": "By one"})
     both = client.patch(one, as_=alice, json={"priority": "high"}).json
     assert (both["title"], both["priority"], both["version"]) == ("By one", "high", 3)
-
-
-@contextmanager
-def signed_in(server, name="alice"):
-    """A new user of a live server, at its API."""
-    with httpx.Client(base_url=f"{server.url}/api/v1", timeout=30) as client:
-        body = {"username": name, "password": f"Lantern-5-{name}"}
-        answer = client.post("/auth/register", json=body)
-        assert answer.status_code == 201, answer.text
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield client
 
 
 def test_a_hundred_at_once_lose_nothing(live_server):

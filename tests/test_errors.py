@@ -2,7 +2,8 @@
 
 import pytest
 
-GOOD = "Lantern-and-7-rivers"
+from tests.support.client import GOOD
+
 PROBLEM = "application/problem+json"
 
 

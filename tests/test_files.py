@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from taskapi.extensions import db
 from taskapi.models.task_table import PRIORITIES, STATUSES
+from tests.support.client import signed_in
 from tests.support.tasks import plant_many, writing
-from tests.test_conditional import signed_in
 
 KEPT = ("title", "description", "status", "priority", "due_at", "tags")
 COLUMNS = [

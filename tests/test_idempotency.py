@@ -17,8 +17,8 @@ from sqlalchemy import update
 
 from taskapi.models.idempotency import answers
 from taskapi.moments import canonical
+from tests.support.client import signed_in
 from tests.support.tasks import writing
-from tests.test_conditional import signed_in
 
 KEY = {"Idempotency-Key": "a key"}
 

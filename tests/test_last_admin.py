@@ -6,8 +6,8 @@ from sqlalchemy import text
 from taskapi.database import Query
 from taskapi.models.user import COUNT_ACTIVE_ADMINS
 from tests.support.calls import at_once, call
+from tests.support.client import GOOD
 
-GOOD = "Lantern-and-7-rivers"
 ROUNDS = 100  # of two requests each
 
 

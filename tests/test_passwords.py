@@ -11,13 +11,9 @@ from taskapi.models.token import password_resets
 from taskapi.models.user import users
 from taskapi.moments import ago
 from tests.support.calls import at_once, call
+from tests.support.client import GOOD, code_of
 
-GOOD = "Lantern-and-7-rivers"
 OTHER = "Orchard-by-9-hills"
-
-
-def code_of(answer):
-    return answer.get_json()["error"]["code"]
 
 
 def register(client, password, **names):

@@ -6,10 +6,7 @@ from sqlalchemy import select, text
 from taskapi.database import Query
 from taskapi.models.token import tokens
 from taskapi.moments import ago, from_now
-
-
-def code_of(answer):
-    return answer.get_json()["error"]["code"]
+from tests.support.client import code_of
 
 
 def make(client, person, scope="read", **more):

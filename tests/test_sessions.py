@@ -11,13 +11,7 @@ from taskapi.database import Query, transaction
 from taskapi.models.session import sessions
 from taskapi.moments import ago
 from tests.support.calls import at_once, call
-from tests.support.client import ApiClient
-
-GOOD = "Lantern-and-7-rivers"
-
-
-def code_of(answer):
-    return answer.get_json()["error"]["code"]
+from tests.support.client import GOOD, ApiClient, code_of
 
 
 def refresh(client, token):

@@ -7,8 +7,7 @@ from taskapi.database import Query
 from taskapi.models.throttle import accounts
 from taskapi.moments import ago
 from tests.support.calls import at_once, call
-
-GOOD = "Lantern-and-7-rivers"
+from tests.support.client import GOOD
 
 
 @pytest.fixture

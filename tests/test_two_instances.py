@@ -3,8 +3,7 @@
 import pytest
 
 from tests.support.calls import call
-
-GOOD = "Lantern-and-7-rivers"
+from tests.support.client import GOOD
 
 
 @pytest.fixture

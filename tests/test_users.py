@@ -4,11 +4,7 @@ from typing import Any
 
 import pytest
 
-GOOD = "Lantern-and-7-rivers"
-
-
-def code_of(answer):
-    return answer.get_json()["error"]["code"]
+from tests.support.client import GOOD, code_of
 
 
 def change_me(client, person, **changes):

@@ -1,16 +1,27 @@
 """The test client and the people who use it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from tests.support.contract import contract_of
+from tests.support.live import LiveServer
 from tests.support.secrets import Secrets
 
 BASE = "/api/v1"
+GOOD = "Lantern-and-7-rivers"  # a password good enough for anybody
+
+
+def code_of(answer: TestResponse) -> str:
+    """What an error is called."""
+    code: str = answer.get_json()["error"]["code"]
+    return code
 
 
 @dataclass(frozen=True)
@@ -109,3 +120,14 @@ class Cast:
             token=answer["access_token"],
             refresh_token=answer["refresh_token"],
         )
+
+
+@contextmanager
+def signed_in(server: LiveServer, name: str = "alice") -> Iterator[httpx.Client]:
+    """A new user of a live server, at its API."""
+    with httpx.Client(base_url=server.url + BASE, timeout=30) as client:
+        body = {"username": name, "password": f"Lantern-5-{name}"}
+        answer = client.post("/auth/register", json=body)
+        assert answer.status_code == 201, answer.text
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
