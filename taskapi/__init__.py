@@ -7,7 +7,7 @@ from typing import Any
 from flask import Flask
 
 from taskapi import cli, database
-from taskapi.config import INSTANCE, Settings, as_environment, is_setting
+from taskapi.config import INSTANCE, SETTING_NAMES, Settings, as_environment
 from taskapi.extensions import db
 from taskapi.routes.audit import audit
 from taskapi.routes.auth import auth
@@ -43,7 +43,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = TaskApi("taskapi", instance_path=str(INSTANCE), static_folder=None)
     app.extensions["settings"] = settings
     app.config.update(
-        {name: value for name, value in (config or {}).items() if not is_setting(name)},
+        {name: value for name, value in (config or {}).items() if name not in SETTING_NAMES},
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
     )

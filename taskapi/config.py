@@ -28,10 +28,6 @@ class ConfigError(Exception):
     """A setting that must stop the start; the sentence names it."""
 
 
-def text(raw: str) -> str:
-    return raw
-
-
 def whole(low: int, high: int) -> Callable[[str], int]:
     def parse(raw: str) -> int:
         if not (raw.isascii() and raw.isdigit() and len(raw) < 20 and low <= int(raw) <= high):
@@ -91,7 +87,7 @@ def database_url(raw: str) -> str:
 def redis_url(raw: str) -> str:
     if _parts(raw) is None or not raw.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("an address such as redis://host:6379/0")
-    return raw.replace("unix://", "redis+unix://", 1) if raw.startswith("unix://") else raw
+    return "redis+" + raw if raw.startswith("unix://") else raw
 
 
 def log_level(raw: str) -> str:
@@ -111,7 +107,7 @@ class Settings:
     )
     secret_key: str = setting(
         "",
-        text,
+        str,
         "signs tokens; at least 32 bytes; `new,old` rotates; made and kept in development",
     )
     database_url: str = setting(
@@ -146,7 +142,7 @@ class Settings:
     public_url: str | None = setting(
         None, web_address, "for links that must be absolute (reset link on the command line)"
     )
-    host: str = setting("127.0.0.1", text, "address to listen on; `0.0.0.0` in production")
+    host: str = setting("127.0.0.1", str, "address to listen on; `0.0.0.0` in production")
     port: int = setting(8000, whole(1, 65535), "port to listen on")
     web_concurrency: int = setting(
         1, whole(1, 128), "worker processes; the cores with Redis, 1 without"
@@ -162,13 +158,13 @@ class Settings:
         False, flag, "1 lets webhooks call private addresses; for tests and closed networks"
     )
     log_level: str = setting("INFO", log_level, "least level that is logged")
-    metrics_token: str | None = setting(None, text, "opens `/metrics`; 404 without it")
+    metrics_token: str | None = setting(None, str, "opens `/metrics`; 404 without it")
     sentry_dsn: str | None = setting(
-        None, text, "reports errors to Sentry where `sentry-sdk` is installed"
+        None, str, "reports errors to Sentry where `sentry-sdk` is installed"
     )
-    admin_username: str | None = setting(None, text, "for `flask users ensure-admin`")
-    admin_email: str | None = setting(None, text, "for `flask users ensure-admin`")
-    admin_password: str | None = setting(None, text, "for `flask users ensure-admin`")
+    admin_username: str | None = setting(None, str, "for `flask users ensure-admin`")
+    admin_email: str | None = setting(None, str, "for `flask users ensure-admin`")
+    admin_password: str | None = setting(None, str, "for `flask users ensure-admin`")
 
     @property
     def is_production(self) -> bool:
@@ -202,8 +198,7 @@ class Settings:
         return settings
 
 
-def is_setting(name: str) -> bool:
-    return any(each.name.upper() == name for each in fields(Settings))
+SETTING_NAMES = [each.name.upper() for each in fields(Settings)]
 
 
 def as_environment(config: Mapping[str, Any]) -> dict[str, str]:

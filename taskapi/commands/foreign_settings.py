@@ -1,14 +1,12 @@
 """Variables of similar systems that mean nothing here, and what to set instead."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from difflib import get_close_matches
 
-from taskapi.config import Settings
+from taskapi.config import SETTING_NAMES
 
-OURS = [each.name.upper() for each in fields(Settings)]
-
-# What to set instead; None where nothing needs to be set.
+# What to set instead, with the names that it has elsewhere.
 INSTEAD: dict[str, tuple[str, ...]] = {
     "DATABASE_URL": (
         *("DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_USERNAME", "DB_PASSWORD", "DB_URL"),
@@ -71,6 +69,6 @@ def foreign_settings(env: Mapping[str, str]) -> Iterator[ForeignSetting]:
             ours = known[name]
             text = f"{name} means nothing here: set {ours} instead."
             yield ForeignSetting(text, not env.get(ours, "").strip())
-        elif name not in OURS:
-            for ours in get_close_matches(name, OURS, n=1, cutoff=0.9):
+        elif name not in SETTING_NAMES:
+            for ours in get_close_matches(name, SETTING_NAMES, n=1, cutoff=0.9):
                 yield ForeignSetting(f"{name} means nothing here: is {ours} meant?", False)
