@@ -1,17 +1,8 @@
 """`flask users …`, `tokens create`, `demo`: what they do, say, and exit with."""
 
-import os
-import pty
-import subprocess
-import sys
-import time
-
 import pytest
 
-from tests.conftest import SETTINGS
-from tests.support.client import GOOD
-from tests.support.live import PASSED_ON
-from tests.support.servers import ROOT, free_port
+from tests.support.client import GOOD, login
 
 
 @pytest.fixture
@@ -26,10 +17,6 @@ def flask(app):
         return result
 
     return run
-
-
-def login(client, name, password=GOOD):
-    return client.post("/auth/login", json={"username": name, "password": password})
 
 
 def test_every_command_has_help(flask):
@@ -264,91 +251,3 @@ def test_demo_is_for_development_only(flask, make_app):
     result = flask("demo", of=make_app(**production))
     assert result.exit_code == 1
     assert flask("users", "list").output == ""
-
-
-# --- as a process -------------------------------------------------------------------------------
-
-
-def run_flask(*args, input="", **env):
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | SETTINGS | env
-    return subprocess.run(
-        [sys.executable, "-m", "flask", *args],
-        cwd=ROOT,
-        env=environment,
-        input=input if isinstance(input, bytes) else input.encode(),
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def fails_with_one_sentence(result):
-    said = result.stderr.decode()
-    assert result.returncode == 1, said
-    assert "Traceback" not in said
-    assert "Error:" in said or "Cannot start:" in said
-    return said
-
-
-def test_without_tables_every_command_says_what_to_do(databases):
-    env = {"DATABASE_URL": databases.blank()}
-    for args in (["users", "list"], ["users", "create", "ana", "--password-stdin"], ["demo"]):
-        assert "flask db upgrade" in fails_with_one_sentence(run_flask(*args, input=GOOD, **env))
-
-
-def test_without_the_database_every_command_says_so(tmp_path):
-    for url in (
-        f"postgresql://nobody:x@127.0.0.1:{free_port()}/none",
-        f"sqlite:///{tmp_path}/no/such/folder/db.sqlite3",
-    ):
-        said = fails_with_one_sentence(run_flask("users", "list", DATABASE_URL=url))
-        assert "nobody:x" not in said
-
-
-def test_bytes_that_are_no_text(databases):
-    env = {"DATABASE_URL": databases.fresh()}
-    result = run_flask(
-        "users", "create", "ana", "--password-stdin", input=b"\xff\xfe-Ab1234", **env
-    )
-    fails_with_one_sentence(result)
-    result = run_flask("users", "promote", b"\xff\xfe".decode("utf-8", "surrogateescape"), **env)
-    fails_with_one_sentence(result)
-
-
-def test_a_bad_setting_is_a_sentence_for_commands_too():
-    said = fails_with_one_sentence(run_flask("users", "list", BCRYPT_ROUNDS="many"))
-    assert "BCRYPT_ROUNDS" in said
-
-
-def test_the_prompt_shows_nothing_that_is_typed(databases, client):
-    """On a terminal, as a person would use it."""
-    parent, child = pty.openpty()
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    environment |= {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | SETTINGS
-    environment["DATABASE_URL"] = databases.shared()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flask", "users", "create", "ana"],
-        cwd=ROOT,
-        env=environment,
-        stdin=child,
-        stdout=child,
-        stderr=child,
-        start_new_session=True,
-    )
-    os.close(child)
-    seen, answered, end = "", 0, time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            seen += os.read(parent, 1024).decode()
-        except OSError:
-            break
-        if seen.count(":") > answered and answered < 2 and seen.rstrip().endswith(":"):
-            time.sleep(0.2)  # until the terminal has stopped echoing
-            os.write(parent, f"{GOOD}\n".encode())
-            answered += 1
-    os.close(parent)
-    assert process.wait(10) == 0, seen
-    assert answered == 2
-    assert GOOD not in seen
-    assert login(client, "ana").status_code == 200

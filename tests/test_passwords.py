@@ -1,17 +1,13 @@
-"""Passwords: what is good enough, that all of it counts, changing and resetting."""
+"""Passwords: what is good enough, that all of it counts, and changing it."""
 
 import time
-from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from taskapi.database import Query
-from taskapi.models.token import password_resets
 from taskapi.models.user import users
-from taskapi.moments import ago
-from tests.support.calls import at_once, call
-from tests.support.client import GOOD, code_of
+from tests.support.client import GOOD, code_of, login
 
 OTHER = "Orchard-by-9-hills"
 
@@ -20,10 +16,6 @@ def register(client, password, **names):
     return client.post(
         "/auth/register", json={**(names or {"username": "ana"}), "password": password}
     )
-
-
-def sign_in(client, name, password):
-    return client.post("/auth/login", json={"username": name, "password": password})
 
 
 @pytest.mark.parametrize(
@@ -65,7 +57,7 @@ def test_weak_passwords_are_refused_by_name(client, cast, admin, password):
         for answer in answers:
             assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
             assert answer.get_json()["error"]["details"].keys() == {field}
-    assert sign_in(client, "alice", GOOD).status_code == 200
+    assert login(client, "alice", GOOD).status_code == 200
 
 
 def test_the_own_name_is_no_password(client):
@@ -101,18 +93,18 @@ def test_the_new_name_is_no_password_either(client, alice, admin):
 )
 def test_every_character_of_a_long_password_counts(client, password):
     assert register(client, password).status_code == 201
-    assert sign_in(client, "ana", password).status_code == 200
+    assert login(client, "ana", password).status_code == 200
     for wrong in (password[:-1], password + "x", password.strip() + "x", password[:-1] + "\u00df"):
         if 0 < len(wrong) <= 256:
-            assert sign_in(client, "ana", wrong).status_code == 401
+            assert login(client, "ana", wrong).status_code == 401
 
 
 def test_two_that_share_their_first_72_bytes_differ(client):
     first = "A1" + "x" * 70
     assert register(client, first + "-one").status_code == 201
     for wrong in (first + "-two", first):
-        assert sign_in(client, "ana", wrong).status_code == 401
-    assert sign_in(client, "ana", first + "-one").status_code == 200
+        assert login(client, "ana", wrong).status_code == 401
+    assert login(client, "ana", first + "-one").status_code == 200
 
 
 def test_a_nul_in_a_password_is_no_end_of_it(client):
@@ -136,12 +128,12 @@ def test_what_is_kept_is_bcrypt_at_the_cost_that_is_set(app, make_app, make_clie
 
     assert kept().startswith("$2b$04$")
     costlier = make_client(make_app(BCRYPT_ROUNDS="5"))
-    assert sign_in(costlier, "ana", "Wrong-1-password").status_code == 401
+    assert login(costlier, "ana", "Wrong-1-password").status_code == 401
     assert kept().startswith("$2b$04$")
-    assert sign_in(costlier, "ana", GOOD).status_code == 200
+    assert login(costlier, "ana", GOOD).status_code == 200
     assert kept().startswith("$2b$05$"), "rehashed at login"
-    assert sign_in(costlier, "ana", GOOD).status_code == 200
-    assert sign_in(client, "ana", GOOD).status_code == 200
+    assert login(costlier, "ana", GOOD).status_code == 200
+    assert login(client, "ana", GOOD).status_code == 200
     assert kept().startswith("$2b$04$")
 
 
@@ -149,7 +141,7 @@ def test_the_cost_may_change_between_sign_in_and_change(make_app, make_client, a
     costlier = make_client(make_app(BCRYPT_ROUNDS="5"))
     body = {"current_password": alice.password, "new_password": OTHER}
     assert costlier.post("/auth/password", json=body, as_=alice).status_code == 204
-    assert sign_in(costlier, "alice", OTHER).status_code == 200
+    assert login(costlier, "alice", OTHER).status_code == 200
 
 
 def test_changing_it_ends_every_other_session_and_every_personal_token(client, cast, alice, bob):
@@ -165,8 +157,8 @@ def test_changing_it_ends_every_other_session_and_every_personal_token(client, c
     assert client.get("/users/me", as_=token.get_json()["token"]).status_code == 401
     assert client.get("/auth/tokens", as_=alice).get_json()["total"] == 0
     assert client.get("/users/me", as_=bob).status_code == 200
-    assert sign_in(client, "alice", alice.password).status_code == 401
-    assert sign_in(client, "alice", OTHER).status_code == 200
+    assert login(client, "alice", alice.password).status_code == 401
+    assert login(client, "alice", OTHER).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -204,111 +196,6 @@ def test_guessing_the_current_password_is_throttled_too(client, alice):
     body = {"current_password": "Wrong-1-password", "new_password": OTHER}
     statuses = [client.post("/auth/password", json=body, as_=alice).status_code for _ in range(11)]
     assert statuses == [400] * 10 + [429]
-
-
-# --- reset --------------------------------------------------------------------------------------
-
-
-def reset_token(client, admin, user_id):
-    answer = client.post(f"/users/{user_id}/reset-token", as_=admin)
-    assert answer.status_code == 201
-    return answer.get_json()
-
-
-def reset(client, token, password=OTHER):
-    return client.post("/auth/password/reset", json={"token": token, "new_password": password})
-
-
-def test_a_reset_works_once_and_ends_all(client, alice, admin):
-    personal = client.post("/auth/tokens", json={"name": "x", "scope": "read"}, as_=alice)
-    made = reset_token(client, admin, alice.id)
-    assert made.keys() == {"token", "expires_at"}
-    answer = reset(client, made["token"])
-    assert (answer.status_code, answer.data) == (204, b"")
-    for token in (alice.token, personal.get_json()["token"]):
-        assert client.get("/users/me", as_=token).status_code == 401
-    assert client.post("/auth/refresh", as_=alice.refresh_token).status_code == 401
-    assert sign_in(client, "alice", alice.password).status_code == 401
-    assert sign_in(client, "alice", OTHER).status_code == 200
-    again = reset(client, made["token"], "Another-7-one")
-    assert again.status_code == 400
-    assert again.get_json()["error"]["details"].keys() == {"token"}
-
-
-def test_a_refused_new_password_uses_nothing_up(client, alice, admin):
-    token = reset_token(client, admin, alice.id)["token"]
-    assert reset(client, token, "weak").status_code == 400
-    assert reset(client, token).status_code == 204
-
-
-def test_a_reset_token_lives_an_hour(app, client, alice, admin):
-    made = reset_token(client, admin, alice.id)
-    lives = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
-    assert 3590 < lives.total_seconds() <= 3600
-    late = Query(text("UPDATE password_resets SET expires_at = :moment"))
-    with app.app_context():
-        assert late.run(moment=ago(seconds=1)) == 1
-    assert reset(client, made["token"]).status_code == 400
-
-
-def test_a_new_reset_token_replaces_the_one_before(client, alice, admin):
-    first = reset_token(client, admin, alice.id)["token"]
-    second = reset_token(client, admin, alice.id)["token"]
-    assert reset(client, first).status_code == 400
-    assert reset(client, second).status_code == 204
-
-
-def test_a_reset_token_dies_with_a_change_of_the_password(client, alice, admin):
-    token = reset_token(client, admin, alice.id)["token"]
-    body = {"current_password": alice.password, "new_password": OTHER}
-    assert client.post("/auth/password", json=body, as_=alice).status_code == 204
-    assert reset(client, token, "Another-7-one").status_code == 400
-
-
-@pytest.mark.parametrize("token", ["", "x", "x" * 200, "x" * 201, None, 5, "tsk_x", "\u00e9"])
-def test_no_reset_token(client, alice, token):
-    answer = reset(client, token)
-    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
-
-
-def test_a_reset_token_is_kept_as_a_digest(app, client, alice, admin):
-    token = reset_token(client, admin, alice.id)["token"]
-    with app.app_context():
-        (stored,) = Query(select(password_resets)).all()
-    assert stored.user_id == alice.id
-    assert token[:10] not in str(stored)
-
-
-def test_a_reset_token_opens_nothing_else(client, alice, admin):
-    token = reset_token(client, admin, alice.id)["token"]
-    assert client.get("/users/me", as_=token).status_code == 401
-    assert client.post("/auth/refresh", json={"refresh_token": token}).status_code == 401
-
-
-def test_ten_uses_of_one_reset_token_at_once(live_server, make_app, secrets, databases):
-    database = databases.fresh()
-    url = live_server(DATABASE_URL=database, WEB_THREADS="12", DATABASE_POOL_SIZE="12").url
-    secrets.learn(call(url, "POST", "/auth/register", {"username": "ana", "password": GOOD}).json)
-    # A second instance of the application on the same database hands the token out.
-    runner = make_app(DATABASE_URL=database).test_cli_runner()
-    token = runner.invoke(args=["users", "reset-link", "ana"]).output.split('"')[3]
-    secrets.learn({"token": token})
-    acts = [
-        lambda number=number: (
-            call(
-                url,
-                "POST",
-                "/auth/password/reset",
-                {"token": token, "new_password": f"{OTHER}-{number}"},
-            ).status
-        )
-        for number in range(10)
-    ]
-    statuses = at_once(acts)
-    assert sorted(statuses) == [204] + [400] * 9
-    winner = statuses.index(204)
-    body = {"username": "ana", "password": f"{OTHER}-{winner}"}
-    assert call(url, "POST", "/auth/login", body).status == 200
 
 
 # --- time tells nothing -------------------------------------------------------------------------

@@ -77,6 +77,11 @@ class ApiClient(FlaskClient):
         return response
 
 
+def login(client: ApiClient, name: str, password: str = GOOD) -> TestResponse:
+    """An attempt to sign in."""
+    return client.post("/auth/login", json={"username": name, "password": password})
+
+
 class Cast:
     """Makes people, as they would make themselves: over HTTP; admins on the command line."""
 
