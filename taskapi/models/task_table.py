@@ -96,24 +96,22 @@ Index(
     sqlite_where=not_(is_live),
 )
 
-SHOWN = tuple(
-    tasks.c[name]
-    for name in [
-        "id",
-        "user_id",
-        "title",
-        "description",
-        "status",
-        "priority",
-        "due_at",
-        "tags",
-        "completed_at",
-        "created_at",
-        "updated_at",
-        "version",
-        "deleted_at",
-    ]
+SHOWN_NAMES = (
+    "id",
+    "user_id",
+    "title",
+    "description",
+    "status",
+    "priority",
+    "due_at",
+    "tags",
+    "completed_at",
+    "created_at",
+    "updated_at",
+    "version",
+    "deleted_at",
 )
+SHOWN = tuple(tasks.c[name] for name in SHOWN_NAMES)
 _is_overdue = and_(tasks.c.due_at < bindparam("now"), tasks.c.status != DONE)
 
 

@@ -7,7 +7,7 @@ from taskapi.models.delivery import STATUSES as DELIVERY_STATUSES
 from taskapi.models.event import ACTIONS
 from taskapi.models.job import KINDS
 from taskapi.models.job import STATUSES as JOB_STATUSES
-from taskapi.models.task_table import PRIORITIES, STATUSES
+from taskapi.models.task_table import PRIORITIES, SHOWN_NAMES, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
 from taskapi.models.webhook import TEST
@@ -38,21 +38,7 @@ class Task(TaskFields, Answer):
     deleted_at = Time(metadata=OPTIONAL)
 
     class Meta(TaskFields.Meta):
-        fields = (
-            "id",
-            "user_id",
-            "title",
-            "description",
-            "status",
-            "priority",
-            "due_at",
-            "tags",
-            "completed_at",
-            "created_at",
-            "updated_at",
-            "version",
-            "deleted_at",
-        )
+        fields = SHOWN_NAMES
 
 
 class User(Answer):
