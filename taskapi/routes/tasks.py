@@ -1,5 +1,6 @@
 """Tasks, under /tasks and, for one user, under /users/{id}/tasks."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response
@@ -23,16 +24,13 @@ from taskapi.web.identity import Caller
 from taskapi.web.inputs import JSON, MERGE_PATCH
 from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.preconditions import check_if_match
-from taskapi.web.routing import Api
+from taskapi.web.routing import Api, View
 
 tasks = Api("tasks", __name__, url_prefix="/api/v1")
 
 ALL = "/tasks"
 ONE = "/tasks/<id:task_id>"
-USERS = "/users/<user:user_id>/tasks"
-USERS_ONE = "/users/<user:user_id>/tasks/<id:task_id>"
 TASK = answers.Task()
-MADE = {"Location": "Where the task is."}
 OWNER = ("user_id",)  # only an admin may say whose task it is
 
 
@@ -45,11 +43,25 @@ def visible_tasks(caller: Caller, user_id: int | None = None) -> TaskSet:
     return TaskSet(user_id)
 
 
-@tasks.get(ALL, who="user", query=TaskQuery(), is_page=True, admin_only=OWNER, returns=TASK)
-@tasks.get(
-    USERS,
+def also_of_user(
+    declare: Callable[..., Any], rule: str, nested: dict[str, Any] | None = None, **declared: Any
+) -> Callable[[View], View]:
+    """Declare the rule, and the same below /users/{id}, where `nested` is what differs."""
+
+    def register(view: View) -> View:
+        declare(f"/users/<user:user_id>{rule}", **declared | (nested or {}))(view)
+        declare(rule, **declared)(view)
+        return view
+
+    return register
+
+
+@also_of_user(
+    tasks.get,
+    ALL,
     who="user",
-    query=TaskQuery(exclude=OWNER),
+    query=TaskQuery(),
+    nested={"query": TaskQuery(exclude=OWNER)},
     is_page=True,
     admin_only=OWNER,
     returns=TASK,
@@ -75,25 +87,17 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     return task_stats(visible_tasks(caller), query["tz"])
 
 
-@tasks.post(
+@also_of_user(
+    tasks.post,
     ALL,
     who="user",
     body=TaskFields(),
+    nested={"body": TaskFields(exclude=OWNER)},
     admin_only=OWNER,
     is_idempotent=True,
     status=201,
     returns=TASK,
-    headers=MADE,
-)
-@tasks.post(
-    USERS,
-    who="user",
-    body=TaskFields(exclude=OWNER),
-    admin_only=OWNER,
-    is_idempotent=True,
-    status=201,
-    returns=TASK,
-    headers=MADE,
+    headers={"Location": "Where the task is."},
 )
 def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
     """Make a task."""
@@ -102,23 +106,15 @@ def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -
     return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
 
 
-@tasks.get(ONE, who="user", is_conditional=True, returns=TASK)
-@tasks.get(USERS_ONE, who="user", is_conditional=True, returns=TASK)
+@also_of_user(tasks.get, ONE, who="user", is_conditional=True, returns=TASK)
 def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Response:
     """One task."""
     return entity(task_json(visible_tasks(caller, user_id).get(task_id)))
 
 
-@tasks.put(
+@also_of_user(
+    tasks.put,
     ONE,
-    who="user",
-    body=TaskFields(),
-    admin_only=OWNER,
-    is_conditional=True,
-    returns=TASK,
-)
-@tasks.put(
-    USERS_ONE,
     who="user",
     body=TaskFields(),
     admin_only=OWNER,
@@ -132,18 +128,9 @@ def replace_task(
     return _change(visible_tasks(caller, user_id), task_id, DEFAULTS | body)
 
 
-@tasks.patch(
+@also_of_user(
+    tasks.patch,
     ONE,
-    who="user",
-    body=TaskFields(partial=True),
-    accepts=(JSON, MERGE_PATCH),
-    example={"status": "done"},
-    admin_only=OWNER,
-    is_conditional=True,
-    returns=TASK,
-)
-@tasks.patch(
-    USERS_ONE,
     who="user",
     body=TaskFields(partial=True),
     accepts=(JSON, MERGE_PATCH),
@@ -159,8 +146,7 @@ def update_task(
     return _change(visible_tasks(caller, user_id), task_id, body)
 
 
-@tasks.delete(ONE, who="user", is_conditional=True)
-@tasks.delete(USERS_ONE, who="user", is_conditional=True)
+@also_of_user(tasks.delete, ONE, who="user", is_conditional=True)
 def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> None:
     """Move a task to the trash, where it lies for 30 days."""
     visible = visible_tasks(caller, user_id)
