@@ -6,11 +6,9 @@ import json
 
 import psutil
 import pytest
-from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from taskapi.extensions import db
 from taskapi.models.task_table import PRIORITIES, STATUSES
 from tests.support.client import signed_in
 from tests.support.tasks import plant_many, writing
@@ -32,6 +30,10 @@ def exported(client, person, kind="json", query=""):
 def imported(client, person, data, kind="json", query=""):
     kinds = {"json": "application/json", "csv": "text/csv"}
     return client.post(f"/tasks/import{query}", as_=person, data=data, content_type=kinds[kind])
+
+
+def table(answer):
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
 def kept(tasks):
@@ -107,10 +109,9 @@ def test_json_is_an_array_of_tasks_and_csv_has_a_column_for_each_field(client, a
     whole = client.get("/tasks/export", as_=alice)
     assert whole.json == made
     assert whole.headers["Content-Type"] == "application/json"
-    table = exported(client, alice, "csv")
-    assert table.headers["Content-Type"] == "text/csv; charset=utf-8"
-    rows = list(csv.DictReader(io.StringIO(table.text, newline="")))
-    assert rows == [
+    lines = exported(client, alice, "csv")
+    assert lines.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert table(lines) == [
         {name: "" if value is None else str(value) for name, value in task.items()}
         | {"tags": "a,b"}
         for task in made
@@ -121,8 +122,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutral(client, alice):
     for text in [*FORMULAS, "\t=1", "\r=1", "\n=1", " =1"]:
         body = {"title": "x", "description": text}
         assert client.post("/tasks", as_=alice, json=body).status_code == 201
-    rows = list(csv.DictReader(io.StringIO(exported(client, alice, "csv").text, newline="")))
-    cells = [row["description"] for row in rows]
+    cells = [row["description"] for row in table(exported(client, alice, "csv"))]
     assert cells == [
         *["'=1+1", "'+1", "'-1", "'@SUM(A1)", "''=1+1", "'''=1", "'x", "'", "''", "''''-", "'="],
         *["'-,b", "'\t=1", "'\r=1", "\n=1", " =1"],
@@ -189,17 +189,21 @@ FAULTY_ROWS = [
 ]
 
 
+def refused(answer, number, name):
+    """It tells which row it was, and which of its fields where that can be said."""
+    assert answer.status_code == 400, answer.text
+    error = answer.json["error"]
+    assert f"row {number}" in error["message"]
+    assert error["details"]["row"] == number
+    assert name is None or name in {key.split(".")[0] for key in error["details"]}
+
+
 def test_a_faulty_row_is_named_by_its_number_and_nothing_is_imported(client, alice):
     for faulty, name in FAULTY_ROWS:
         for number in (1, 2, 5):
             rows = [GOOD] * (number - 1) + [faulty] + [GOOD, {"title": ""}]
             for query in ("", "?dry_run=true"):
-                answer = imported(client, alice, json.dumps(rows), query=query)
-                assert answer.status_code == 400, faulty
-                error = answer.json["error"]
-                assert error["details"]["row"] == number
-                assert f"row {number}" in error["message"]
-                assert name is None or name in {key.split(".")[0] for key in error["details"]}
+                refused(imported(client, alice, json.dumps(rows), query=query), number, name)
     assert client.get("/tasks", as_=alice).json["total"] == 0
 
 
@@ -220,11 +224,7 @@ def test_a_faulty_row_is_named_by_its_number_and_nothing_is_imported(client, ali
     ids=ascii,
 )
 def test_a_faulty_line_of_csv_is_named_too(client, alice, lines, number, name):
-    answer = imported(client, alice, lines.encode(), "csv")
-    assert answer.status_code == 400
-    error = answer.json["error"]
-    assert error["details"]["row"] == number
-    assert name is None or name in {key.split(".")[0] for key in error["details"]}
+    refused(imported(client, alice, lines.encode(), "csv"), number, name)
     assert client.get("/tasks", as_=alice).json["total"] == 0
 
 
@@ -270,40 +270,29 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(client, alice):
     assert imported(client, alice, "[]").json == {"created": 0}
 
 
-@pytest.fixture
-def megabytes(live_server, databases):
-    """A live server with 200,000 tasks, and how much memory its processes hold."""
+def test_memory_does_not_grow_with_an_export(live_server, make_app, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
 
     def held():
+        """How much memory its processes hold, in MiB."""
         parent = psutil.Process(server.process.pid)
         return sum(p.memory_info().rss for p in parent.children(recursive=True)) / 2**20
 
     with signed_in(server) as client:
-        app = Flask("planting")
-        app.config["SQLALCHEMY_DATABASE_URI"] = url.replace(
-            "postgresql://", "postgresql+psycopg://"
-        )
-        db.init_app(app)
-        plant_many(app, client.get("/users/me").json()["id"], 200_000)
-        with app.app_context():
-            db.engine.dispose()
-        yield client, held
-
-
-def test_memory_does_not_grow_with_an_export(megabytes):
-    client, held = megabytes
-    for kind in ("json", "csv"):
-        assert client.get("/tasks/export?q=Task 1999&format=" + kind).status_code == 200
-        before, most, size, ends = held(), 0.0, 0, 0
-        with client.stream("GET", f"/tasks/export?format={kind}") as answer:
-            assert answer.status_code == 200
-            for n, chunk in enumerate(answer.iter_raw(65536)):
-                size += len(chunk)
-                ends += chunk.count(b"\n")
-                if n % 50 == 0:
-                    most = max(most, held())
-        assert ends in (200_000, 200_001)
-        assert size > 20 * 2**20
-        assert most - before < 8, f"{before:.1f} MiB became {most:.1f} for {size / 2**20:.0f} MiB"
+        plant_many(make_app(DATABASE_URL=url), client.get("/users/me").json()["id"], 200_000)
+        for kind in ("json", "csv"):
+            assert client.get("/tasks/export?q=Task 1999&format=" + kind).status_code == 200
+            before, most, size, ends = held(), 0.0, 0, 0
+            with client.stream("GET", f"/tasks/export?format={kind}") as answer:
+                assert answer.status_code == 200
+                for n, chunk in enumerate(answer.iter_raw(65536)):
+                    size += len(chunk)
+                    ends += chunk.count(b"\n")
+                    if n % 50 == 0:
+                        most = max(most, held())
+            assert ends in (200_000, 200_001)
+            assert size > 20 * 2**20
+            assert most - before < 8, (
+                f"{before:.1f} MiB became {most:.1f} for {size / 2**20:.0f} MiB"
+            )

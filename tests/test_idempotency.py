@@ -17,10 +17,14 @@ from sqlalchemy import update
 
 from taskapi.models.idempotency import answers
 from taskapi.moments import canonical
-from tests.support.client import signed_in
+from tests.support.client import BASE, signed_in
 from tests.support.tasks import writing
 
 KEY = {"Idempotency-Key": "a key"}
+
+
+def post(client, person, title="x", headers=KEY):
+    return client.post("/tasks", as_=person, json={"title": title}, headers=headers)
 
 
 def total(client, person):
@@ -28,8 +32,7 @@ def total(client, person):
 
 
 def test_the_first_answer_comes_again(client, alice):
-    first = client.post("/tasks", as_=alice, json={"title": "Once"}, headers=KEY)
-    again = client.post("/tasks", as_=alice, json={"title": "Once"}, headers=KEY)
+    first, again = (post(client, alice, "Once") for _ in range(2))
     assert "Idempotency-Replayed" not in first.headers
     assert again.headers["Idempotency-Replayed"] == "true"
     assert (again.status_code, again.data) == (201, first.data)
@@ -92,16 +95,12 @@ def test_a_key_is_per_user_method_path_and_query(client, alice, bob, admin):
 
 def test_a_key_has_1_to_255_characters(client, alice):
     for key in ("", "x" * 256):
-        answer = client.post(
-            "/tasks", as_=alice, json={"title": "x"}, headers={"Idempotency-Key": key}
-        )
+        answer = post(client, alice, headers={"Idempotency-Key": key})
         assert answer.status_code == 400
         assert answer.json["error"]["details"].keys() == {"Idempotency-Key"}
     for key in ("x", "x" * 255, "'; -- %s", "\xe9\xff"):
         for replayed in (None, "true"):
-            answer = client.post(
-                "/tasks", as_=alice, json={"title": "x"}, headers={"Idempotency-Key": key}
-            )
+            answer = post(client, alice, headers={"Idempotency-Key": key})
             assert answer.status_code == 201
             assert answer.headers.get("Idempotency-Replayed") == replayed
 
@@ -118,7 +117,7 @@ def test_only_success_is_kept(client, alice, admin):
             answer = client.post(path, as_=alice, headers=KEY, **given)
             assert answer.status_code in (400, 404)
             assert "Idempotency-Replayed" not in answer.headers
-    assert client.post("/tasks", as_=alice, json={"title": "x"}, headers=KEY).status_code == 201
+    assert post(client, alice).status_code == 201
     late = {"title": "x", "user_id": admin.id + 1}
     assert client.post("/tasks", as_=admin, json=late, headers=KEY).status_code == 400
     assert total(client, admin) == 1
@@ -130,17 +129,15 @@ def test_a_key_is_kept_for_a_day(client, app, alice):
             moment = canonical(datetime.now(UTC) - timedelta(hours=hours))
             assert connection.execute(update(answers).values(created_at=moment)).rowcount == 1
 
-    post = {"as_": alice, "json": {"title": "x"}, "headers": KEY}
-    first = client.post("/tasks", **post)
+    first = post(client, alice)
     age(23.9)
-    assert client.post("/tasks", **post).data == first.data
+    assert post(client, alice).data == first.data
     age(24.1)
-    second = client.post("/tasks", **post)
+    second = post(client, alice)
     assert second.json["id"] != first.json["id"]
-    assert client.post("/tasks", **post).data == second.data
+    assert post(client, alice).data == second.data
     age(24.1)
-    other = client.post("/tasks", as_=alice, json={"title": "other"}, headers=KEY)
-    assert other.status_code == 201
+    assert post(client, alice, "other").status_code == 201
 
 
 def test_no_replay_to_who_may_not_do_it_now(client, app, cast, alice, bob, admin):
@@ -220,41 +217,43 @@ def held(url, sql):
 def test_after_five_seconds_a_duplicate_is_told_to_try_again(client, app, databases, alice):
     """On Postgres the first is one under the same key; on SQLite any writer is in the way."""
     url = databases.shared()
-    client.post("/tasks", as_=alice, json={"title": "x"}, headers=KEY)
+    post(client, alice)
     with held(url, "DELETE FROM idempotency_keys"):
         began = time.monotonic()
-        answer = client.post("/tasks", as_=alice, json={"title": "x"}, headers=KEY)
+        answer = post(client, alice)
         waited = time.monotonic() - began
     assert (answer.status_code, answer.json["error"]["code"]) == (409, "CONFLICT")
     assert "try again" in answer.json["detail"]
     assert 4.5 < waited < 8
-    replayed = client.post("/tasks", as_=alice, json={"title": "x"}, headers=KEY)
-    assert replayed.headers["Idempotency-Replayed"] == "true"
+    assert post(client, alice).headers["Idempotency-Replayed"] == "true"
     assert total(client, alice) == 1
+
+
+def restarted(live_server, url, before):
+    """The same client at a new server on the same database."""
+    headers = {"Authorization": before.headers["Authorization"]}
+    return httpx.Client(base_url=live_server(DATABASE_URL=url).url + BASE, headers=headers)
 
 
 def test_after_a_kill_in_the_middle_a_retry_makes_exactly_one(live_server, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
     body = [{"title": f"Task {n}"} for n in range(90)]
-    with signed_in(server) as client:
-        token = client.headers["Authorization"]
-        # It hangs once its key is claimed: its tasks cannot be written.
-        with held(url, "LOCK TABLE tasks IN SHARE MODE"):
+    # It hangs once its key is claimed: its tasks cannot be written.
+    with signed_in(server) as before, held(url, "LOCK TABLE tasks IN SHARE MODE"):
 
-            def post():
-                with pytest.raises(httpx.HTTPError):
-                    client.post("/tasks/import", json=body, headers=KEY)
+        def bring_in():
+            with pytest.raises(httpx.HTTPError):
+                before.post("/tasks/import", json=body, headers=KEY)
 
-            sender = threading.Thread(target=post)
-            sender.start()
-            time.sleep(1)
-            os.killpg(server.process.pid, signal.SIGKILL)
-            sender.join(20)
-            server.process.wait(10)
-            time.sleep(0.3)
-    again = live_server(DATABASE_URL=url)
-    with httpx.Client(base_url=f"{again.url}/api/v1", headers={"Authorization": token}) as client:
+        sender = threading.Thread(target=bring_in)
+        sender.start()
+        time.sleep(1)  # nothing tells from outside how far it has come
+        os.killpg(server.process.pid, signal.SIGKILL)
+        sender.join(20)
+        server.process.wait(10)
+        time.sleep(0.3)  # its worker is no child of ours, whose end could be waited for
+    with restarted(live_server, url, before) as client:
         assert client.get("/tasks").json()["total"] == 0
         answer = client.post("/tasks/import", json=body, headers=KEY)
         assert (answer.status_code, answer.json()) == (200, {"created": 90})
@@ -268,28 +267,26 @@ def test_after_a_kill_at_any_moment_a_retry_makes_exactly_one(live_server, datab
     """Killed while it is busy: what was begun is there once or not at all, and then once."""
     url = databases.fresh()
     server = live_server(DATABASE_URL=url, WEB_THREADS="8")
-    with signed_in(server) as client:
-        token = client.headers["Authorization"]
+    with signed_in(server) as before:
         sent = []
 
-        def post(n):
+        def attempt(n):
             sent.append(n)
             headers = {"Idempotency-Key": f"key {n}"}
             try:
-                client.post("/tasks", json={"title": f"{n}"}, headers=headers)
+                before.post("/tasks", json={"title": f"{n}"}, headers=headers)
             except httpx.HTTPError:
                 return
 
         with ThreadPoolExecutor(8) as pool:
-            work = [pool.submit(post, n) for n in range(120)]
+            work = [pool.submit(attempt, n) for n in range(120)]
             while len(sent) < 40:
                 time.sleep(0.005)
             os.killpg(server.process.pid, signal.SIGKILL)
             for each in work:
                 each.result()
         server.process.wait(10)
-    again = live_server(DATABASE_URL=url)
-    with httpx.Client(base_url=f"{again.url}/api/v1", headers={"Authorization": token}) as client:
+    with restarted(live_server, url, before) as client:
         kept = client.get("/tasks").json()["total"]
         assert 0 < kept < 120
         replayed = 0
