@@ -16,13 +16,7 @@ from taskapi.moments import now
 
 calendars = db.Table(
     "calendars",
-    Column(
-        "user_id",
-        Id,
-        ForeignKey("users.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
 )

@@ -30,7 +30,7 @@ BATCH = 500  # rows; a writer who comes between two batches does not wait for lo
 batches = db.Table(
     "import_batches",
     Column("job_id", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True),
     Column("rows", Text, nullable=False),  # JSON
 )
 

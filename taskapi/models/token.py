@@ -36,13 +36,7 @@ tokens = db.Table(
 # One a user: a new link replaces the one before.
 password_resets = db.Table(
     "password_resets",
-    Column(
-        "user_id",
-        Id,
-        ForeignKey("users.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     Column("token_hash", String(64), nullable=False, unique=True),
     Column("expires_at", Moment, nullable=False),
 )
