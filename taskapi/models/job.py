@@ -64,13 +64,7 @@ jobs = db.Table(
 # In the database, because web and worker share no disk.
 uploads = db.Table(
     "job_uploads",
-    Column(
-        "job_id",
-        Id,
-        ForeignKey("jobs.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    Column("job_id", Id, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("format", String(4), nullable=False),
     Column("body", Text, nullable=False),
 )
@@ -82,12 +76,17 @@ _held = _by_id & (jobs.c.leased_by == bindparam("worker"))
 INSERT = Query(
     insert(jobs)
     .values(
-        {
-            name: bindparam(name)
-            for name in ("user_id", "kind", "created_at", "address", "request_id")
-        }
-        | {"run_at": bindparam("created_at"), "done": 0, "attempts": 0}
-        | {name: bindparam(name) for name in ("status", "leased_by", "leased_until")}
+        user_id=bindparam("user_id"),
+        kind=bindparam("kind"),
+        status=bindparam("status"),
+        done=0,
+        attempts=0,
+        run_at=bindparam("created_at"),
+        created_at=bindparam("created_at"),
+        address=bindparam("address"),
+        request_id=bindparam("request_id"),
+        leased_by=bindparam("leased_by"),
+        leased_until=bindparam("leased_until"),
     )
     .returning(jobs)
 )
@@ -97,7 +96,7 @@ FIND = Query(select(jobs).where(_by_id, jobs.c.user_id == bindparam("user_id")))
 START = Query(
     update(jobs)
     .where(_held)
-    .values(status=bindparam("status"), attempts=jobs.c.attempts + 1, total=bindparam("total"))
+    .values(status="running", attempts=jobs.c.attempts + 1, total=bindparam("total"))
 )
 PROGRESS = Query(
     update(jobs).where(_held).values(done=bindparam("done"), leased_until=bindparam("until"))
@@ -119,7 +118,7 @@ RETRY = Query(
     update(jobs)
     .where(_held)
     .values(
-        status=bindparam("status"),
+        status="queued",
         run_at=bindparam("run_at"),
         leased_by=null(),
         leased_until=null(),
@@ -197,8 +196,8 @@ def _insert(user_id: int, status: str, worker: str | None, until: str | None) ->
     return job
 
 
-def start(job: Row, total: int | None) -> None:
-    _must_be_held(START.run(id=job.id, worker=job.leased_by, status="running", total=total))
+def start(job: Row, total: int) -> None:
+    _must_be_held(START.run(id=job.id, worker=job.leased_by, total=total))
 
 
 def note_progress(job: Row, done: int, lease_seconds: float) -> None:
@@ -212,9 +211,9 @@ def finish(job: Row, result: dict[str, Any], done: int) -> None:
 
 
 def fail(job: Row, error: ApiError) -> None:
-    reason = {"code": error.code, "message": error.message}
+    reason: dict[str, Any] = {"code": error.code, "message": error.message}
     if error.details:
-        reason["details"] = dict(error.details)  # type: ignore[assignment]
+        reason["details"] = dict(error.details)
     _finish(job, "failed", None, orjson.dumps(reason).decode(), 0)
 
 
@@ -223,13 +222,13 @@ def try_again(job: Row) -> bool:
     if job.attempts >= len(GAPS):
         return False
     run_at = from_now(seconds=GAPS[job.attempts])
-    RETRY.run(id=job.id, worker=job.leased_by, status="queued", run_at=run_at)
+    RETRY.run(id=job.id, worker=job.leased_by, run_at=run_at)
     return True
 
 
 def hand_back(job: Row) -> None:
     """Let another worker go on with it at once."""
-    RETRY.run(id=job.id, worker=job.leased_by, status="queued", run_at=now())
+    RETRY.run(id=job.id, worker=job.leased_by, run_at=now())
 
 
 def purge() -> int:

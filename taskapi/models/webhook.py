@@ -4,7 +4,7 @@ import base64
 import secrets
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, null, select, update
+from sqlalchemy import bindparam, delete, false, func, insert, null, select, update
 
 from taskapi.database import Id, Moment, Query, Row, transaction
 from taskapi.errors import Conflict, NotFound
@@ -54,7 +54,7 @@ UPDATE = Query(
     .returning(webhooks)
 )
 TURN_OFF = Query(
-    update(webhooks).where(_by_id).values(is_active=bindparam("off"), updated_at=bindparam("now"))
+    update(webhooks).where(_by_id).values(is_active=false(), updated_at=bindparam("now"))
 )
 DELETE = Query(delete(webhooks).where(_own))
 ROTATE = Query(
@@ -160,7 +160,7 @@ def change_webhook(user_id: int, webhook_id: int, changes: dict[str, Any]) -> Ro
 
 def turn_off(webhook_id: int, reason: str) -> None:
     with transaction():
-        TURN_OFF.run(id=webhook_id, off=False, now=now())
+        TURN_OFF.run(id=webhook_id, now=now())
         CANCEL.run(webhook_id=webhook_id, reason=reason)
 
 
