@@ -36,7 +36,6 @@ class Invalid(ApiError):
         name, messages = next(iter(faults.items()))
         where = "".join(f"{key} {number}: " for key, number in place.items())
         super().__init__(f"{where}{name}: {messages[0]}", details={**faults, **place})
-        self.faults = faults
 
 
 class Unauthorized(ApiError):

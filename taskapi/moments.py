@@ -19,7 +19,7 @@ def canonical(moment: datetime) -> str:
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    return canonical(datetime.now(UTC))
 
 
 def from_now(**delta: float) -> str:
@@ -32,6 +32,10 @@ def ago(**delta: float) -> str:
 
 def as_datetime(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
+
+
+def seconds_since(moment: str) -> float:
+    return (datetime.now(UTC) - as_datetime(moment)).total_seconds()
 
 
 def parse(text: str) -> str:

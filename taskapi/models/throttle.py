@@ -25,7 +25,7 @@ from taskapi.extensions import db
 from taskapi.models.keys import digest
 from taskapi.models.session import KEPT_DAYS, KNOWN_ADDRESS
 from taskapi.models.user import key_of
-from taskapi.moments import ago, as_datetime, now
+from taskapi.moments import ago, now, seconds_since
 
 MINUTES = 15
 PER_PAIR = 10
@@ -130,7 +130,5 @@ def _is_known(user: Row | None, address: str) -> bool:
 
 
 def _too_many(since: str) -> RateLimited:
-    passed = (as_datetime(now()) - as_datetime(since)).total_seconds()
-    return RateLimited(
-        "Too many failed logins; try again later.", retry_after=int(MINUTES * 60 - passed) + 1
-    )
+    wait = MINUTES * 60 - seconds_since(since)
+    return RateLimited("Too many failed logins; try again later.", retry_after=int(wait) + 1)

@@ -1,6 +1,5 @@
 """Workers' signs of life, and how much waits for them."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, String, bindparam, delete, func, insert, select, update
@@ -9,7 +8,7 @@ from taskapi.database import Moment, Query
 from taskapi.extensions import db
 from taskapi.models.delivery import WAITING as DELIVERIES_WAITING
 from taskapi.models.job import WAITING as JOBS_WAITING
-from taskapi.moments import ago, as_datetime, now
+from taskapi.moments import ago, now, seconds_since
 
 FORGOTTEN_DAYS = 7
 
@@ -46,14 +45,10 @@ def queue_state() -> dict[str, Any]:
     seen = LAST_SEEN.value()
     return {
         "depth": sum(count for count, _ in waiting),
-        "oldest_seconds": None if oldest is None else _seconds_since(oldest),
-        "worker_seen_seconds": None if seen is None else _seconds_since(seen),
+        "oldest_seconds": None if oldest is None else round(seconds_since(oldest), 1),
+        "worker_seen_seconds": None if seen is None else round(seconds_since(seen), 1),
     }
 
 
 def purge() -> int:
     return PURGE.run(before=ago(days=FORGOTTEN_DAYS))
-
-
-def _seconds_since(moment: str) -> float:
-    return round((datetime.now(UTC) - as_datetime(moment)).total_seconds(), 1)
