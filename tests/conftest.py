@@ -15,10 +15,12 @@ from flask import Flask
 
 from taskapi import create_app, database
 from taskapi.extensions import db
+from taskapi.jobs.worker import Worker
 from taskapi.web.requests import JsonLines
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer
+from tests.support.receiver import Receiver, working
 from tests.support.secrets import Secrets
 from tests.support.servers import Servers, addresses
 
@@ -132,7 +134,7 @@ def databases(backend: str, all_databases: Callable[[str], Databases]) -> Databa
 
 @pytest.fixture(scope="session")
 def shared_apps() -> Iterator[dict[str, Flask]]:
-    """An application for each kind of database: to make one takes longer than most tests."""
+    """The applications by their settings: to make one takes longer than most tests."""
     apps: dict[str, Flask] = {}
     yield apps
     for app in apps.values():
@@ -140,14 +142,24 @@ def shared_apps() -> Iterator[dict[str, Flask]]:
 
 
 @pytest.fixture
+def app_settings() -> dict[str, str]:
+    """What a module's application has beyond the settings above, if that module says so."""
+    return {}
+
+
+@pytest.fixture
 def app(
-    backend: str, databases: Databases, shared_apps: dict[str, Flask], suite_log: None
+    databases: Databases,
+    app_settings: dict[str, str],
+    shared_apps: dict[str, Flask],
+    suite_log: None,
 ) -> Flask:
-    """The application with the settings above, on a database without any row."""
+    """The application with these settings, on a database without any row."""
     databases.empty()
-    if backend not in shared_apps:
-        shared_apps[backend] = _new_app({"DATABASE_URL": databases.shared()})
-    return shared_apps[backend]
+    settings = {"DATABASE_URL": databases.shared()} | app_settings
+    if (key := str(settings)) not in shared_apps:
+        shared_apps[key] = _new_app(settings)
+    return shared_apps[key]
 
 
 @pytest.fixture
@@ -246,6 +258,21 @@ def _statements() -> Iterator[list[str]]:
 def statements() -> Callable[[], AbstractContextManager[list[str]]]:
     """`with statements() as seen:` lists the SQL that the block sends."""
     return _statements
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A receiver of webhooks on this machine."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def worker(app: Flask) -> Iterator[Worker]:
+    """A worker at work beside the test."""
+    with working(app) as worker:
+        yield worker
 
 
 # --- the real thing -----------------------------------------------------------------------------

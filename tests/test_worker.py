@@ -9,7 +9,6 @@ import threading
 import time
 import urllib.request
 
-import pytest
 from sqlalchemy import insert, select, update
 
 from taskapi.database import Query
@@ -21,7 +20,7 @@ from taskapi.models.task_table import tasks
 from taskapi.moments import ago, from_now
 from tests.conftest import SETTINGS
 from tests.support.live import PASSED_ON
-from tests.support.receiver import Receiver, eventually, working
+from tests.support.receiver import eventually, working
 from tests.support.servers import ROOT
 
 
@@ -128,13 +127,6 @@ def test_health_knows_when_work_waits_and_nobody_works(client, root, alice, app)
     assert report.status_code == 200
     assert report.json["status"] == "degraded"
     assert report.json["queue"]["status"] == "away"
-
-
-@pytest.fixture
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
 
 
 def post(url, path, body, token=None):

@@ -15,12 +15,11 @@ import threading
 import time
 from urllib.parse import urlsplit
 
-import pytest
 from sqlalchemy import create_engine, text
 
 from tests.conftest import SETTINGS
 from tests.support.live import PASSED_ON
-from tests.support.receiver import Receiver, eventually
+from tests.support.receiver import eventually
 from tests.support.servers import ROOT
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
@@ -87,13 +86,6 @@ def start_worker(env, log):
 def kill(process):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
-
-
-@pytest.fixture
-def receiver():
-    receiver = Receiver()
-    yield receiver
-    receiver.close()
 
 
 def test_nothing_is_lost_when_processes_are_killed(
