@@ -1,4 +1,4 @@
-"""The server below the application: malformed, oversized and slow requests, and its signals."""
+"""The server below the application: oversized and slow requests, and its signals."""
 
 import json
 import os
@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 from contextlib import suppress
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +15,7 @@ from taskapi.extensions import db
 from tests.chaos import faults
 from tests.chaos.ground import Ground, ground
 from tests.chaos.load import Client, register
+from tests.support.sockets import HOST, POST, dial, exchange, head_and_body, read_all
 from tests.support.tasks import plant_many
 
 KIB, MIB = 1024, 1024 * 1024
@@ -26,139 +26,6 @@ def stand():
     """One server for the tests that leave it as it was."""
     with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
         yield made
-
-
-def dial(stand: Ground, receive_buffer: int | None = None) -> socket.socket:
-    address = urlsplit(stand.server.url)
-    client = socket.socket()
-    if receive_buffer:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    client.settimeout(40)
-    client.connect((address.hostname, address.port))
-    return client
-
-
-def read_all(client: socket.socket) -> bytes:
-    """Everything until the server closes."""
-    got = b""
-    with suppress(ConnectionResetError):
-        while data := client.recv(65536):
-            got += data
-    client.close()
-    return got
-
-
-def exchange(stand: Ground, sent: bytes) -> bytes:
-    client = dial(stand)
-    client.sendall(sent)
-    return read_all(client)
-
-
-def head_and_body(answer: bytes) -> tuple[bytes, bytes]:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return head, body
-
-
-# --- requests that another server might read differently ----------------------------------------
-
-HOST = b"Host: x\r\n"
-POST = b"POST /api/v1/auth/login HTTP/1.1\r\n" + HOST
-HIDDEN = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-        POST + b"Content-Length: 0\r\nContent-Length: 33\r\n\r\n",
-        POST + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-        POST + b"Content-Length: +5\r\n\r\nhello",
-        POST + b"Content-Length: 5, 5\r\n\r\nhello",
-        POST + b"Content-Length: 0x5\r\n\r\nhello",
-        POST + b"Content-Length: -1\r\n\r\n",
-        POST + b"Content-Length: 1_0\r\n\r\n0123456789",
-        POST + b"Content-Length : 0\r\n\r\n",
-        POST + b" Content-Length: 0\r\n\r\n",
-        POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding: identity\r\n\r\n",
-        POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        POST + b"X: a\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
-        POST + b"X: a\nContent-Length: 0\r\n\r\n",
-        POST.replace(b"\r\n", b"\n") + b"\n",
-        b"GET /health HTTP/1.1\nHost: x\r\n\r\n",
-        POST + b"X: a\rContent-Length: 0\r\n\r\n",
-        POST + b"X: \x00\r\n\r\n",
-        POST + HOST + b"\r\n",
-        b"POST /health HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /health HTTP/1.1 \r\nHost: x\r\n\r\n",
-        b"GET /health\r\n\r\n",
-        b"GET /he alth HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS hello\n",
-        *(
-            POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
-            for chunks in (
-                b"5\nhello\r\n0\r\n\r\n",
-                b"5\r\nhello0\r\n\r\n",
-                b"5\r\nhelloXX0\r\n\r\n",
-                b"0x5\r\nhello\r\n0\r\n\r\n",
-                b"+5\r\nhello\r\n0\r\n\r\n",
-                b" 5\r\nhello\r\n0\r\n\r\n",
-                b"5 \r\nhello\r\n0\r\n\r\n",
-                b"-1\r\nhello\r\n0\r\n\r\n",
-                b"\r\n\r\n",
-                b"11111111111111111\r\nhello\r\n",
-                b"5;a\nb\r\nhello\r\n0\r\n\r\n",
-                b"0\r\nno trailer\r\n\r\n",
-                b"0\r\n folded: 1\r\n\r\n",
-                b"f" * 5000,
-            )
-        ),
-    ],
-)
-def test_what_another_server_might_read_differently_is_refused(stand, request_):
-    answer = exchange(stand, request_ + HIDDEN)
-    head, body = head_and_body(answer)
-    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer
-    assert answer.count(b"HTTP/1.1") == 1, "what followed was taken for a request"
-    assert b"connection: close" in head.lower()
-    assert body == b"Bad Request\n"
-    assert b"gunicorn" not in answer.lower()
-
-
-def test_good_chunks_and_requests_in_a_row_are_answered_in_order(stand):
-    body = b'{"username": "nobody", "password": "x"}'
-    chunked = b"Content-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + b"".join(
-        b"%x;name=value\r\n%c\r\n" % (1, byte) for byte in body
-    )
-    sent = b"\r\n" + POST + chunked + b"0\r\nX-Trailer: 1\r\n\r\n"
-    sent += POST + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-    sent += b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    whole = exchange(stand, sent)
-    client = dial(stand)
-    for start in range(0, len(sent), 7):  # and cut up anyhow
-        client.sendall(sent[start : start + 7])
-    for answer in (whole, read_all(client)):
-        statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
-        assert statuses == [b"401", b"400", b"200"], answer
-
-
-def test_a_body_is_asked_for_only_if_it_will_be_taken(stand):
-    wait = b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
-    client = dial(stand)
-    client.sendall(POST + wait + b"Content-Length: 2\r\nConnection: close\r\n\r\n")
-    assert client.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    client.sendall(b"{}")
-    assert read_all(client).startswith(b"HTTP/1.1 400 ")
-    assert exchange(stand, POST + wait + b"Content-Length: 1048577\r\n\r\n").startswith(
-        b"HTTP/1.1 413 "
-    )
 
 
 # --- size --------------------------------------------------------------------------------------
@@ -209,7 +76,7 @@ def send_until_answered(stand: Ground, head: bytes, piece: bytes, pieces: int) -
             if any(events & selectors.EVENT_READ for _, events in selector.select()):
                 break
             sent += client.send(piece)
-            time.sleep(0.0005)
+            time.sleep(0.0005)  # an answer on its way may come before the next piece
     client.shutdown(socket.SHUT_WR)
     return sent, read_all(client)
 
@@ -293,7 +160,7 @@ def test_slow_clients_hold_up_nobody_and_are_cut(stand, token):
         answer, _ = asking.timed("GET", "/tasks")
         assert answer.kind == "200"
         seconds.append(answer.seconds)
-        time.sleep(0.1)
+        time.sleep(0.1)  # the pace of the drips
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
     assert all(read_all(client) == b"" for client in silent), "cut without a word"
     for client in (*heads, *bodies, *drips):
@@ -334,13 +201,13 @@ def test_slow_readers_hold_up_nobody_and_are_cut_unless_they_go_on(stand, token)
     for client in (slow, *idle):
         client.sendall(ask)
     asking = Client(stand.server.url, token)
-    time.sleep(10)  # the exports are made
+    time.sleep(10)  # nothing tells when the exports are made, and wait for their readers
     started, seconds, got = time.monotonic(), [], b""
     while time.monotonic() < started + 75:
         got += slow.recv(4096)
         answer, _ = asking.timed("GET", "/users/me")
         seconds.append(answer.seconds)
-        time.sleep(0.2)
+        time.sleep(0.2)  # 20 KiB a second at the most
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
     assert all(len(read_all(client)) < 8 * MIB for client in idle), "cut before the end"
     got += read_all(slow)
