@@ -127,8 +127,8 @@ class _TooMuch(Exception):
     pass
 
 
-class _Limited:
-    """Of a socket: what it receives, until when."""
+class _Socket(socket.socket):
+    """Receives so much and no more, until a deadline."""
 
     _deadline = float("inf")
     _left = 0
@@ -136,24 +136,20 @@ class _Limited:
     def limit_to(self, deadline: float, size: int) -> None:
         self._deadline, self._left = deadline, size
 
-    def recv_into(self, buffer: Any, *_: Any) -> int:
+    def recv_into(self, buffer: Any, *_: Any, **__: Any) -> int:
         if self._left <= 0:
             raise _TooMuch
-        self.settimeout(_remaining(self._deadline))  # type: ignore[attr-defined]
-        count: int = super().recv_into(memoryview(buffer)[: self._left])  # type: ignore[misc]
+        self.settimeout(_remaining(self._deadline))
+        count = super().recv_into(memoryview(buffer)[: self._left])
         self._left -= count
         return count
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        self.settimeout(_remaining(self._deadline))  # type: ignore[attr-defined]
-        super().sendall(*args, **kwargs)  # type: ignore[misc]
+        self.settimeout(_remaining(self._deadline))
+        super().sendall(*args, **kwargs)
 
 
-class _Socket(_Limited, socket.socket):
-    pass
-
-
-class _TlsSocket(_Limited, ssl.SSLSocket):
+class _TlsSocket(_Socket, ssl.SSLSocket):
     pass
 
 
