@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import AppGroup
 
 from taskapi.commands.common import fails_with_a_sentence, named
@@ -34,7 +34,6 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
         click.echo(f"{count} tasks could be imported.")
         return
     total = sum(1 for _ in _rows(file))
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     found = job.begin_import(owner.id, f"command-{secrets.token_hex(8)}", LEASE_SECONDS)
     bar: Any = click.progressbar(
         length=total, label=f"Importing {file.name}", file=sys.stderr, show_pos=True
@@ -42,9 +41,9 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
     with bar:
         try:
             imports.bring_in(
-                app, found, lambda: _rows(file), lambda done: bar.update(done - bar.pos)
+                current_app, found, lambda: _rows(file), lambda done: bar.update(done - bar.pos)
             )
-        except BaseException as error:
+        except BaseException as error:  # Ctrl-C, too, leaves nothing behind
             reason = error if isinstance(error, ApiError) else ApiError("It was interrupted.")
             job.fail(found, reason)
             undo(found)

@@ -7,8 +7,8 @@ import threading
 from types import FrameType
 
 import click
-from flask import Flask, current_app
-from flask.cli import with_appcontext
+from flask import Flask
+from flask.cli import ScriptInfo, pass_script_info
 
 from taskapi.jobs.worker import Worker
 from taskapi.models.worker import queue_state
@@ -17,12 +17,12 @@ NICENESS = 10  # on a machine that they share, requests come first
 
 
 @click.command("worker")
-@with_appcontext
-def worker() -> None:
+@pass_script_info
+def worker(info: ScriptInfo) -> None:
     """Deliver webhooks, import files, notice what is overdue; until it is told to end."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    app = info.load_app()
     working = Worker(app, "process")
 
     def end(_: int, __: FrameType | None) -> None:

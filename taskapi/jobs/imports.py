@@ -55,7 +55,7 @@ def run(app: Flask, found: Row, must_stop: Callable[[], bool]) -> None:
     except ApiError as error:
         if not (isinstance(error, Unavailable) and _again(app, found)):
             _fail(app, found, error)
-    except Exception:
+    except Exception:  # no fault of the file, so it may pass
         log.exception("job %s failed", found.id)
         if not _again(app, found):
             _fail(app, found, Failed("Something went wrong here; it was tried several times."))

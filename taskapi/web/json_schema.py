@@ -159,6 +159,8 @@ def _of_our_kind(self: Any, field: fields.Field[Any], ret: JsonSchema) -> JsonSc
 
 
 class Converter(OpenAPIConverter):
+    """apispec's, whose methods have no types, with our kinds of fields and of answers."""
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.add_attribute_function(_of_our_kind)  # type: ignore[no-untyped-call]

@@ -159,10 +159,10 @@ def _parameters(spec: APISpec, rule: str, operation: Operation) -> list[Json]:
         for kind, name in _VARIABLE.findall(rule)
     ]
     if operation.query is not NO_PARAMETERS:
-        converter = spec.plugins[0].converter  # type: ignore[attr-defined]
-        found += converter.schema2parameters(operation.query, location="query")
+        found += _converter(spec).schema2parameters(operation.query, location="query")
     if operation.is_idempotent:
-        found.append(_header("Idempotency-Key", "A name of your own for this change, kept 24 h."))
+        name, meaning = "Idempotency-Key", "A name of your own for this change, kept 24 h."
+        found.append(_header(name, meaning, minLength=1, maxLength=255))
     if operation.is_conditional and operation.method == "GET":
         found.append(_header("If-None-Match", "The ETag that you have: 304 if it still holds."))
     elif operation.is_conditional:
@@ -170,10 +170,8 @@ def _parameters(spec: APISpec, rule: str, operation: Operation) -> list[Json]:
     return found
 
 
-def _header(name: str, description: str) -> Json:
-    schema: Json = {"type": "string"}
-    if name == "Idempotency-Key":
-        schema |= {"minLength": 1, "maxLength": 255}
+def _header(name: str, description: str, **lengths: int) -> Json:
+    schema = {"type": "string", **lengths}
     return {"in": "header", "name": name, "description": description, "schema": schema}
 
 
@@ -268,9 +266,13 @@ def _page(spec: APISpec, schema: Schema) -> Json:
 
 
 def _schema(spec: APISpec, schema: Schema | None) -> Json:
-    converter = spec.plugins[0].converter  # type: ignore[attr-defined]
-    found: Json = converter.resolve_nested_schema(schema)
+    found: Json = _converter(spec).resolve_nested_schema(schema)
     return found
+
+
+def _converter(spec: APISpec) -> Any:
+    plugin: Any = spec.plugins[0]  # the one that make_document() gave it
+    return plugin.converter
 
 
 def _link(paths: dict[str, Json]) -> None:
