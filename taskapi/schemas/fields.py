@@ -10,6 +10,7 @@ from taskapi import moments
 from taskapi.errors import Invalid
 
 BIGGEST_ID = 2**63 - 1
+DEEPEST = 10_000  # to skip; beyond, only a cursor leads on
 MOST_NAMES = 200  # far beyond any schema; to name each of thousands would take its time
 
 # What similar systems call it, and what it is called here.
@@ -242,5 +243,5 @@ class PageQuery(Parameters):
     """The parameters of every list."""
 
     limit = Digits(1, 100, load_default=20)
-    skip = Digits(0, 10_000)
+    skip = Digits(0, DEEPEST)
     cursor = Opaque(5000, shortest=0, metadata={"format": "cursor"})

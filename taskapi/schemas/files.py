@@ -18,7 +18,6 @@ from taskapi.schemas.task import TaskFields
 COLUMNS = [name for name in SHOWN_NAMES if name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
 IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at", "deleted_at"}
-TAKEN = tuple(column for column in COLUMNS if column not in IGNORED)
 
 # A spreadsheet would run such a cell. One apostrophe goes in front, also of those that have
 # some already, so that taking one away again is exact.
@@ -100,7 +99,7 @@ def checked_rows(rows: Iterable[Any], start: int = 1) -> Iterator[dict[str, Any]
 
 def _check_header(header: list[str]) -> None:
     for column in header:
-        if column not in TAKEN and column not in IGNORED:
+        if column not in COLUMNS and column not in IGNORED:
             raise Invalid({column or "header": ["Unknown column."]})
     if len(set(header)) < len(header):
         raise Invalid({"header": ["A column stands here twice."]})
@@ -109,9 +108,7 @@ def _check_header(header: list[str]) -> None:
 
 
 def _as_json(cells: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: _unguarded(cell) for name, cell in cells.items() if name not in IGNORED
-    }
+    row: dict[str, Any] = {name: _unguarded(cell) for name, cell in cells.items()}
     for name in ("status", "priority", "due_at"):
         if row.get(name) == "":
             del row[name]  # an empty cell is the default

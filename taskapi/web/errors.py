@@ -8,9 +8,9 @@ from werkzeug.exceptions import HTTPException
 
 from taskapi.errors import ApiError, NotFound, TooLarge
 from taskapi.web.answers import json_answer
+from taskapi.web.inputs import JSON
 from taskapi.web.requests import request_id
 
-JSON = "application/json"
 PROBLEM = "application/problem+json"
 log = logging.getLogger("taskapi.errors")
 

@@ -15,9 +15,9 @@ from taskapi.errors import Invalid
 from taskapi.models.keys import is_signed, sign
 from taskapi.models.page import Key, Listing, Order, Page, fetch_page, full_order, position_of
 from taskapi.moments import now
+from taskapi.schemas.fields import DEEPEST
 from taskapi.web.answers import json_answer
 
-DEEPEST = 10_000
 _PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
 # What would end or split a link, and yet may stand in a query as it came.
 _UNSAFE = re.compile(r"[^!$-;=?-Z_a-z~]")
@@ -71,23 +71,22 @@ def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) ->
     kept = [part for part in given.split("&") if not _PAGE.match(unquote(part))]
     base = f"{request.path}?{'&'.join((*kept, f'limit={limit}'))}"
 
-    def link(relation: str, **paging: Any) -> str:
-        ((name, value),) = paging.items()
-        return f'<{base}&{name}={value}>; rel="{relation}"'
+    def link(relation: str, paging: str) -> str:
+        return f'<{base}&{paging}>; rel="{relation}"'
 
     if skip is None:
-        links = [link("first", cursor="")]
-        return ", ".join(links + ([link("next", cursor=next_cursor)] if next_cursor else []))
-    links = [link("first", skip=0)]
+        links = [link("first", "cursor=")]
+        return ", ".join(links + ([link("next", f"cursor={next_cursor}")] if next_cursor else []))
+    links = [link("first", "skip=0")]
     if skip > 0:
-        links.append(link("prev", skip=max(0, skip - limit)))
+        links.append(link("prev", f"skip={max(0, skip - limit)}"))
     if next_cursor and skip + limit <= DEEPEST:
-        links.append(link("next", skip=skip + limit))
+        links.append(link("next", f"skip={skip + limit}"))
     elif next_cursor:
-        links.append(link("next", cursor=next_cursor))
+        links.append(link("next", f"cursor={next_cursor}"))
     last = max(0, (page.total or 0) - 1) // limit * limit
     if last <= DEEPEST:
-        links.append(link("last", skip=last))
+        links.append(link("last", f"skip={last}"))
     return ", ".join(links)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from taskapi.web.errors import PROBLEM, TITLES
+from taskapi.web.inputs import JSON
 from taskapi.web.routing import Operation
 
 Json = dict[str, Any]
@@ -138,7 +139,7 @@ def _response(status: int) -> Json:
             for name in (*OF_ANY_ERROR, *OF_ERRORS.get(status, ()))
         },
         "content": {
-            "application/json": {
+            JSON: {
                 "schema": {"$ref": "#/components/schemas/Error"},
                 "examples": {"example": {"value": envelope}},
             },
@@ -157,12 +158,12 @@ def faults_of(rule: str, operation: Operation) -> dict[int, str]:
     """The statuses that the operation may answer with when it fails, with a word where it helps."""
     who, is_read = operation.who, operation.method == "GET"
     found = {400}
-    if operation.is_limited or operation.who != "anyone":
+    if operation.is_limited or who != "anyone":
         found |= {429, 500, 503}
     if who != "anyone":
         found.add(401)
-    if who not in ("anyone", "user") or not is_read or operation.admin_only or "<user:" in rule:
-        found.add(403)
+        if who != "user" or not is_read or operation.admin_only or "<user:" in rule:
+            found.add(403)
     if "<" in rule:
         found.add(404)
     if operation.body is not None:
@@ -171,7 +172,5 @@ def faults_of(rule: str, operation: Operation) -> dict[int, str]:
         found |= {409, 422}
     if operation.is_conditional and not is_read:
         found.add(412)
-    if who == "anyone":
-        found.discard(403)
     named = dict.fromkeys(found, "") | dict(operation.errors)
     return dict(sorted(named.items()))
