@@ -151,7 +151,7 @@ def _for_peer(database_url: str) -> str:
 
 @contextmanager
 def stage(users: int) -> Iterator[Stage]:
-    """An empty stage in a folder of its own, which is gone afterwards unless something failed."""
+    """An empty stage in a folder of its own, which is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="taskapi-bench-"))
     if os.geteuid() == 0:
         folder.chmod(0o711)  # so that Postgres' user finds its data
@@ -159,7 +159,7 @@ def stage(users: int) -> Iterator[Stage]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             yield Stage(stack, folder, users)
-        except Exception:
+        except Exception:  # whatever it was: the logs may tell why, and go with the folder
             for log in sorted(folder.glob("*.log")):
                 lines = log.read_text(errors="replace").splitlines()
                 told = [line for line in lines if '"level":"INFO"' not in line][-15:]

@@ -258,14 +258,14 @@ def test_a_promoted_standby_is_found_without_a_restart():
         server = LiveServer(folders[0] / "server.log", SETTINGS | {"DATABASE_URL": both})
         stack.callback(server.stop)
         with Load(server.url, register(server.url)) as load:
-            time.sleep(2)
+            time.sleep(2)  # of writes
             before = set(load.answered)
             time.sleep(0.5)  # what was answered by then is replicated
             primary.halt()
-            time.sleep(1)
+            time.sleep(1)  # without any database
             standby.promote()
             promoted_at = time.monotonic()
-            time.sleep(6)
+            time.sleep(6)  # it may take 5 until all is well; what comes later shows that it is
         assert set(load.errors()) == {"503"}
         assert load.slowest(bad=True) < 5
         assert max(each.ended for each in load.bad) - promoted_at < 5

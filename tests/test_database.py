@@ -24,7 +24,7 @@ def test_who_waits_for_a_lock_lets_the_other_threads_run(app, make_client, alice
         waiting.start()
         ticks, end = 0, time.monotonic() + 1
         while time.monotonic() < end:
-            time.sleep(0.01)
+            time.sleep(0.01)  # and this thread goes on only if the waiting one lets it
             ticks += 1
         assert answers == []
     waiting.join(10)

@@ -73,7 +73,7 @@ def test_the_report_is_kept_for_a_second(make_app, statements):
         for _ in range(20):
             assert client.get("/health/detailed").status_code == 200
     assert len(seen) <= 6
-    time.sleep(1.1)
+    time.sleep(1.1)  # the second is over
     with statements() as seen:
         client.get("/health/detailed")
     assert seen

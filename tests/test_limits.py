@@ -175,7 +175,7 @@ def test_a_dead_redis_costs_little_and_comes_back(make_app, make_client, alice):
         assert set(answer.headers.keys()) >= HEADERS, "counted in memory"
         assert seconds - usual <= 0.25
     with redis_on(port):
-        time.sleep(1.1)
+        time.sleep(1.1)  # only after a second is it asked again
         counts = [int(ask().headers["X-RateLimit-Remaining"]) for _ in range(2)]
         assert counts == [999, 998], "Redis counts again, and afresh"
 

@@ -36,7 +36,7 @@ def has_workers(server, count):
         if len(master.children()) >= count:
             break
         time.sleep(0.05)
-    time.sleep(0.2)
+    time.sleep(0.2)  # one too many would be there by now
     return len(master.children()) == count
 
 

@@ -185,7 +185,7 @@ def test_told_to_end_it_finishes_or_hands_back(live_server, receiver, databases,
 
     def take_a_while(*_):
         begun.set()
-        time.sleep(1)
+        time.sleep(1)  # it is told to end meanwhile
         return 204
 
     receiver.answer = take_a_while

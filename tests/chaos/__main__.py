@@ -14,6 +14,8 @@ HEADER = (
     "| fault | database | load | requests | errors | slowest error | well again | lost | doubled |"
 )
 
+NONE = "–"  # noqa: RUF001 - a hyphen would be taken for a minus
+
 
 def reports(kind: str, rounds: int) -> Iterator[Report]:
     if kind == "postgres":
@@ -46,8 +48,8 @@ def reports(kind: str, rounds: int) -> Iterator[Report]:
 
 def line(report: Report) -> str:
     errors = ", ".join(f"{count} {kind}" for kind, count in report.errors.most_common()) or "none"
-    slowest = f"{report.slowest_error:.2f} s" if report.errors else "–"  # noqa: RUF001
-    again = "–" if report.well_again is None else f"{report.well_again:.2f} s"  # noqa: RUF001
+    slowest = f"{report.slowest_error:.2f} s" if report.errors else NONE
+    again = NONE if report.well_again is None else f"{report.well_again:.2f} s"
     fault = report.fault if report.integrity == "ok" else f"{report.fault} ({report.integrity})"
     cells = (fault, report.database, report.load, report.requests, errors, slowest, again)
     return "| " + " | ".join(map(str, (*cells, report.lost, report.doubled))) + " |"

@@ -1,4 +1,8 @@
-"""The bad days, one function each: what was done, and what became of the load meanwhile."""
+"""The bad days, one function each: what was done, and what became of the load meanwhile.
+
+Their sleeps are how long the load runs before the fault, during it and after it: until its clients
+are all at work, and until the last of them has been answered again.
+"""
 
 import os
 import random
@@ -113,7 +117,7 @@ def kill_processes(ground: Ground, *, rounds: int = 20) -> Report:
     token = register(ground.server.url)
     for turn in range(rounds):
         with Load(ground.server.url, token, per_second=100, reads=False) as load:
-            time.sleep(0.4 + random.random() * 0.4)
+            time.sleep(0.4 + random.random() * 0.4)  # at another point of a write each time
             if turn % 2 == 0:
                 os.kill(random.choice(ground.workers()), signal.SIGKILL)
                 back_at = time.monotonic()
@@ -171,7 +175,7 @@ def terminate_twice(ground: Ground, *, rounds: int = 1) -> Report:
         with Load(ground.server.url, token, per_second=200, clients=16) as load:
             time.sleep(1)
             os.killpg(ground.server.process.pid, signal.SIGTERM)
-            time.sleep(0.1)
+            time.sleep(0.1)  # the second one finds it answering those whom it let in
             with suppress(ProcessLookupError):
                 os.killpg(ground.server.process.pid, signal.SIGTERM)
             ground.server.process.wait(30)

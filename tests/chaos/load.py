@@ -54,7 +54,7 @@ class Client:
             self._connection.request(method, f"/api/v1{path}", data, given | (headers or {}))
             answer = self._connection.getresponse()
             text = answer.read()
-        except BaseException:
+        except BaseException:  # half an answer, whatever broke it off, is not for the next request
             self.close()
             raise
         if not self._keeps or answer.will_close:
@@ -170,7 +170,7 @@ class Load:
                 self.answered.add(title)
             if answer.is_good or not repeats or self.is_over.is_set():
                 return
-            time.sleep(0.1)
+            time.sleep(0.1)  # as one who repeats does: not at once
             client.follow(self.url)
 
 

@@ -36,7 +36,7 @@ class LiveServer:
             )
         try:
             self._wait()
-        except BaseException:
+        except BaseException:  # at Ctrl-C, too: nobody else would stop it
             self.stop()
             raise
 

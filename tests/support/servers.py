@@ -188,7 +188,7 @@ def keep(folder: Path, given: dict[str, str]) -> None:
         if postgres:
             given["postgres"] = postgres.start()
         draft.write_text(json.dumps(given))
-    except Exception as error:
+    except Exception as error:  # whatever it was: somebody waits for an answer
         draft.write_text(json.dumps({"error": f"The test servers did not start: {error}"}))
         raise
     else:

@@ -55,7 +55,7 @@ def writing(app: Flask) -> Iterator[Connection]:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
         try:
             yield connection
-        except BaseException:
+        except BaseException:  # at Ctrl-C, too: it would hold its lock on
             connection.exec_driver_sql("ROLLBACK")
             raise
         connection.exec_driver_sql("COMMIT")
