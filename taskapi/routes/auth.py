@@ -24,7 +24,6 @@ from taskapi.schemas import answers
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
 from taskapi.schemas.user import Registration
-from taskapi.web.answers import json_answer
 from taskapi.web.identity import Caller, access_token, bearer, identify
 from taskapi.web.inputs import FORM, JSON, load_form, parse_object
 from taskapi.web.listing import answer_page
@@ -50,11 +49,11 @@ def _refuse_when_closed() -> None:
     returns=answers.SignedIn(),
     errors={403: "Registration is closed.", 409: "The username or the e-mail is taken."},
 )
-def register(body: dict[str, Any]) -> Response:
+def register(body: dict[str, Any]) -> dict[str, Any]:
     """Make an account and sign in to it."""
     prepared = prepare_user(**body)
     with transaction():
-        return _signed_in(insert_user(prepared), 201)
+        return _signed_in(insert_user(prepared))
 
 
 @auth.post(
@@ -68,7 +67,7 @@ def register(body: dict[str, Any]) -> Response:
     returns=answers.SignedIn(),
     errors={401: "The name or the password is wrong."},
 )
-def login(raw: bytes) -> Response:
+def login(raw: bytes) -> dict[str, Any]:
     """Sign in with a username or e-mail and a password."""
     is_form = request.mimetype == FORM
     body = load_form(LOGIN_FORM, raw) if is_form else load(LOGIN, parse_object(raw))
@@ -76,7 +75,7 @@ def login(raw: bytes) -> Response:
     user = authenticate(user_by_name(name), name, body["password"])
     if user is None:
         raise _wrong_credentials()
-    return _signed_in(user, 200)
+    return _signed_in(user)
 
 
 @auth.post(
@@ -88,7 +87,7 @@ def login(raw: bytes) -> Response:
     returns=answers.SignedIn(),
     errors={401: "There is no refresh token, or it is no longer valid."},
 )
-def refresh(body: dict[str, Any]) -> Response:
+def refresh(body: dict[str, Any]) -> dict[str, Any]:
     """Exchange a refresh token for a new pair of tokens."""
     credentials = body.get("refresh_token") or bearer()
     if credentials is None:
@@ -97,7 +96,7 @@ def refresh(body: dict[str, Any]) -> Response:
     user = user_by_id(current.user_id)
     if not user.is_active:
         raise Unauthorized("This session has ended.", code="TOKEN_REVOKED")
-    return json_answer(_tokens(user, current))
+    return _tokens(user, current)
 
 
 @auth.post("/logout", who="optional", body=schemas.Refresh(), is_body_optional=True)
@@ -122,10 +121,7 @@ def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the caller is signed in."""
     chosen = {"user_id": caller.id, "is_live": True}
     return answer_page(
-        session.LISTING,
-        query,
-        chosen,
-        lambda row: session.session_json(row, caller.session_id),
+        session.LISTING, query, chosen, lambda row: session.session_json(row, caller.session_id)
     )
 
 
@@ -209,11 +205,11 @@ def _set_password(user: Row, new_hash: str, *, except_session: int = 0) -> None:
         revoke_all(user.id, except_session=except_session)
 
 
-def _signed_in(user: Row, status: int) -> Response:
+def _signed_in(user: Row) -> dict[str, Any]:
     started = session.start_session(user, request.user_agent.string)
     if started is None:
         raise _wrong_credentials()
-    return json_answer(_tokens(user, started), status)
+    return _tokens(user, started)
 
 
 def _tokens(user: Row, current: Row) -> dict[str, Any]:

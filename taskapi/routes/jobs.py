@@ -7,7 +7,6 @@ from flask import Response
 from taskapi.models.job import LISTING, job_json, job_of
 from taskapi.schemas import answers
 from taskapi.schemas.job import JobQuery
-from taskapi.web.answers import json_answer
 from taskapi.web.identity import Caller
 from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.routing import Api
@@ -22,6 +21,6 @@ def list_jobs(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @jobs.get("/<id:job_id>", who="user", returns=answers.Job())
-def get_job(caller: Caller, job_id: int) -> Response:
+def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
     """One job, and how far it is."""
-    return json_answer(job_json(job_of(caller.id, job_id)))
+    return job_json(job_of(caller.id, job_id))

@@ -23,7 +23,7 @@ from taskapi.models.user import (
 from taskapi.routes.auth import check_current_password
 from taskapi.schemas import answers
 from taskapi.schemas import user as schemas
-from taskapi.web.answers import entity, json_answer
+from taskapi.web.answers import entity
 from taskapi.web.identity import Caller
 from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.preconditions import check_if_match
@@ -134,11 +134,10 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
 @users.post(
     "/<id:user_id>/reset-token", who="admin session", status=201, returns=answers.ResetToken()
 )
-def create_reset_token(caller: Caller, user_id: int) -> Response:
+def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
     """A token, shown this once, with which the user sets a new password within an hour."""
     secret, expires_at = token.create_reset(user_by_id(user_id).id)
-    answer = {"token": secret, "expires_at": expires_at}
-    return json_answer(answer, 201)
+    return {"token": secret, "expires_at": expires_at}
 
 
 @users.delete(

@@ -47,15 +47,15 @@ def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
 
 
 @webhooks.get(ONE, who="user", returns=answers.Webhook())
-def get_webhook(caller: Caller, webhook_id: int) -> Response:
+def get_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """One webhook."""
-    return json_answer(webhook_json(webhook_of(caller.id, webhook_id)))
+    return webhook_json(webhook_of(caller.id, webhook_id))
 
 
 @webhooks.patch(ONE, who="user", body=WebhookFields(partial=True), returns=answers.Webhook())
-def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> Response:
+def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dict[str, Any]:
     """Change where a webhook leads, what it is told of, or whether it is on."""
-    return json_answer(webhook_json(webhook.change_webhook(caller.id, webhook_id, body)))
+    return webhook_json(webhook.change_webhook(caller.id, webhook_id, body))
 
 
 @webhooks.delete(ONE, who="user")
@@ -72,9 +72,9 @@ def rotate_secret(caller: Caller, webhook_id: int) -> Response:
 
 
 @webhooks.post(f"{ONE}/test", who="user", status=202, returns=answers.Delivery(), errors=OFF)
-def test_webhook(caller: Caller, webhook_id: int) -> Response:
+def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """Send a message that says nothing, to see whether it arrives."""
-    return json_answer(delivery_json(webhook.send_test(caller.id, webhook_id)), 202)
+    return delivery_json(webhook.send_test(caller.id, webhook_id))
 
 
 @webhooks.get(
@@ -97,7 +97,6 @@ def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> R
     returns=answers.Delivery(),
     errors=OFF,
 )
-def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> Response:
+def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> dict[str, Any]:
     """Send a message again, as a delivery of its own."""
-    again = webhook.send_again(caller.id, webhook_id, delivery_id)
-    return json_answer(delivery_json(again), 202)
+    return delivery_json(webhook.send_again(caller.id, webhook_id, delivery_id))
