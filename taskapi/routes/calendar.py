@@ -40,7 +40,7 @@ def remove_calendar(caller: Caller) -> None:
     who="anyone",
     media=(ICAL,),
     is_conditional=True,
-    returns=answers.Page(),
+    returns=answers.NotJson(),
     headers={"ETag": "Changes whenever one of the tasks does."},
 )
 def read_calendar(token: str) -> Response:

@@ -54,7 +54,7 @@ def index() -> Response:
     return response
 
 
-@pages.get("/docs", who="anyone", is_limited=False, returns=answers.Page(), media=(HTML,))
+@pages.get("/docs", who="anyone", is_limited=False, returns=answers.NotJson(), media=(HTML,))
 def docs() -> Response:
     """Swagger UI: read, sign in and try."""
     return _page(
@@ -66,7 +66,7 @@ def docs() -> Response:
     )
 
 
-@pages.get("/redoc", who="anyone", is_limited=False, returns=answers.Page(), media=(HTML,))
+@pages.get("/redoc", who="anyone", is_limited=False, returns=answers.NotJson(), media=(HTML,))
 def redoc() -> Response:
     """ReDoc: the whole reference on one page."""
     return _page(
@@ -103,7 +103,7 @@ def openapi() -> Response:
     who="anyone",
     is_limited=False,
     is_conditional=True,
-    returns=answers.Page(),
+    returns=answers.NotJson(),
     media=("text/javascript", "text/css", "image/svg+xml"),
 )
 def asset(name: str) -> Response:

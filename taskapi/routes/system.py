@@ -35,7 +35,7 @@ def health_detailed() -> Response:
     "/metrics",
     who="anyone",
     is_limited=False,
-    returns=answers.Page(),
+    returns=answers.NotJson(),
     media=("text/plain",),
     errors={
         401: "METRICS_TOKEN was not sent as bearer.",

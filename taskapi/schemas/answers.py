@@ -247,5 +247,5 @@ class OpenApi(Answer):
     components = fields.Dict(metadata={"example": {}})
 
 
-class Page(Answer):
-    """Not JSON: the answer's media type says what it is."""
+class NotJson(Answer):
+    """The answer's media type says what it is."""
