@@ -56,7 +56,7 @@ def forget_worker(pid: int) -> None:
     """Drop what only holds while a process lives; what it has counted stays."""
     from prometheus_client import multiprocess  # only once METRICS is set, and only if it is
 
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library has no types here
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def _remove_own(folder: str, owner: int) -> None:

@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 # documentation, and the address at which Azure tells its machines their secrets.
 REFUSED_V4 = [
     ipaddress.IPv4Network(text)
-    for text in ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15")
-] + [ipaddress.IPv4Network("168.63.129.16/32")]
+    for text in (
+        *("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15"),
+        "168.63.129.16/32",
+    )
+]
 PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")  # all else is local, mapped, translated, reserved
 REFUSED_V6 = [
     ipaddress.IPv6Network(text)
@@ -45,7 +48,8 @@ def check_url(url: str, *, is_production: bool, allows_private: bool) -> None:
         port = parts.port
     except ValueError:
         raise BadUrl("Must be an address such as https://example.org/hook.") from None
-    if parts.scheme not in ("https",) if is_production else parts.scheme not in ("https", "http"):
+    schemes = ("https",) if is_production else ("https", "http")
+    if parts.scheme not in schemes:
         raise BadUrl("Must begin with https://.")
     host = parts.hostname or ""
     if not host or port == 0:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from taskapi.jobs.addresses import is_public
 
 TIMEOUT = 15.0  # seconds for all of it, from the look-up to the end of the answer
-MOST = 64 * 1024  # bytes read of an answer, its headers included
+ANSWER_LIMIT = 64 * 1024  # bytes, headers included
 # The same words for what may not and for what cannot be reached, so that nobody can ask us what
 # there is in our network.
 UNREACHABLE = "The address could not be reached."
@@ -85,7 +85,7 @@ class Receiver:
             self._connection = _Connection(self._host, self._port)
             self._connection.sock = self._connect(deadline)
         sock = self._connection.sock
-        sock.limit_to(deadline, MOST)
+        sock.limit_to(deadline, ANSWER_LIMIT)
         self._connection.request("POST", self._target, body, {"Host": self._name, **headers})
         response = self._connection.getresponse()
         try:
@@ -100,7 +100,7 @@ class Receiver:
         last: Exception = OSError(UNREACHABLE)
         for family, address in self._addresses(deadline):
             sock = _Socket(family, socket.SOCK_STREAM)
-            sock.limit_to(deadline, MOST)
+            sock.limit_to(deadline, ANSWER_LIMIT)
             try:
                 sock.settimeout(_remaining(deadline))
                 sock.connect(address)

@@ -20,8 +20,8 @@ from taskapi.models.work import bell
 
 POLL_SECONDS = 0.4  # how long a change in another process may go unnoticed
 PAUSE_SECONDS = 0.02  # so that many changes are one look
-AWAY_SECONDS = 2.0
-SIGN_SECONDS = 30.0
+FAILURE_PAUSE_SECONDS = 2.0
+SIGN_OF_LIFE_SECONDS = 30.0
 SLOW_SECONDS = 1.0
 CHORES_SECONDS = 3600.0
 
@@ -32,8 +32,8 @@ log = logging.getLogger("taskapi.worker")
 class Lane:
     """One queue, and what of it is worked on.
 
-    What takes longer than a moment keeps its thread and gives its place to the next, so that a
-    few receivers that hang are not in anybody's way.
+    What is slow keeps its thread and gives its place to the next, so that a few receivers that
+    hang are not in anybody's way.
     """
 
     queue: Queue
@@ -59,14 +59,14 @@ class Worker:
         self._lock = threading.Lock()
         # Webhooks that fail have places of their own: any number of receivers that hang can
         # take all of those, and the ones that answer do not notice.
-        self._working = Lane(deliveries.WORKING, 8, 32, self._deliver)
-        self._failing = Lane(deliveries.FAILING, 8, 8, self._deliver)
-        self._importing = Lane(imports.QUEUE, 1, 1, self._import)
+        self._working = Lane(deliveries.WORKING, places=8, threads=32, serve=self._deliver)
+        self._failing = Lane(deliveries.FAILING, places=8, threads=8, serve=self._deliver)
+        self._importing = Lane(imports.QUEUE, places=1, threads=1, serve=self._import)
         self._lanes = (self._working, self._failing, self._importing)
         self._threads = ThreadPoolExecutor(
             sum(lane.threads for lane in self._lanes) + 1, thread_name_prefix=kind
         )
-        self._next: dict[str, float] = {}
+        self._next_at: dict[str, float] = {}
 
     @property
     def is_stopping(self) -> bool:
@@ -84,10 +84,10 @@ class Worker:
                     self._look()
             except Unavailable as error:
                 log.warning("worker: %s", error.message)
-                self._stopping.wait(AWAY_SECONDS)
+                self._stopping.wait(FAILURE_PAUSE_SECONDS)
             except Exception:  # whatever it is, the next look may be better
                 log.exception("worker: a look into the queue failed")
-                self._stopping.wait(AWAY_SECONDS)
+                self._stopping.wait(FAILURE_PAUSE_SECONDS)
             bell.wait(POLL_SECONDS)
             time.sleep(PAUSE_SECONDS)
         self._threads.shutdown(wait=True)
@@ -97,7 +97,7 @@ class Worker:
         if self._is_time("beat", BEAT_SECONDS) and any(lane.moved_at for lane in self._lanes):
             for queue in {lane.queue.table.name: lane.queue for lane in self._lanes}.values():
                 queue.renew(self.name)
-        if self._is_time("sign", SIGN_SECONDS):
+        if self._is_time("sign", SIGN_OF_LIFE_SECONDS):
             worker.sign_of_life(self.name)
         if self._is_time("listen", BEAT_SECONDS):
             # Without webhooks nobody needs to ring at every change; imports are rare enough.
@@ -153,12 +153,12 @@ class Worker:
             act(*args)
         except Unavailable as error:
             log.warning("worker: %s: %s", what, error.message)
-        except Exception:
+        except Exception:  # of any kind: nobody else would tell of it
             log.exception("worker: %s failed", what)
 
     def _is_time(self, what: str, seconds: float) -> bool:
         moment = time.monotonic()
-        if moment < self._next.get(what, 0.0):
+        if moment < self._next_at.get(what, 0.0):
             return False
-        self._next[what] = moment + seconds
+        self._next_at[what] = moment + seconds
         return True

@@ -18,7 +18,7 @@ from taskapi.database import Id, Moment, Query, expect_wait, is_postgres
 from taskapi.extensions import db
 from taskapi.moments import ago
 
-HOURS = 24
+KEPT_HOURS = 24
 
 answers = db.Table(
     "idempotency_keys",
@@ -67,4 +67,4 @@ def wait_at_most(seconds: int) -> None:
 
 
 def purge() -> int:
-    return PURGE.run(before=ago(hours=HOURS))
+    return PURGE.run(before=ago(hours=KEPT_HOURS))

@@ -71,6 +71,8 @@ class Page(NamedTuple):
 
 
 Order = tuple[Key, ...]
+# The chosen filters, each with the number of its values or the truth of its flag: what a
+# statement's text depends on.
 Shape = tuple[tuple[str, int | bool], ...]
 
 

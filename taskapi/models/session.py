@@ -180,11 +180,9 @@ def refresh(token: str) -> Row:
             rotated = ROTATE.first(id=session_id, now=now(), new_expires_at=_expiry())
             assert rotated is not None
             return rotated
-        is_just_replaced = generation == session.generation - 1 and session.rotated_at > ago(
-            seconds=GRACE_SECONDS
-        )
-        if is_just_replaced:  # a second tab, or an answer that was lost: the same successor
-            return session
+        is_just_before = generation == session.generation - 1
+        if is_just_before and session.rotated_at > ago(seconds=GRACE_SECONDS):
+            return session  # a second tab, or an answer that was lost: the same successor
         end_session(session.user_id, session_id)
         event.record("session.stolen", user_id=session.user_id)
     raise Unauthorized(

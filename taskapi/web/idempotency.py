@@ -48,7 +48,7 @@ def _answer_in_transaction(
     check_replay: Callable[[], None] | None,
 ) -> Response:
     idempotency.wait_at_most(LOCK_SECONDS)
-    idempotency.FORGET_OLD.run(**place, before=ago(hours=idempotency.HOURS))
+    idempotency.FORGET_OLD.run(**place, before=ago(hours=idempotency.KEPT_HOURS))
     idempotency.CLAIM.run(**place, body_hash=body_hash, now=now())
     idempotency.wait_at_most(0)
     kept = idempotency.FIND.first(**place)

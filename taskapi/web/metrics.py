@@ -115,7 +115,7 @@ class Metrics:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             from prometheus_client.multiprocess import MultiProcessCollector
 
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types here
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
         else:
             registry.register(self._registry)
         registry.register(_Queue(self._client))
