@@ -51,14 +51,13 @@ def _queue(*, is_failing: bool) -> Queue:
 
 WORKING, FAILING = _queue(is_failing=False), _queue(is_failing=True)
 
-OWNER = Query(
+WITH_OWNER = Query(
     select(webhooks, users.c.role, users.c.is_active.label("is_owner_active"))
     .join(users, users.c.id == webhooks.c.user_id)
     .where(webhooks.c.id == bindparam("id"), webhooks.c.leased_by == bindparam("worker"))
 )
 
-
-EVENT = ("id", "at", "action", "task_id", "user_id", "task", "version")
+EVENT_COLUMNS = ("id", "at", "action", "task_id", "user_id", "task", "version")
 
 
 def _due(condition: Any, order: Any) -> Query:
@@ -67,7 +66,7 @@ def _due(condition: Any, order: Any) -> Query:
         select(
             deliveries.c.id.label("delivery_id"),
             deliveries.c.attempts,
-            *(events.c[name].label(f"event_{name}") for name in EVENT),
+            *(events.c[name].label(f"event_{name}") for name in EVENT_COLUMNS),
             *SHOWN,  # the task as it is now; all None when it is gone
         )
         .join(events, events.c.id == deliveries.c.event_id)
@@ -132,7 +131,7 @@ class Turn:
 
     def run(self) -> None:
         with self._app.app_context():
-            found = OWNER.first(id=self._id, worker=self._worker)
+            found = WITH_OWNER.first(id=self._id, worker=self._worker)
             messages = self._messages(found) if found is not None else []
             if found is None or not messages:
                 return
@@ -161,11 +160,8 @@ class Turn:
         if not (found.is_active and found.is_owner_active):
             CANCEL.run(webhook_id=self._id, reason="The webhook or its owner is disabled.")
             return []
-        moment, messages = now(), []
-        for message in [
-            *AGAIN.all(id=self._id, now=moment),
-            *NEW.all(id=self._id),
-        ]:
+        messages = []
+        for message in (*AGAIN.all(id=self._id, now=now()), *NEW.all(id=self._id)):
             owner_id = message.event_user_id if message.id is None else message.user_id
             is_visible = found.role == "admin" or owner_id == found.user_id
             if message.event_action != TEST and not is_visible:
@@ -185,7 +181,6 @@ class Turn:
         outcome = receiver.post(headers, body)
         self._note(message, outcome)
         if outcome.status == GONE:
-            self._write()
             with self._app.app_context():
                 turn_off(self._id, "The receiver said that it is gone (410).")
             return False
@@ -193,6 +188,7 @@ class Turn:
         return outcome.is_success
 
     def _note(self, message: Row, outcome: Outcome) -> None:
+        """Remember what came of it; written down now and then, and a failure at once."""
         self._sent.append(Sent(message, outcome, now()))
         is_time = time.monotonic() - self._written_at > WRITE_SECONDS
         if is_time or not outcome.is_success:
