@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from flask import Response, request, stream_with_context
+from flask import Response, copy_current_request_context, request
 
 from taskapi.database import transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed
 from taskapi.models.job import enqueue_import, job_json
-from taskapi.models.page import Key, fetch_page, position_of
+from taskapi.models.page import Key, Page, fetch_page, position_of
 from taskapi.models.task import TaskSet, change_task, create_task, delete_task, task_json
 from taskapi.models.task_table import LISTING
 from taskapi.moments import now
@@ -133,16 +133,10 @@ def export(caller: Caller, query: dict[str, Any]) -> Response:
     chosen = visible_tasks(caller).chosen(query)
     batches = _batches(chosen)
     first = next(batches)  # before the answer begins, so that a failure is still an error
-
-    def everything() -> Iterator[list[dict[str, Any]]]:
-        yield first
-        yield from batches
-
+    everything = chain([first], batches)
     columns = [*COLUMNS, "deleted_at"] if chosen["deleted"] else COLUMNS
-    lines = csv_lines(columns, everything()) if kind == "csv" else json_lines(everything())
-    response = Response(
-        stream_with_context(lines), content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON
-    )
+    lines = csv_lines(columns, everything) if kind == "csv" else json_lines(everything)
+    response = Response(lines, content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON)
     response.headers["Content-Disposition"] = f'attachment; filename="tasks.{kind}"'
     return response
 
@@ -151,8 +145,14 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Page after page, by position: memory does not grow, and no transaction stays open."""
     order = (Key("created_at", False), Key("id", False))
     position, started = None, now()
+
+    # In a context of its own each time: a reader who is slow, or gone, holds no connection.
+    @copy_current_request_context
+    def fetch() -> Page:
+        return fetch_page(LISTING, chosen, order, limit=BATCH, after=position, now=started)
+
     while True:
-        page = fetch_page(LISTING, chosen, order, limit=BATCH, after=position, now=started)
+        page = fetch()
         yield [task_json(row, with_deleted=chosen["deleted"]) for row in page.rows]
         if not page.has_more:
             return
