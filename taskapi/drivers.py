@@ -149,6 +149,8 @@ class PostgresDriver(Driver):
     def run(
         self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
     ) -> list[Result]:
+        # What is sent together, up to its end, is one transaction without being told so.
+        begin, commit = begin and not commit, commit and not begin
         if len(steps) == 1 and not begin and not commit:
             ((compiled, values),) = steps
             libpq: Any = connection.driver_connection.pgconn  # type: ignore[union-attr]

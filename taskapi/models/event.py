@@ -70,9 +70,9 @@ events = db.Table(
 )
 
 _given: dict[str, Any] = {c.name: bindparam(c.name) for c in events.c if c.name != "id"}
-INSERT = Query(insert(events).values(_given))
+INSERT = Query(insert(events).values(_given).inline())  # nobody asks for the row's id
 # Of a task that was made just before, in the same round trip: nobody knows its id yet.
-INSERT_OF_NEW_TASK = Query(insert(events).values(_given | {"task_id": last_id("tasks")}))
+INSERT_OF_NEW_TASK = Query(insert(events).values(_given | {"task_id": last_id("tasks")}).inline())
 LISTING = Listing(
     columns=tuple(c for c in events.c if c.name != "task"),
     filters={
