@@ -1,7 +1,6 @@
 """Every setting: its name, type, default and meaning, in one place."""
 
 import os
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,22 +9,20 @@ from urllib.parse import SplitResult, urlsplit
 
 from flask import current_app
 
+from taskapi.secret_key import is_weak, kept_secret
+
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 MIGRATIONS = ROOT / "migrations"
 PLATFORMS = ("DYNO", "RENDER", "RAILWAY_ENVIRONMENT")
-# Words of the examples that documentation and templates carry, and two such keys.
-KNOWN_SECRETS = (
-    *("changeme", "changethis", "changeit", "replaceme", "yoursecret", "mysecret", "devsecret"),
-    *("secretkey", "supersecret", "topsecret", "jwtsecret", "insecure", "example"),
-    *("placeholder", "password", "qwerty", "notsosecret"),
-    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
-    "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
-)
 
 
 class ConfigError(Exception):
     """A setting that must stop the start; the sentence names it."""
+
+
+def text(raw: str) -> str:
+    return raw
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -107,7 +104,7 @@ class Settings:
     )
     secret_key: str = setting(
         "",
-        str,
+        text,
         "signs tokens; at least 32 bytes; `new,old` rotates; made and kept in development",
     )
     database_url: str = setting(
@@ -142,7 +139,7 @@ class Settings:
     public_url: str | None = setting(
         None, web_address, "for links that must be absolute (reset link on the command line)"
     )
-    host: str = setting("127.0.0.1", str, "address to listen on; `0.0.0.0` in production")
+    host: str = setting("127.0.0.1", text, "address to listen on; `0.0.0.0` in production")
     port: int = setting(8000, whole(1, 65535), "port to listen on")
     web_concurrency: int = setting(
         1, whole(1, 128), "worker processes; the cores with Redis, 1 without"
@@ -158,13 +155,13 @@ class Settings:
         False, flag, "1 lets webhooks call private addresses; for tests and closed networks"
     )
     log_level: str = setting("INFO", log_level, "least level that is logged")
-    metrics_token: str | None = setting(None, str, "opens `/metrics`; 404 without it")
+    metrics_token: str | None = setting(None, text, "opens `/metrics`; 404 without it")
     sentry_dsn: str | None = setting(
-        None, str, "reports errors to Sentry where `sentry-sdk` is installed"
+        None, text, "reports errors to Sentry where `sentry-sdk` is installed"
     )
-    admin_username: str | None = setting(None, str, "for `flask users ensure-admin`")
-    admin_email: str | None = setting(None, str, "for `flask users ensure-admin`")
-    admin_password: str | None = setting(None, str, "for `flask users ensure-admin`")
+    admin_username: str | None = setting(None, text, "for `flask users ensure-admin`")
+    admin_email: str | None = setting(None, text, "for `flask users ensure-admin`")
+    admin_password: str | None = setting(None, text, "for `flask users ensure-admin`")
 
     @property
     def is_production(self) -> bool:
@@ -231,7 +228,7 @@ def _fill_in_what_depends(given: dict[str, Any], env: Mapping[str, str]) -> None
         # Without Redis each worker counts for itself, so that limits would add up.
         given["web_concurrency"] = 1
     if not production and "secret_key" not in given:
-        given["secret_key"] = _kept_secret()
+        given["secret_key"] = kept_secret(INSTANCE / "secret_key")
 
 
 def _with_herokus_certificate(url: str) -> str:
@@ -250,7 +247,7 @@ def _refuse_what_hurts(settings: Settings, env: Mapping[str, str]) -> None:
     for key in settings.secret_keys:
         if len(key.encode()) < 32:
             raise ConfigError("SECRET_KEY must be at least 32 bytes long (each of them).")
-        if settings.is_production and is_weak_secret(key):
+        if settings.is_production and is_weak(key):
             raise ConfigError("SECRET_KEY must be a secret of your own, not a known example.")
     if settings.is_production and settings.bcrypt_rounds < 12:
         raise ConfigError("BCRYPT_ROUNDS must be at least 12 in production.")
@@ -260,35 +257,6 @@ def _refuse_what_hurts(settings: Settings, env: Mapping[str, str]) -> None:
             "DATABASE_URL must name a PostgreSQL database here: this platform's disk is emptied "
             "at every restart. ALLOW_EPHEMERAL_SQLITE=1 accepts that."
         )
-
-
-def is_weak_secret(key: str) -> bool:
-    """Is this something that others may know or guess, however long it is?"""
-    letters = "".join(filter(str.isalnum, key.lower()))
-    is_repeated = key in (key + key)[1:-1]
-    return (
-        len(set(key)) < 8
-        or is_repeated
-        or "0123456789" in key
-        or any(known in letters for known in KNOWN_SECRETS)
-    )
-
-
-def _kept_secret() -> str:
-    """The development secret under instance/, made once even when several processes start."""
-    path = INSTANCE / "secret_key"
-    INSTANCE.mkdir(exist_ok=True)
-    if not path.exists():
-        draft = path.with_name(f".secret_key.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(draft, path)  # unlike a rename this fails where another process was first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()
 
 
 def settings() -> Settings:

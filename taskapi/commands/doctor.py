@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from taskapi.commands.foreign_settings import foreign_settings
-from taskapi.config import PLATFORMS, ConfigError, Settings, is_weak_secret
+from taskapi.config import PLATFORMS, ConfigError, Settings
 from taskapi.models.schema import is_behind, revision_of, what_is_missing
 from taskapi.moments import ago
+from taskapi.secret_key import is_weak
 from taskapi.web import sentry
 
 # What lets the other checks go on after a setting was refused.
@@ -120,7 +121,7 @@ def check_secret(case: Case) -> Iterator[Finding]:
         if not case.settings.is_production:
             yield hint("SECRET_KEY is not set: production refuses to start without one.")
         return
-    if not case.settings.is_production and any(map(is_weak_secret, case.settings.secret_keys)):
+    if not case.settings.is_production and any(map(is_weak, case.settings.secret_keys)):
         yield hint("SECRET_KEY is weak or a known example: production refuses to start with it.")
 
 

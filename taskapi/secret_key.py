@@ -1,0 +1,42 @@
+"""What is no secret at all, and the secret that development makes for itself."""
+
+import os
+import secrets
+from pathlib import Path
+
+# Words of the examples that documentation and templates carry, and two such keys.
+KNOWN_SECRETS = (
+    *("changeme", "changethis", "changeit", "replaceme", "yoursecret", "mysecret", "devsecret"),
+    *("secretkey", "supersecret", "topsecret", "jwtsecret", "insecure", "example"),
+    *("placeholder", "password", "qwerty", "notsosecret"),
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
+)
+
+
+def is_weak(key: str) -> bool:
+    """Is this something that others may know or guess, however long it is?"""
+    letters = "".join(filter(str.isalnum, key.lower()))
+    is_repeated = key in (key + key)[1:-1]
+    return (
+        len(set(key)) < 8
+        or is_repeated
+        or "0123456789" in key
+        or any(known in letters for known in KNOWN_SECRETS)
+    )
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in this file, made once even when several processes start."""
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(draft, path)  # unlike a rename this fails where another process was first
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
