@@ -1,12 +1,9 @@
 """Migrations: up, down and up again, equal to the models, and without a pause for the old code."""
 
 import re
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import flask_migrate
-import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -18,6 +15,7 @@ from taskapi.config import MIGRATIONS
 from taskapi.extensions import db
 from taskapi.models.schema import head_revision, revision_of
 from tests.conftest import SETTINGS
+from tests.support.databases import rows_of
 
 FILES = sorted((MIGRATIONS / "versions").glob("*.py"))
 
@@ -119,16 +117,6 @@ def test_the_models_say_the_same_as_the_migrations(migrated):
         with plain(url).connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, db.metadata) == []
-
-
-def rows_of(url, statement):
-    if url.startswith("sqlite"):
-        path = url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(path)) as connection, connection:
-            return connection.execute(statement).fetchall()
-    with psycopg.connect(url, autocommit=True) as postgres:
-        cursor = postgres.execute(statement)
-        return cursor.fetchall() if cursor.description else []
 
 
 USER = """

@@ -19,6 +19,7 @@ from taskapi.models.job import jobs
 from taskapi.models.task_table import tasks
 from taskapi.moments import ago, from_now
 from tests.conftest import SETTINGS
+from tests.support.databases import rows_of
 from tests.support.live import PASSED_ON
 from tests.support.receiver import eventually, working
 from tests.support.servers import ROOT
@@ -150,12 +151,14 @@ def with_webhook(server, receiver):
 def test_embedded_it_runs_in_one_web_process_and_the_next_takes_over(
     live_server, receiver, databases
 ):
-    server = live_server(
-        WORKER="embedded", WEB_CONCURRENCY="3", ALLOW_SPLIT_LIMITS="1", WEBHOOK_ALLOW_PRIVATE="1"
-    )
+    url = databases.fresh()
+    env = {"DATABASE_URL": url, "WEB_CONCURRENCY": "3", "ALLOW_SPLIT_LIMITS": "1"}
+    server = live_server(**env, WORKER="embedded", WEBHOOK_ALLOW_PRIVATE="1")
     token = with_webhook(server, receiver)
     post(server.url, "/tasks", {"title": "one"}, token)
     eventually(lambda: receiver.messages)
+    # Killed before it lets go of the webhook, it would keep it until its lease runs out.
+    eventually(lambda: rows_of(url, "SELECT leased_by FROM webhooks") == [(None,)])
 
     def begun():
         return server.log().count(" begins")

@@ -5,8 +5,9 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
@@ -68,7 +69,7 @@ class SqliteDatabases:
         self.shared()
         assert self._shared is not None
         # Foreign keys are off by default here, so that the order does not matter.
-        connection = sqlite3.connect(self._shared, timeout=60, isolation_level=None)
+        connection = sqlite3.connect(self._shared, timeout=10, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
             for (name,) in connection.execute(
@@ -147,3 +148,14 @@ class PostgresDatabases:
             self._emptier.close()
         for name in self._made:
             self._on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def rows_of(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement finds, or does, beside the application."""
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path)) as connection, connection:
+            return connection.execute(statement).fetchall()
+    with psycopg.connect(url, autocommit=True) as postgres:
+        cursor = postgres.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from tests.support.servers import ROOT, free_port
 
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+PASSED_ON = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH"),
+    "COVERAGE_PROCESS_CONFIG",  # what runs in the server counts as well
+)
 
 
 class LiveServer:
