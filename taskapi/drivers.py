@@ -7,6 +7,7 @@ prepared statement goes straight to libpq, and BEGIN and COMMIT travel with thei
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ClauseElement, Engine, event
@@ -128,9 +129,7 @@ class PostgresDriver(Driver):
             """`2026-12-01 09:00:00.5+00` as the API writes it."""
 
             def load(self, data: Any) -> str:
-                text = bytes(data).decode()
-                time = text[11:-3]
-                return f"{text[:10]}T{time.ljust(15, '0') if len(time) > 8 else time + '.000000'}Z"
+                return _moment(bytes(data))
 
         make_dialect: Any = dialect
         self.dialect = make_dialect(paramstyle="numeric_dollar")
@@ -251,6 +250,13 @@ class PostgresDriver(Driver):
     def _prepare(self, connection: Any, _: Any) -> None:
         connection.execute("SET TIME ZONE 'UTC'")  # a setting that PgBouncer carries along
         connection.adapters.register_loader("timestamptz", self._loader)
+
+
+@lru_cache(maxsize=4096)  # the rows of a list share many, and it is asked for again
+def _moment(data: bytes) -> str:
+    text = data.decode()
+    time = text[11:-3]
+    return f"{text[:10]}T{time.ljust(15, '0') if len(time) > 8 else time + '.000000'}Z"
 
 
 def _parameters(compiled: Compiled, values: dict[str, Any]) -> list[bytes | None]:

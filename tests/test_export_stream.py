@@ -1,6 +1,7 @@
 """An export that is still being read, or was left halfway, is in nobody's way."""
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
 from taskapi.extensions import db
 from taskapi.web import limits
@@ -18,7 +19,9 @@ def begun(client, app, alice):
 
 def test_its_reader_holds_no_connection(app, begun):
     with app.app_context():
-        assert db.engine.pool.checkedout() == 0
+        pool = db.engine.pool
+        assert isinstance(pool, QueuePool)
+        assert pool.checkedout() == 0
     assert b"".join(begun).count(b'"id"') == 200
 
 

@@ -19,6 +19,8 @@ BODY_LIMIT = 1024 * 1024
 
 def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     """The body, once its size and type are what they may be."""
+    if "Content-Length" not in request.headers and "Transfer-Encoding" not in request.headers:
+        return b""
     request.max_content_length = limit
     if request.content_length is not None and request.content_length > limit:
         raise TooLarge(f"The body may have at most {limit} bytes.")

@@ -24,6 +24,8 @@ def check_if_match(row: Row) -> None:
 
 def not_modified(response: Response) -> Response:
     """304 when the client already has it."""
+    if "If-None-Match" not in request.headers:
+        return response
     tag, _ = response.get_etag()
     if tag is not None and request.if_none_match.contains_weak(tag):
         response.status_code = 304
