@@ -1,10 +1,17 @@
 """Bodies as they come in, piece by piece: of a known length, or in chunks."""
 
 import re
+from urllib.parse import unquote
 
 from gunicorn.http.body import CHUNK_EXT_RE
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkExtension, InvalidChunkSize
 
+from taskapi.routes.transfer import IMPORT_LIMIT
+from taskapi.web.inputs import BODY_LIMIT
+
+# Bodies that are being collected may together take this much of a worker's memory.
+HELD_LIMIT = 64 * 1024 * 1024
+SMALL_BODY = 64 * 1024
 LINE_LIMIT = 4096
 TRAILER_LIMIT = 8192
 
@@ -105,3 +112,9 @@ class ChunkedBody:
         line = bytes(self._raw[: end - 1])
         del self._raw[: end + 1]
         return line
+
+
+def body_limit(path: str) -> int:
+    """How long a body the application takes there."""
+    is_import = unquote(path).rstrip("/").endswith("/tasks/import")
+    return IMPORT_LIMIT if is_import else BODY_LIMIT

@@ -13,62 +13,20 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
-from urllib.parse import unquote
 
 from gunicorn.http.body import LengthReader
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    NoMoreData,
-    ParseException,
-)
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.errors import NoMoreData, ParseException
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from taskapi.routes.transfer import IMPORT_LIMIT
-from taskapi.server.bodies import ChunkedBody, SizedBody
-from taskapi.server.channel import ANSWER_GRACE, PIECE, Channel, Patience
-from taskapi.web.inputs import BODY_LIMIT
+from taskapi.server.bodies import HELD_LIMIT, SMALL_BODY, ChunkedBody, SizedBody, body_limit
+from taskapi.server.channel import ANSWER_GRACE, PIECE, Patience
+from taskapi.server.connection import Connection
+from taskapi.server.refusals import REASONS, refusal, status_of
 
-LINE_LIMIT = 8 * 1024
-HEAD_LIMIT = LINE_LIMIT + 64 * 1024
 HEAD_SECONDS = 10.0
 BODY_GRACE = 20.0
-# Bodies that are being collected may together take this much of a worker's memory.
-BODIES_LIMIT = 64 * 1024 * 1024
-SMALL_BODY = 64 * 1024
 # A client that is still sending hears the answer only if it may go on for a while.
 LINGER_SECONDS, LINGER_BYTES = 5.0, 32 * 1024 * 1024
-
-REASONS = {
-    400: "Bad Request",
-    408: "Request Timeout",
-    414: "URI Too Long",
-    417: "Expectation Failed",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
-
-
-class Connection:
-    """A client, and what is known of its request so far."""
-
-    def __init__(self, cfg: Any, accepted: socket.socket, client: Any, server: Any):
-        self.sock = Channel(accepted)
-        self.client = client
-        self.server = server
-        # It is fed with complete heads, and never reads from the socket itself.
-        self.parser = RequestParser(cfg, (), client)
-        self.received = bytearray()  # of the next request's head, and what follows it
-        self.request: Any = None
-        self.body: SizedBody | ChunkedBody | None = None
-        self.act: Callable[[Connection], None]  # on the event that is waited for
-        self.event = 0
-        self.patience: Patience
-        self.is_kept = False  # for another request
-        self.discarded = 0
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without types
@@ -200,25 +158,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
         self._look_at_head(connection)
 
     def _look_at_head(self, connection: Connection) -> None:
-        """Take the head apart if it is there, or so faulty that the rest would not mend it."""
-        received = connection.received
-        end = received.find(b"\r\n\r\n")
-        size = len(received) if end < 0 else end
-        if end < 0 and not (
-            size > HEAD_LIMIT
-            or (size > LINE_LIMIT and b"\r\n" not in received)
-            or received.count(b"\n") != received.count(b"\r\n")
-        ):
-            self._wait(connection, self._read_head, connection.patience)
-            return
         try:
-            if size > HEAD_LIMIT:
-                raise LimitRequestHeaders("the head is too large")
-            connection.parser.unreader.unread(bytes(received))
+            if not connection.has_head():
+                self._wait(connection, self._read_head, connection.patience)
+                return
+            connection.parser.unreader.unread(bytes(connection.received))
             request = next(connection.parser)
             self._begin_body(connection, request)
         except ParseException as error:
-            self._refuse(connection, _status_of(error), error)
+            self._refuse(connection, status_of(error), error)
         except NoMoreData as error:
             self._refuse(connection, 400, error)
         except StopIteration:
@@ -228,7 +176,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
         connection.request = request
         data = connection.parser.unreader.take_buffered()
         connection.received.clear()
-        limit = _body_limit(request.path)
+        limit = body_limit(request.path)
         reader = request.body.reader
         if isinstance(reader, LengthReader):
             if reader.length > limit:
@@ -281,7 +229,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
 
     def _bound_bodies(self, connection: Connection) -> None:
         held = sum(len(each.body.content) for each in self._waiting if each.body)
-        if held > BODIES_LIMIT:
+        if held > HELD_LIMIT:
             self._refuse(connection, 503)
 
     # --- the answer -------------------------------------------------------------------------------
@@ -300,7 +248,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
             return False
         except Exception:
             self.log.exception("Error handling request")
-            connection.sock.sendall(_refusal(500))
+            connection.sock.sendall(refusal(500))
             connection.sock.push()
             return False
         return is_kept
@@ -336,8 +284,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
         """The server's own word, where no request reaches the application."""
         # Not the error's text: it quotes the request, which may hold a token.
         reason = type(error).__name__ if error else REASONS[status]
-        self.log.info("Refused a request from %s: %s", _address(connection), reason)
-        connection.sock.sendall(_refusal(status))
+        self.log.info("Refused a request from %s: %s", connection.address, reason)
+        connection.sock.sendall(refusal(status))
         try:
             connection.sock.push()
             self._linger(connection)
@@ -360,29 +308,3 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
         connection.patience.reward(len(data))
         if not data or connection.discarded > LINGER_BYTES:
             self._close(connection)
-
-
-def _address(connection: Connection) -> str:
-    return connection.client[0] if connection.client else "a local socket"
-
-
-def _body_limit(path: str) -> int:
-    is_import = unquote(path).rstrip("/").endswith("/tasks/import")
-    return IMPORT_LIMIT if is_import else BODY_LIMIT
-
-
-def _status_of(error: ParseException) -> int:
-    if isinstance(error, LimitRequestLine):
-        return 414
-    if isinstance(error, LimitRequestHeaders):
-        return 431
-    return 417 if isinstance(error, ExpectationFailed) else 400
-
-
-def _refusal(status: int) -> bytes:
-    text = f"{REASONS[status]}\n"
-    retry = "Retry-After: 5\r\n" if status == 503 else ""
-    return (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Type: text/plain\r\n{retry}"
-        f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n{text}"
-    ).encode()
