@@ -111,9 +111,15 @@ is_again = (
     & (deliveries.c.next_attempt_at <= bindparam("now", type_=Moment))
 )
 
-
-_WRITTEN = ["webhook_id", "event_id", "event", "status", "attempts", "created_at"]
-_WRITTEN.append("next_attempt_at")
+_WRITTEN = [
+    "webhook_id",
+    "event_id",
+    "event",
+    "status",
+    "attempts",
+    "created_at",
+    "next_attempt_at",
+]
 
 
 def _rows_for(event_id: Any, action: Any, owner_id: Any) -> Any:

@@ -116,7 +116,7 @@ def record(
     task: dict[str, Any] | None = None,
     is_new_task: bool = False,
     actor_id: int | None = None,
-    audit: bool = True,
+    is_audit: bool = True,
 ) -> None:
     """Write down what happens, in the transaction of the change."""
     source = origin.get()
@@ -126,7 +126,7 @@ def record(
         action=action,
         task_id=task_id,
         user_id=user_id,
-        is_audit=audit,
+        is_audit=is_audit,
         version=version,
         changes=orjson.dumps(changes or {}).decode(),
         task=None if task is None else orjson.dumps(task).decode(),

@@ -274,5 +274,5 @@ def _record(
         task=task,
         is_new_task=is_new_task,
         # One's own doings are activity; an admin's on somebody's task belong to the audit too.
-        audit=event.origin.get().actor_id != task["user_id"] if is_audit is None else is_audit,
+        is_audit=event.origin.get().actor_id != task["user_id"] if is_audit is None else is_audit,
     )
