@@ -108,6 +108,21 @@ def test_secrets_survive_a_new_secret_key(client, alice, receiver, app, make_app
     assert receiver.verified(webhook["secret"])
 
 
+def test_a_rotated_secret_survives_a_new_secret_key_too(client, alice, receiver, app, make_app):
+    webhook = hook(client, alice, receiver)
+    rotated = client.post(f"/webhooks/{webhook['id']}/rotate-secret", as_=alice).json
+    old = app.extensions["settings"].secret_key
+    new = "a-new-key-Wq8rT2yU5iO9pL3kJ7hG4fD1sA6zX"
+    with make_app(SECRET_KEY=f"{new},{old}").app_context():
+        assert model.keep_secrets() == 2
+        assert model.keep_secrets() == 0
+    task(client, alice)
+    with working(make_app(SECRET_KEY=new, WEBHOOK_ALLOW_PRIVATE="1")):
+        eventually(lambda: receiver.messages)
+    for secret in (webhook["secret"], rotated["secret"]):
+        assert receiver.verified(secret)
+
+
 def test_a_webhook_is_told_only_of_what_it_asked_for(client, alice, receiver, worker):
     webhook = hook(client, alice, receiver, events=["task.deleted", "task.completed"])
     assert webhook["events"] == ["task.completed", "task.deleted"]

@@ -84,16 +84,19 @@ FORGET_OLD_SECRETS = Query(
     .values(old_secret=null(), old_secret_until=null())
 )
 ALL_SECRETS = Query(
-    select(webhooks.c.id, webhooks.c.secret)
+    select(webhooks.c.id, webhooks.c.secret, webhooks.c.old_secret)
     .where(webhooks.c.id > bindparam("after", type_=Id))
     .order_by(webhooks.c.id)
     .limit(500)
 )
-RESEAL = Query(
-    update(webhooks)
-    .where(_by_id, webhooks.c.secret == bindparam("old"))
-    .values(secret=bindparam("new"))
-)
+RESEAL = {
+    column.name: Query(
+        update(webhooks)
+        .where(_by_id, column == bindparam("old"))
+        .values({column: bindparam("new")})
+    )
+    for column in (webhooks.c.secret, webhooks.c.old_secret)
+}
 
 
 def webhook_json(webhook: Row) -> dict[str, Any]:
@@ -233,10 +236,13 @@ def keep_secrets() -> int:
     while rows := ALL_SECRETS.all(after=after):
         for row in rows:
             after = row.id
-            if not is_sealed_by_first(PURPOSE, row.secret):
-                secret = unseal(PURPOSE, row.secret)
+            for name, query in RESEAL.items():
+                old = getattr(row, name)
+                if old is None or is_sealed_by_first(PURPOSE, old):
+                    continue
+                secret = unseal(PURPOSE, old)
                 if secret is not None:
-                    changed += RESEAL.run(id=row.id, old=row.secret, new=seal(PURPOSE, secret))
+                    changed += query.run(id=row.id, old=old, new=seal(PURPOSE, secret))
     return changed
 
 
