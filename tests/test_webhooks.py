@@ -9,6 +9,8 @@ from taskapi.database import Query
 from taskapi.models import webhook as model
 from taskapi.models.delivery import deliveries, webhooks
 from taskapi.moments import ago
+from tests.support.calls import at_once, call
+from tests.support.client import signed_in
 from tests.support.receiver import eventually, working
 from tests.support.webhooks import hook, sent, task
 
@@ -233,6 +235,16 @@ def test_nobody_has_more_than_twenty(client, alice, receiver):
         hook(client, alice, receiver)
     answer = client.post("/webhooks", json={"url": receiver.url()}, as_=alice)
     assert answer.status_code == 409
+
+
+def test_thirty_at_once_are_twenty_all_the_same(live_server, receiver):
+    server = live_server(WEB_THREADS="16", DATABASE_POOL_SIZE="16", WEBHOOK_ALLOW_PRIVATE="1")
+    with signed_in(server) as alice:
+        token = alice.headers["Authorization"].removeprefix("Bearer ")
+        body = {"url": receiver.url()}
+        answers = at_once([lambda: call(server.url, "POST", "/webhooks", body, token=token)] * 30)
+        assert sorted(answer.status for answer in answers) == [201] * 20 + [409] * 10
+        assert alice.get("/webhooks").json()["total"] == 20
 
 
 def test_a_change_that_fails_tells_nothing(client, alice, receiver, app):

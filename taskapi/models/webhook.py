@@ -19,6 +19,7 @@ from taskapi.models.delivery import (
 )
 from taskapi.models.keys import is_sealed_by_first, seal, unseal
 from taskapi.models.page import Filter, Listing
+from taskapi.models.user import users
 from taskapi.moments import from_now, now
 
 AT_MOST = 20  # per user: each change is written once for every webhook that wants it
@@ -41,6 +42,12 @@ INSERT = Query(
     .returning(webhooks)
 )
 FIND = Query(select(webhooks).where(_own))
+# Whoever makes another one at the same moment waits here, and then counts this one too.
+LOCK_OWNER = Query(
+    select(users.c.id)
+    .where(users.c.id == bindparam("user_id"))
+    .with_for_update(key_share=True)  # hinders nobody who writes what belongs to the user
+)
 COUNT = Query(select(func.count()).where(webhooks.c.user_id == bindparam("user_id")))
 UPDATE = Query(
     update(webhooks)
@@ -123,6 +130,7 @@ def create_webhook(user_id: int, url: str, events: list[str], is_active: bool) -
     """A webhook and its secret, which is shown this once."""
     secret = secrets.token_bytes(32)
     with transaction():
+        LOCK_OWNER.later(user_id=user_id)
         if COUNT.value(user_id=user_id) >= AT_MOST:
             raise Conflict(f"Nobody may have more than {AT_MOST} webhooks.")
         webhook = INSERT.first(
