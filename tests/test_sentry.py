@@ -81,7 +81,7 @@ def test_an_unexpected_error_is_reported_without_what_is_private(live_server, da
     assert report["exception"]["values"][-1]["type"] == "UndefinedTable"
     assert report["environment"] == "development"
     everything = "".join(came)
-    for private in (PASSWORD, token, "confidential", "Bearer", "breadcrumbs"):
+    for private in (PASSWORD, token, "confidential", "Bearer", "breadcrumbs", "sys.argv"):
         assert private not in everything, private
 
 

@@ -47,6 +47,7 @@ def _without_what_is_private(report: Any, _: Any) -> Any:
         url = SECRET_PATH.sub(r"\1…", sent.get("url", ""))
         report["request"] = {"method": sent.get("method"), "url": url}
         report.setdefault("tags", {})["request_id"] = origin.request_id
-    for name in ("user", "server_name", "breadcrumbs"):
+    # In `extra` the SDK sends sys.argv: the arguments of a command name users and files.
+    for name in ("user", "server_name", "breadcrumbs", "extra"):
         report.pop(name, None)
     return report
