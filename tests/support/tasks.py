@@ -101,8 +101,9 @@ def plant_many(app: Flask, owner_id: int, count: int) -> None:
             {"owner_id": owner_id, "count": count},
         )
     with app.app_context(), db.engine.connect() as connection:
-        autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
-        autocommit.execute(text("ANALYZE tasks" if not is_postgres else "VACUUM ANALYZE tasks"))
+        # Without SQLAlchemy's AUTOCOMMIT, after which it hands the pool a connection that begins
+        # transactions by itself.
+        connection.exec_driver_sql("VACUUM ANALYZE tasks" if is_postgres else "ANALYZE tasks")
 
 
 def in_order(items: Sequence[dict[str, Any]], sort_by: str) -> list[dict[str, Any]]:
