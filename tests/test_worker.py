@@ -222,6 +222,37 @@ def test_told_to_end_it_finishes_or_hands_back(live_server, receiver, databases,
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
 
 
+AT_THE_WORST_MOMENT = """
+import os, signal
+from flask.cli import main
+from taskapi.models.work import bell
+
+def wait(seconds):
+    with bell._rung._cond:  # which the main thread holds whenever it begins or ends to wait
+        os.kill(os.getpid(), signal.SIGTERM)
+
+bell.wait = wait
+main()
+"""
+
+
+def test_told_to_end_in_the_midst_of_waiting_it_ends(databases):
+    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    environment |= SETTINGS | {"DATABASE_URL": databases.fresh()}
+    environment |= {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"}
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_THE_WORST_MOMENT, "worker"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert " ends" in ended.stderr
+
+
 def test_without_webhooks_a_change_leaves_nothing_to_deliver(client, alice, app):
     made(client, alice)
     with app.app_context():

@@ -26,7 +26,9 @@ def worker(info: ScriptInfo) -> None:
     working = Worker(app, "process")
 
     def end(_: int, __: FrameType | None) -> None:
-        working.stop()
+        # Not stop(), which rings: this runs on the main thread, perhaps in the midst of waiting
+        # for the bell, and would wait for a lock that it holds itself.
+        working.is_stopping = True
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)

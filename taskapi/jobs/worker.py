@@ -55,7 +55,7 @@ class Worker:
         self.name = f"{kind}-{secrets.token_hex(8)}"
         self.delivered = self.failed = self.jobs_done = 0
         self._app = app
-        self._stopping = threading.Event()
+        self.is_stopping = False  # all that a signal may set: see taskapi/commands/worker.py
         self._lock = threading.Lock()
         # Webhooks that fail have places of their own: any number of receivers that hang can
         # take all of those, and the ones that answer do not notice.
@@ -68,12 +68,8 @@ class Worker:
         )
         self._next_at: dict[str, float] = {}
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._stopping.is_set()
-
     def stop(self) -> None:
-        self._stopping.set()
+        self.is_stopping = True
         bell.ring()
 
     def run(self) -> None:
@@ -84,10 +80,10 @@ class Worker:
                     self._look()
             except Unavailable as error:
                 log.warning("worker: %s", error.message)
-                self._stopping.wait(FAILURE_PAUSE_SECONDS)
+                time.sleep(FAILURE_PAUSE_SECONDS)
             except Exception:  # whatever it is, the next look may be better
                 log.exception("worker: a look into the queue failed")
-                self._stopping.wait(FAILURE_PAUSE_SECONDS)
+                time.sleep(FAILURE_PAUSE_SECONDS)
             bell.wait(POLL_SECONDS)
             time.sleep(PAUSE_SECONDS)
         self._threads.shutdown(wait=True)
