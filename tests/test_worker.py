@@ -9,14 +9,15 @@ import threading
 import time
 import urllib.request
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
-from taskapi.database import Query
+from taskapi.database import Query, transaction
+from taskapi.jobs import worker as running
 from taskapi.models import task as model
 from taskapi.models.delivery import deliveries
 from taskapi.models.event import NOBODY, events, origin
 from taskapi.models.job import jobs
-from taskapi.models.task_table import tasks
+from taskapi.models.task_table import DEFAULTS, tasks
 from taskapi.moments import ago, from_now
 from tests.conftest import SETTINGS
 from tests.support.databases import rows_of
@@ -103,6 +104,24 @@ def test_two_workers_tell_each_once(client, alice, app, make_app):
     found = told(app)
     assert len(found) == 60
     assert len(set(found)) == 60
+
+
+def test_a_backlog_is_told_a_little_at_a_time_and_without_a_pause(app, alice, monkeypatch):
+    moment, count = ago(minutes=1), 3 * model.OVERDUE_AT_ONCE + 1
+    row = model.stored(DEFAULTS | {"title": "Write", "due_at": moment})
+    row |= {"user_id": alice.id, "created_at": moment, "updated_at": moment, "version": 1}
+    overdue = Query(select(func.count()).where(events.c.action == "task.overdue"))
+    with app.app_context():
+        many = Query(insert(tasks).values({name: bindparam(name) for name in row}))
+        with transaction():
+            for _ in range(count):
+                many.later(**row)
+        # No look of the worker is long, so that none keeps it from renewing its leases.
+        assert model.tell_overdue() == model.OVERDUE_AT_ONCE
+        assert overdue.value() == model.OVERDUE_AT_ONCE
+        monkeypatch.setattr(running, "POLL_SECONDS", 60)
+        with working(app):
+            eventually(lambda: overdue.value() == count)
 
 
 def test_a_working_worker_tells_by_itself_and_shows_signs_of_life(client, root, alice, app):

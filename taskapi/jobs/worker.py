@@ -98,7 +98,8 @@ class Worker:
         if self._is_time("listen", BEAT_SECONDS):
             # Without webhooks nobody needs to ring at every change; imports are rare enough.
             bell.is_heard = webhook.is_any_active()
-        task.tell_overdue()
+        if task.tell_overdue():
+            bell.ring()  # there may be more of them
         for lane in self._lanes:
             while lane.has_place() and not self.is_stopping:
                 found = lane.queue.claim(self.name)

@@ -42,6 +42,7 @@ from taskapi.models.task_table import (
 from taskapi.moments import ago, now
 
 TRASH_DAYS = 30
+OVERDUE_AT_ONCE = 200
 
 _STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at", "is_overdue_told")]
 INSERT = Query(
@@ -74,7 +75,7 @@ LOCK_OVERDUE = Query(
     select(*SHOWN)
     .where(_has_come_due)
     .order_by(tasks.c.due_at, tasks.c.id)
-    .limit(literal_column("200"))
+    .limit(literal_column(str(OVERDUE_AT_ONCE)))
     .with_for_update(skip_locked=True)
 )
 TOLD = Query(update(tasks).where(tasks.c.id == bindparam("task_id")).values(is_overdue_told=true()))
@@ -210,18 +211,19 @@ def restore_task(task: Row) -> Row:
 
 
 def tell_overdue() -> int:
-    """Record task.overdue, once for each due time that has passed; how many were told."""
-    moment, count = now(), 0
-    while COMES_DUE.first(now=moment) is not None:
-        with transaction():
-            found = LOCK_OVERDUE.all(now=moment)
-            for task in found:
-                TOLD.run(task_id=task.id)
-                _record("task.overdue", task_json(task), is_audit=False)
-        count += len(found)
-        if not found:
-            break  # somebody else is telling of them
-    return count
+    """Record task.overdue, once for each due time that has passed; how many were told.
+
+    At most so many at once: the worker has leases to renew in between.
+    """
+    moment = now()
+    if COMES_DUE.first(now=moment) is None:
+        return 0  # looking needs no lock
+    with transaction():
+        found = LOCK_OVERDUE.all(now=moment)
+        for task in found:
+            TOLD.run(task_id=task.id)
+            _record("task.overdue", task_json(task), is_audit=False)
+    return len(found)  # none where somebody else is telling of them
 
 
 def purge() -> int:
