@@ -1,33 +1,33 @@
 """How fast webhooks are delivered, and what a busy worker costs the API beside it.
 
-    python -m bench.deliveries [sqlite | postgresql://…]
-
-A real worker process sends to a real receiver; the API is asked meanwhile, and without it.
+A real worker process sends to a real receiver, while the API is asked in rounds: with the worker
+at work, and with it stopped in its tracks.
 """
 
-import http.client
 import json
 import os
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import Process, Value
-from pathlib import Path
 from typing import Any
 
-from bench.servers import environment, migrate
-from tests.support.live import LiveServer
+from bench.load import OPERATIONS
+from bench.progress import Progress
+from bench.report import aligned
+from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
-EVENTS = 4000
-HOOKS = (1, 8)
-ASKED = 1500
-SECRET = "bench-only-" + os.urandom(24).hex()
-PASSWORD = "Lantern-5-hcneb"
+HOOKS = 8
+TASKS = 6_000  # so that the worker has something to send to the last
+ROUNDS = 7
+SECONDS = 3
+CONNECTIONS = (1, 16)  # somebody who asks for one thing after the other; a full house
+# One's own machine is private, and only development sends there without encryption.
+SETTINGS = {"TASKAPI_ENV": "development", "WEBHOOK_ALLOW_PRIVATE": "1", "WORKER": "off"}
 
 
 class Counting(BaseHTTPRequestHandler):
@@ -49,105 +49,95 @@ class Counting(BaseHTTPRequestHandler):
 
 
 def receive(port: Any, arrived: Any) -> None:
-    os.nice(19)  # in earnest it has a machine of its own
+    if hasattr(os, "SCHED_IDLE"):  # in earnest it has a machine of its own
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     Counting.arrived = arrived
     server = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
     port.value = server.server_port
     server.serve_forever()
 
 
-class Api:
-    """One connection to the service, as one user."""
-
-    def __init__(self, url: str, token: str | None = None):
-        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-        self._headers = {"Content-Type": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, f"/api/v1{path}", data, self._headers)
-        answer = self._connection.getresponse()
-        text = answer.read()
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path} answers {answer.status}: {text[:300]!r}")
-        return json.loads(text) if text else None
+def ask(act: Act, method: str, path: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    writer = act.load.people.writers[0]
+    status, answer = act.contender.ask(method, f"/api/v1{path}", data, writer)
+    if status >= 300:
+        raise RuntimeError(f"{method} {path} answers {status}: {answer!r}")
+    return json.loads(answer)
 
 
-def milliseconds(api: Api) -> tuple[float, float]:
-    """The median and the 99th percentile of a list of 20."""
-    taken = []
-    for _ in range(ASKED):
-        started = time.perf_counter()
-        api.ask("GET", "/tasks")
-        taken.append((time.perf_counter() - started) * 1000)
-    return statistics.median(taken), statistics.quantiles(taken, n=100)[98]
+def rates(arrived: Any, wanted: int) -> float:
+    """Deliveries a second, from the first to the last of so many."""
+    while arrived.value == 0:
+        time.sleep(0.005)
+    began, first = time.perf_counter(), arrived.value
+    while arrived.value < first + wanted:
+        time.sleep(0.005)
+    return (arrived.value - first) / (time.perf_counter() - began)
 
 
-def start_worker(env: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
-            cwd=ROOT,
-            env=environment(**env),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def measure(database_url: str, folder: Path) -> None:
+def measure(on: Stage, database_url: str) -> None:
     port, arrived = Value("i", 0), Value("i", 0)
     receiver = Process(target=receive, args=(port, arrived), daemon=True)
     receiver.start()
-    env = {
-        "DATABASE_URL": database_url,
-        "SECRET_KEY": SECRET,
-        "RATE_LIMIT_PER_MINUTE": "0",
-        "RATE_LIMIT_AUTH_PER_MINUTE": "0",
-        "WEBHOOK_ALLOW_PRIVATE": "1",
-        "WORKER": "off",
-        "LOG_LEVEL": "WARNING",
-    }
-    migrate(database_url)
-    server = LiveServer(folder / "server.log", env)
+    act = on.ours("ours", database_url, **SETTINGS)
+    for _ in range(HOOKS):
+        ask(act, "POST", "/webhooks", {"url": f"http://127.0.0.1:{port.value}/"})
+    create = {"op": "create", "data": {"title": "Something to tell of"}}
+    for _ in range(TASKS // 100):
+        ask(act, "POST", "/tasks/bulk", {"operations": [create] * 100})
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
+        cwd=ROOT,
+        env=act.contender.env,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
-        name = f"bench{os.getpid()}"
-        account = {"username": name, "password": PASSWORD}
-        token = Api(server.url).ask("POST", "/auth/register", account)["access_token"]
-        api = Api(server.url, token)
-        quiet = milliseconds(api)
-        for hooks in HOOKS:
-            while len(api.ask("GET", "/webhooks")["items"]) < hooks:
-                api.ask("POST", "/webhooks", {"url": f"http://127.0.0.1:{port.value}/"})
-            wanted = arrived.value + EVENTS
-            for _ in range(EVENTS // hooks // 100):
-                operation = {"op": "create", "data": {"title": "measured"}}
-                api.ask("POST", "/tasks/bulk", {"operations": [operation] * 100})
-            before = arrived.value
-            worker = start_worker(env, folder / "worker.log")
-            try:
-                while arrived.value == before:
-                    time.sleep(0.005)
-                started, first = time.perf_counter(), arrived.value
-                busy = milliseconds(api) if hooks == HOOKS[-1] else None
-                while arrived.value < wanted - EVENTS % (hooks * 100):
-                    time.sleep(0.005)
-                rate = (arrived.value - first) / (time.perf_counter() - started)
-            finally:
-                worker.send_signal(signal.SIGTERM)
-                worker.wait(30)
-            print(f"{hooks} receivers: {rate:.0f} deliveries a second", flush=True)
-            if busy:
-                for label, (median, worst) in (("quiet", quiet), ("worker busy", busy)):
-                    print(f"list of 20, {label}: median {median:.2f} ms, p99 {worst:.2f} ms")
+        rate = rates(arrived, 2_000)
+        print(f"{rate:.0f} deliveries a second to {HOOKS} receivers, with nothing else to do")
+        print("\n".join(aligned(_beside(act, worker, arrived))))
     finally:
-        server.stop()
+        worker.send_signal(signal.SIGCONT)
+        worker.terminate()
+        worker.wait(30)
         receiver.terminate()
 
 
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        chosen = sys.argv[1] if len(sys.argv) > 1 else "sqlite"
-        measure(f"sqlite:///{made}/bench.sqlite3" if chosen == "sqlite" else chosen, Path(made))
+def _beside(act: Act, worker: "subprocess.Popen[bytes]", arrived: Any) -> list[list[str]]:
+    """A row for each number of connections: medians, and of the ratio its range."""
+    names = ("worker stopped", "worker busy")
+    table = [["list of 20", *(f"p99 ms, {name}" for name in names), "ratio", "deliveries/s"]]
+    progress = Progress(len(CONNECTIONS) * ROUNDS * len(names))
+    for connections in CONNECTIONS:
+        p99: dict[str, list[float]] = {name: [] for name in names}
+        delivered = 0
+        for number in range(ROUNDS):
+            for name in names if number % 2 else reversed(names):
+                progress.step(f"{connections} connections, {name}")
+                is_busy = name == "worker busy"
+                worker.send_signal(signal.SIGCONT if is_busy else signal.SIGSTOP)
+                before = arrived.value
+                p99[name].append(act.load.run(OPERATIONS["list"], connections, SECONDS).p99)
+                delivered += arrived.value - before if is_busy else 0
+        if arrived.value >= TASKS * HOOKS:
+            raise RuntimeError("Everything was delivered before the end: TASKS is too small.")
+        stopped, busy = (p99[name] for name in names)
+        ratios = sorted(b / a for a, b in zip(stopped, busy, strict=True))
+        table.append(
+            [
+                f"{connections} connection{'s' * (connections > 1)}",
+                f"{statistics.median(stopped):.1f}",
+                f"{statistics.median(busy):.1f}",
+                f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+                f"{delivered / ROUNDS / SECONDS:.0f}",
+            ]
+        )
+    progress.end()
+    return table
+
+
+def main(*, on_sqlite: bool) -> None:
+    with stage(2) as on:
+        print("Starting the servers and filling the queue.", file=sys.stderr)
+        measure(on, on.sqlite_url("ours") if on_sqlite else on.postgres_url("ours"))

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import data, report, servers
+from bench import data, deliveries, report, servers
 from bench.load import OPERATIONS, Measurement
 from bench.progress import Progress
 from bench.servers import PEER_VENV, WORKERS, prepare_peer
@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test of under a minute")
     parser.add_argument("--sqlite", action="store_true", help="SQLite instead of PostgreSQL")
     parser.add_argument("--growth", action="store_true", help="pages of 1,000 and 1,000,000 tasks")
+    parser.add_argument("--deliveries", action="store_true", help="webhooks, and the API beside")
     parser.add_argument("--ops", default=",".join(OPERATIONS), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, help="default: 7")
     parser.add_argument("--seconds", type=int, help="of load for each figure; default: 3")
@@ -263,6 +264,9 @@ def main() -> None:
         return
     if shutil.which("wrk") is None:
         sys.exit("script/bench needs wrk: apt-get install wrk, or brew install wrk.")
+    if options.deliveries:
+        deliveries.main(on_sqlite=options.sqlite)
+        return
     prepare_peer()
     with stage(options.users) as on:
         print("Starting the servers and filling the databases.", file=sys.stderr)

@@ -71,12 +71,13 @@ class Stage:
             self._valkey.start()
         return self._valkey
 
-    def ours(self, name: str, database_url: str, tasks: int = data.TASKS) -> Act:
+    def ours(self, name: str, database_url: str, tasks: int = data.TASKS, **env: str) -> Act:
         """Our service on that database, each user with so many tasks."""
         servers.migrate(database_url)
         redis = self._redis()
         contender = servers.ours(self._log(name), database_url, redis.connection_url)
         contender.name = name
+        contender.env |= env
         contender.own_pids = [int(redis.client().info("server")["process_id"])]
         self._start(contender)
         body = json.dumps({"username": self._names[0], "password": data.PASSWORD}).encode()
