@@ -3,7 +3,8 @@
 import orjson
 from sqlalchemy import Text, bindparam, insert, literal, select, true, update
 
-from taskapi.database import Id, Moment, Query
+from taskapi.database import Id, Moment, Query, integrity_error
+from taskapi.errors import Invalid
 from taskapi.models import delivery, event
 from taskapi.models.task_table import tasks
 from taskapi.moments import now
@@ -54,5 +55,12 @@ def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
         request_id=source.request_id,
         changes=orjson.dumps({"user_id": [old_owner_id, new_owner_id]}).decode(),
     )
-    REASSIGN.run(**values)
+    try:
+        REASSIGN.run(**values)
+    except integrity_error():  # deleted since somebody looked
+        raise no_such_heir() from None
     delivery.offer_many("task.updated", new_owner_id, moment)
+
+
+def no_such_heir() -> Invalid:
+    return Invalid({"reassign_to": ["Must be the id of another user."]})

@@ -165,6 +165,8 @@ def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
             _record("task.created", values | facts, is_new_task=True)
         return made.row
     except integrity_error():
+        if owner_id == event.origin.get().actor_id:
+            raise  # nobody named this owner: web/errors.py tells the caller that they are gone
         raise _no_such_owner() from None
 
 

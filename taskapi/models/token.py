@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, String, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from taskapi.database import Id, Moment, Query, Row, transaction
+from taskapi.database import Id, Moment, Query, Row, integrity_error, transaction
 from taskapi.errors import Forbidden, Invalid, NotFound
 from taskapi.extensions import db
 from taskapi.models import event
@@ -151,9 +151,12 @@ def delete_token(user_id: int, token_id: int) -> None:
 def create_reset(user_id: int) -> tuple[str, str]:
     """A token that sets a new password once, and when it expires."""
     secret, expires_at = secrets.token_urlsafe(32), from_now(hours=RESET_HOURS)
-    with transaction():
-        SET_RESET.run(user_id=user_id, token_hash=digest(secret), expires_at=expires_at)
-        event.record("password.reset_offered", user_id=user_id)
+    try:
+        with transaction():
+            SET_RESET.run(user_id=user_id, token_hash=digest(secret), expires_at=expires_at)
+            event.record("password.reset_offered", user_id=user_id)
+    except integrity_error():  # deleted since somebody looked
+        raise NotFound("There is no such user.") from None
     return secret, expires_at
 
 

@@ -5,10 +5,9 @@ from typing import Any
 from flask import Response
 
 from taskapi.database import expect_wait, transaction
-from taskapi.errors import Invalid
 from taskapi.models import session, token
 from taskapi.models.access import revoke_all
-from taskapi.models.inheritance import reassign_all
+from taskapi.models.inheritance import no_such_heir, reassign_all
 from taskapi.models.user import (
     BY_ID,
     LISTING,
@@ -153,7 +152,7 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     with transaction():
         user = lock_user(user_id)
         if heir_id is not None and (heir_id == user_id or BY_ID.first(id=heir_id) is None):
-            raise Invalid({"reassign_to": ["Must be the id of another user."]})
+            raise no_such_heir()
         check_if_match(user)
         expect_wait(DELETION_SECONDS)
         if heir_id is not None:

@@ -6,7 +6,9 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from taskapi.errors import ApiError, NotFound, TooLarge
+from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
+from taskapi.models import event
+from taskapi.models.user import BY_ID
 from taskapi.web.answers import json_answer
 from taskapi.web.inputs import JSON
 from taskapi.web.requests import request_id
@@ -44,6 +46,7 @@ class InternalError(ApiError):
 def init_app(app: Flask) -> None:
     app.register_error_handler(ApiError, answer_error)
     app.register_error_handler(HTTPException, _answer_werkzeug)
+    app.register_error_handler(app.extensions["database"].integrity_error, _answer_refused)
     app.register_error_handler(Exception, _answer_unexpected)
 
 
@@ -91,6 +94,14 @@ def _answer_werkzeug(error: HTTPException) -> Response:
         return answer_error(TooLarge("The request's body is too large."))
     if error.code is not None and error.code < 500:
         return answer_error(ApiError("The request cannot be understood."))
+    return _answer_unexpected(error)
+
+
+def _answer_refused(error: Exception) -> Response:
+    """What the database refuses to write: for a caller who was deleted since they were let in."""
+    caller_id = event.origin.get().actor_id
+    if caller_id is not None and BY_ID.first(id=caller_id) is None:
+        return answer_error(Unauthorized("This account was deleted.", code="TOKEN_REVOKED"))
     return _answer_unexpected(error)
 
 

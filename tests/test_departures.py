@@ -1,0 +1,128 @@
+"""A user who is deleted while something is done for them: a clear answer, and nothing is left."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+
+import psycopg
+import pytest
+
+from taskapi.routes import auth, users
+from taskapi.web import routing
+from tests.support.client import code_of, login
+from tests.support.databases import rows_of
+from tests.support.imports import rows
+from tests.support.receiver import eventually
+
+BULK = {"operations": [{"op": "create", "data": {"title": "x"}}]}
+WRITES = {
+    "a task": ("/tasks", {"title": "x"}),
+    "tasks": ("/tasks/bulk", BULK),
+    "a small import": ("/tasks/import", rows(2)),
+    "an import": ("/tasks/import", rows(101)),
+    "a webhook": ("/webhooks", {"url": "https://example.org/hook"}),
+    "a calendar": ("/users/me/calendar", None),
+    "a token": ("/auth/tokens", {"name": "n", "scope": "read"}),
+}
+TABLES = (
+    *("tasks", "jobs", "job_uploads", "webhooks", "calendars", "personal_tokens", "sessions"),
+    *("password_resets", "idempotency_keys"),
+)
+
+
+@pytest.fixture
+def deleted_after(app, make_client, admin, monkeypatch):
+    """`deleted_after(module, name, person)`: once that function has looked, the person goes.
+
+    An admin deletes them, in a request of its own that is over before anything else happens.
+    """
+
+    def delete_after(module, name, person):
+        look = getattr(module, name)
+
+        def look_and_lose(*args):
+            found = look(*args)
+            monkeypatch.setattr(module, name, look)
+            with ThreadPoolExecutor(1) as elsewhere:
+                path = f"/users/{person.id}"
+                answer = elsewhere.submit(make_client(app).delete, path, as_=admin).result()
+            assert answer.status_code == 204
+            return found
+
+        monkeypatch.setattr(module, name, look_and_lose)
+
+    return delete_after
+
+
+def nothing_is_left_of(person, url):
+    for table in TABLES:
+        of_them = f"SELECT * FROM {table} WHERE user_id = {person.id}"
+        assert table == "job_uploads" or not rows_of(url, of_them), table
+    assert not rows_of(url, "SELECT * FROM job_uploads")
+
+
+@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k"}], ids=["", "with a key"])
+@pytest.mark.parametrize("what", WRITES)
+def test_a_caller_who_is_deleted_meanwhile(client, alice, databases, deleted_after, what, key):
+    path, body = WRITES[what]
+    deleted_after(routing, "identify", alice)
+    answer = client.post(path, json=body, as_=alice, headers=key)
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+    nothing_is_left_of(alice, databases.shared())
+
+
+def test_a_caller_with_a_personal_token_who_is_deleted_meanwhile(client, alice, deleted_after):
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "write"}, as_=alice).json
+    deleted_after(routing, "identify", alice)
+    answer = client.post("/tasks", json={"title": "x"}, as_=token["token"])
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+
+
+def test_who_is_deleted_while_they_sign_in(client, alice, databases, deleted_after):
+    deleted_after(auth, "authenticate", alice)
+    answer = login(client, "alice", alice.password)
+    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
+    nothing_is_left_of(alice, databases.shared())
+
+
+def test_who_is_deleted_while_they_are_offered_a_new_password(
+    client, alice, admin, databases, deleted_after
+):
+    deleted_after(users, "user_by_id", alice)
+    answer = client.post(f"/users/{alice.id}/reset-token", as_=admin)
+    assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
+    nothing_is_left_of(alice, databases.shared())
+
+
+@contextmanager
+def begun(url: str, statement: str) -> Iterator[None]:
+    """The statement has run in a transaction, which is committed once somebody waits for it."""
+    if url.startswith("sqlite"):
+        path = url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
+            yield
+            time.sleep(0.3)  # SQLite does not tell who waits
+            connection.execute("COMMIT")
+        return
+    with psycopg.connect(url) as postgres:
+        postgres.execute(statement.encode())
+        yield
+        waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+        eventually(lambda: rows_of(url, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
+
+
+def test_an_heir_who_is_deleted_meanwhile(app, client, make_client, alice, bob, admin, databases):
+    task = client.post("/tasks", json={"title": "Kept"}, as_=alice).json
+    with ThreadPoolExecutor(1) as elsewhere:
+        with begun(databases.shared(), f"DELETE FROM users WHERE id = {bob.id}"):
+            path = f"/users/{alice.id}?reassign_to={bob.id}"
+            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
+        answer = coming.result()
+    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
+    assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
+    assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
