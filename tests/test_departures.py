@@ -116,6 +116,27 @@ def begun(url: str, statement: str) -> Iterator[None]:
         eventually(lambda: rows_of(url, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
 
 
+@pytest.mark.parametrize("what", ["a task", "a change", "a test"])
+def test_a_webhook_that_is_deleted_meanwhile_is_told_nothing(
+    app, client, make_client, alice, databases, what
+):
+    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
+    hook = client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=alice).json
+    method, path, body, status = {
+        "a task": ("POST", "/tasks", {"title": "y"}, 201),
+        "a change": ("PATCH", f"/tasks/{task['id']}", {"title": "y"}, 200),
+        "a test": ("POST", f"/webhooks/{hook['id']}/test", None, 404),
+    }[what]
+    with ThreadPoolExecutor(1) as elsewhere:
+        with begun(databases.shared(), f"DELETE FROM webhooks WHERE id = {hook['id']}"):
+            coming = elsewhere.submit(
+                make_client(app).open, path, method=method, json=body, as_=alice
+            )
+        answer = coming.result()
+    assert answer.status_code == status, answer.text
+    assert not rows_of(databases.shared(), "SELECT * FROM deliveries")
+
+
 def test_an_heir_who_is_deleted_meanwhile(app, client, make_client, alice, bob, admin, databases):
     task = client.post("/tasks", json={"title": "Kept"}, as_=alice).json
     with ThreadPoolExecutor(1) as elsewhere:

@@ -136,6 +136,8 @@ def _rows_for(event_id: Any, action: Any, owner_id: Any) -> Any:
             or_(webhooks.c.user_id == owner_id, _users.c.role == "admin"),
             webhooks.c.events.like(bindparam("pattern", type_=Text)),
         )
+        # One that is just being deleted is waited for, and left out.
+        .with_for_update(read=True, key_share=True, of=webhooks)
     )
 
 

@@ -41,7 +41,9 @@ INSERT = Query(
     )
     .returning(webhooks)
 )
-FIND = Query(select(webhooks).where(_own))
+_found = select(webhooks).where(_own)
+FIND = Query(_found)
+HOLD = Query(_found.with_for_update(read=True, key_share=True))  # so that it is not deleted now
 # Whoever makes another one at the same moment waits here, and then counts this one too.
 LOCK_OWNER = Query(
     select(users.c.id)
@@ -118,9 +120,9 @@ def webhook_json(webhook: Row) -> dict[str, Any]:
     }
 
 
-def webhook_of(user_id: int, webhook_id: int) -> Row:
+def webhook_of(user_id: int, webhook_id: int, query: Query = FIND) -> Row:
     """The user's own webhook, or NotFound."""
-    webhook = FIND.first(id=webhook_id, user_id=user_id)
+    webhook = query.first(id=webhook_id, user_id=user_id)
     if webhook is None:
         raise _missing()
     return webhook
@@ -259,7 +261,7 @@ def is_any_active() -> bool:
 
 
 def _turned_on(user_id: int, webhook_id: int) -> Row:
-    webhook = webhook_of(user_id, webhook_id)
+    webhook = webhook_of(user_id, webhook_id, HOLD)
     if not webhook.is_active:
         raise Conflict("The webhook is turned off; turn it on first.")
     return webhook
