@@ -1,7 +1,5 @@
-"""Imports of any size: all or nothing, over HTTP or by the command, and no burden to others."""
+"""Imports of any size over HTTP: all or nothing, and no burden to others."""
 
-import csv
-import io
 import json
 import time
 
@@ -15,15 +13,6 @@ from taskapi.models.job import jobs
 from taskapi.models.task_table import tasks
 from tests.support.imports import bring_in, count, finished, nothing_is_left, rows
 from tests.support.receiver import working
-
-
-def as_csv(given):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(given[0]))
-    writer.writeheader()
-    for row in given:
-        writer.writerow({**row, "tags": ",".join(row["tags"])})
-    return text.getvalue().encode()
 
 
 def test_over_a_hundred_rows_become_a_job(client, alice, app):
@@ -153,27 +142,3 @@ def test_others_write_while_an_import_runs(client, alice, bob, app):
             assert made.status_code == 201
             slowest = max(slowest, time.monotonic() - started)
     assert slowest < 3
-
-
-def test_the_command_shows_progress(client, alice, app, tmp_path):
-    file = tmp_path / "tasks.csv"
-    file.write_bytes(as_csv(rows(1200)))
-    runner = app.test_cli_runner()
-    dry = runner.invoke(args=["tasks", "import", str(file), "--user", "alice", "--dry-run"])
-    assert dry.output == "1200 tasks could be imported.\n"
-    done = runner.invoke(args=["tasks", "import", str(file), "--user", "alice"])
-    assert done.exit_code == 0, done.output
-    assert "Importing tasks.csv" in done.output
-    assert done.output.endswith("Imported 1200 tasks for alice.\n")
-    assert client.get("/tasks", as_=alice).json["total"] == 1200
-    nothing_is_left(app)
-
-    file = tmp_path / "tasks.json"
-    file.write_text(json.dumps([*rows(600), {"title": ""}]))
-    failed = runner.invoke(args=["tasks", "import", str(file), "--user", "alice"])
-    assert failed.exit_code == 1
-    assert "row 601" in failed.output
-    assert client.get("/tasks", as_=alice).json["total"] == 1200
-    nothing_is_left(app)
-    unknown = runner.invoke(args=["tasks", "import", str(file), "--user", "nobody"])
-    assert unknown.exit_code == 1

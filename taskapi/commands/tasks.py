@@ -1,21 +1,17 @@
 """`flask tasks …`: tasks in files."""
 
-import secrets
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import current_app
-from flask.cli import AppGroup
+from flask.cli import AppGroup, ScriptInfo, pass_script_info
 
 from taskapi.commands.common import fails_with_a_sentence, named
 from taskapi.errors import ApiError
 from taskapi.jobs import imports
-from taskapi.jobs.queue import LEASE_SECONDS
-from taskapi.models import job
-from taskapi.models.imports import undo
+from taskapi.models.job import LostLease
 from taskapi.schemas.files import checked_rows, decode, rows_of, rows_of_csv
 
 tasks = AppGroup("tasks", help="Tasks in files.")
@@ -25,8 +21,9 @@ tasks = AppGroup("tasks", help="Tasks in files.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--user", "username", required=True, help="Whose tasks they will be.")
 @click.option("--dry-run", is_flag=True, help="Only check the file.")
+@pass_script_info
 @fails_with_a_sentence
-def import_file(file: Path, username: str, dry_run: bool) -> None:
+def import_file(info: ScriptInfo, file: Path, username: str, dry_run: bool) -> None:
     """Make tasks from an exported JSON or CSV file, all or nothing, of any size."""
     owner = named(username)
     if dry_run:
@@ -34,20 +31,22 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
         click.echo(f"{count} tasks could be imported.")
         return
     total = sum(1 for _ in _rows(file))
-    found = job.begin_import(owner.id, f"command-{secrets.token_hex(8)}", LEASE_SECONDS)
     bar: Any = click.progressbar(
         length=total, label=f"Importing {file.name}", file=sys.stderr, show_pos=True
     )
     with bar:
         try:
-            imports.bring_in(
-                current_app, found, lambda: _rows(file), lambda done: bar.update(done - bar.pos)
+            imports.run_here(
+                info.load_app(),
+                owner.id,
+                lambda: _rows(file),
+                lambda done: bar.update(done - bar.pos),
             )
-        except BaseException as error:  # Ctrl-C, too, leaves nothing behind
-            reason = error if isinstance(error, ApiError) else ApiError("It was interrupted.")
-            job.fail(found, reason)
-            undo(found)
-            raise
+        except LostLease:
+            raise click.ClickException(
+                f"Nothing was imported: {username} is gone, or this command was silent for so long "
+                "that a worker put an end to it."
+            ) from None
     click.echo(f"Imported {total} tasks for {username}.")
 
 

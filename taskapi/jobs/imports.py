@@ -5,6 +5,7 @@ a task before all of them are there.
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -38,13 +39,18 @@ class Failed(ApiError):
     code = "INTERNAL_ERROR"
 
 
+class Interrupted(Failed):
+    def __init__(self) -> None:
+        super().__init__("The import was interrupted.")
+
+
 def run(app: Flask, found: Row, must_stop: Callable[[], bool]) -> None:
     """Do the job that was claimed: to its end, or back into the queue."""
     with app.app_context():
         upload = job.UPLOADED.first(job_id=found.id)
     try:
         if upload is None:  # whoever was reading a file of their own is gone, and so is the file
-            raise Failed("The import was interrupted.")
+            raise Interrupted
         text = upload.body
         bring_in(app, found, lambda: rows_of(upload.format, text), lambda _: None, must_stop)
     except LostLease:
@@ -59,6 +65,20 @@ def run(app: Flask, found: Row, must_stop: Callable[[], bool]) -> None:
         log.exception("job %s failed", found.id)
         if not _again(app, found):
             _fail(app, found, Failed("Something went wrong here; it was tried several times."))
+
+
+def run_here(app: Flask, user_id: int, rows: Rows, tell: Callable[[int], None]) -> int:
+    """Do an import oneself, as a job that no worker takes while this process lives."""
+    with app.app_context():
+        found = job.begin_import(user_id, f"command-{secrets.token_hex(8)}", LEASE_SECONDS)
+    with QUEUE.held(app, found.leased_by):
+        try:
+            return bring_in(app, found, rows, tell)
+        except LostLease:
+            raise  # whoever took it over has put an end to it
+        except BaseException as error:  # Ctrl-C, too, leaves nothing behind
+            _fail(app, found, error if isinstance(error, ApiError) else Interrupted())
+            raise
 
 
 def bring_in(

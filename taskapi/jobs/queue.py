@@ -9,12 +9,16 @@ On Postgres any number of workers claim at once, as each skips what another has 
 has one writer at a time, who sees in the UPDATE's condition whether somebody was faster.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import ColumnElement, Table, bindparam, null, or_, select, update
 
 from taskapi.database import Moment, Query, Row, transaction
+from taskapi.errors import Unavailable
 from taskapi.moments import from_now, now
 
 LEASE_SECONDS = 20
@@ -68,6 +72,26 @@ class Queue:
     def renew(self, worker: str) -> None:
         """Go on holding all that the worker holds."""
         self._renew.run(worker=worker, until=lease_end())
+
+    @contextmanager
+    def held(self, app: Flask, worker: str) -> Iterator[None]:
+        """Go on holding it for as long as the block runs, and this process lives."""
+        is_over = threading.Event()
+
+        def beat() -> None:
+            while not is_over.wait(BEAT_SECONDS):
+                # The database may be away for a moment, or, SQLite, locked by the block itself:
+                # then nobody else can claim anything either.
+                with suppress(Unavailable), app.app_context():
+                    self.renew(worker)
+
+        beating = threading.Thread(target=beat, name="beat", daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            beating.join()
 
     def release(self, row_id: int, worker: str) -> None:
         """Let go of a row, so that whoever comes next may claim it."""
