@@ -45,7 +45,9 @@ class Secrets:
 
     def found_in(self, text: str) -> list[str]:
         """The lines that give a secret away."""
-        heads = {secret[:HEAD] for secret in self._known if LONG_WORD.fullmatch(secret)}
+        words: dict[str, list[str]] = {}  # by how they begin
+        for secret in filter(LONG_WORD.fullmatch, self._known):
+            words.setdefault(secret[:HEAD], []).append(secret)
         others = [
             secret
             for secret in self._known
@@ -56,9 +58,10 @@ class Secrets:
             return (
                 bool(SHAPES.search(line))
                 or any(
-                    word[i : i + HEAD] in heads
+                    secret in word
                     for word in LONG_WORD.findall(line)
                     for i in range(len(word) - HEAD + 1)
+                    for secret in words.get(word[i : i + HEAD], ())
                 )
                 or any(secret in line for secret in others)
             )
