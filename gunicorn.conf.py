@@ -57,6 +57,7 @@ if settings.metrics_token:
 def when_ready(_: Any) -> None:
     gc.collect()
     gc.freeze()  # the collector would write to what is shared, and so copy it
+    gc.set_threshold(20_000, 20, 50)  # a request makes much, and next to nothing goes in circles
 
 
 def on_starting(server: Any) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 
 from taskapi.config import Settings
-from taskapi.drivers import Compiled, Driver
+from taskapi.drivers import LOCK_SECONDS, Compiled, Driver
 from taskapi.extensions import db
 from taskapi.lease import PATIENCE, Database, Later, Lease, LockTimeout
 
@@ -35,8 +35,6 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 Moment = DateTime(timezone=True).with_variant(Text, "sqlite")
 
 Row = Any  # a named tuple of the statement's columns
-
-LOCK_SECONDS = 5
 
 # Called with each statement before it runs; tests count with it.
 on_statement: list[Callable[[str], None]] = []

@@ -5,6 +5,7 @@ prepared statement goes straight to libpq, and BEGIN and COMMIT travel with thei
 """
 
 import hashlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -19,6 +20,9 @@ from taskapi.config import Settings
 Connection = PoolProxiedConnection
 Values = dict[str, Any]
 
+LOCK_SECONDS = 5
+LOCK_PAUSE = 0.0005
+SQLITE_BUSY = 5
 PREPARED_AT_MOST = 200  # statements, per connection
 
 
@@ -100,19 +104,36 @@ class SqliteDriver(Driver):
     def _execute(self, connection: Connection, compiled: Compiled, values: Values) -> Result:
         cursor = connection.cursor()
         try:
-            cursor.execute(compiled.sql, compiled.constants | values)
+            _patiently(cursor, compiled.sql, compiled.constants | values)
             rows = cursor.fetchall() if cursor.description else ()
             return Result([compiled.as_row(row) for row in rows], cursor.rowcount)
         finally:
             cursor.close()
 
     def _run(self, connection: Connection, sql: str) -> None:
-        connection.cursor().execute(sql).close()
+        cursor = connection.cursor()
+        _patiently(cursor, sql)
+        cursor.close()
 
     def _prepare(self, connection: Any, _: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours to say
         for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute("PRAGMA busy_timeout = 0")  # see _patiently()
+
+
+def _patiently(cursor: Any, sql: str, values: Values | tuple[()] = ()) -> None:
+    """Wait for another process that writes; SQLite itself would sleep longer and longer."""
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            cursor.execute(sql, values)
+            return
+        except Exception as error:  # sqlite3's; not imported where Postgres is used
+            is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == SQLITE_BUSY
+            if not is_busy or time.monotonic() > end:
+                raise
+        time.sleep(LOCK_PAUSE)
 
 
 class PostgresDriver(Driver):

@@ -23,6 +23,7 @@ from taskapi.server.channel import ANSWER_GRACE, PIECE, Patience
 from taskapi.server.connection import Connection
 from taskapi.server.refusals import REASONS, refusal, status_of
 
+ACCEPT_PAUSE = 0.0002
 HEAD_SECONDS = 10.0
 BODY_GRACE = 20.0
 # A client that is still sending hears the answer only if it may go on for a while.
@@ -75,6 +76,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
 
     def accept(self, listener: socket.socket) -> bool:
         """Let somebody in, if there is somebody."""
+        if self.nr_conns and self.cfg.workers > 1:
+            time.sleep(ACCEPT_PAUSE)  # whoever has less to do is faster, and all get their share
         try:
             accepted, client = listener.accept()
         except OSError as error:

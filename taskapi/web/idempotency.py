@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 from flask import Response, request
 
-from taskapi.database import LOCK_SECONDS, transaction
+from taskapi.database import transaction
+from taskapi.drivers import LOCK_SECONDS
 from taskapi.errors import Conflict, Invalid, KeyReused
 from taskapi.lease import LockTimeout
 from taskapi.models import idempotency
