@@ -22,9 +22,9 @@ from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
 HOOKS = 8
-TASKS = 6_000  # so that the worker has something to send to the last
+TASKS = 10_000  # so that the worker has something to send to the last
 ROUNDS = 7
-SECONDS = 3
+SECONDS = 2
 CONNECTIONS = (1, 16)  # somebody who asks for one thing after the other; a full house
 # One's own machine is private, and only development sends there without encryption.
 SETTINGS = {"TASKAPI_ENV": "development", "WEBHOOK_ALLOW_PRIVATE": "1", "WORKER": "off"}
