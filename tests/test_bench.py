@@ -154,3 +154,9 @@ def test_the_picture_is_one() -> None:
     bars = [each for each in drawn.iter("{http://www.w3.org/2000/svg}rect") if each.get("width")]
     widths = {each.get("class"): float(each.get("width", "")) for each in bars}
     assert widths["ours"] == pytest.approx(2 * widths["peer"], rel=0.01)
+
+
+def test_the_readme_shows_the_newest_run_that_is_kept() -> None:
+    result = json.loads(sorted(RESULTS.glob("*-postgres.json"))[-1].read_text())
+    assert report.markdown(result) in (ROOT / "README.md").read_text()
+    assert (RESULTS / "comparison.svg").read_text() == report.picture(result)
