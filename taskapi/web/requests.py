@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+", re.ASCII)
-_SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
+SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -135,7 +135,7 @@ class Frame:
         fields = {
             "request_id": origin.request_id,
             "method": environ["REQUEST_METHOD"],
-            "path": _SECRET_PATH.sub(r"\1…", path),
+            "path": SECRET_PATH.sub(r"\1…", path),
             "status": status,
             "duration_ms": round((time.perf_counter() - started) * 1000, 2),
             "user": origin.actor_id,

@@ -1,15 +1,14 @@
 """Errors to Sentry: only with SENTRY_DSN, only where its package is installed."""
 
 import logging
-import re
 from importlib.util import find_spec
 from typing import Any
 
 from taskapi.config import Settings
 from taskapi.models import event
 from taskapi.version import __version__
+from taskapi.web.requests import SECRET_PATH
 
-SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
 MISSING = "SENTRY_DSN is set, but sentry-sdk is not installed: pip install sentry-sdk"
 log = logging.getLogger("taskapi.sentry")
 
