@@ -3,7 +3,7 @@
 Tables are declared with Flask-SQLAlchemy and statements are SQLAlchemy's, but each is compiled
 a single time and its rows come back as named tuples: no unit of work, no entity, no round trip
 for BEGIN and ROLLBACK around a read. What changes several rows runs inside `transaction()`.
-How either kind of database is spoken to stands in taskapi/drivers.py.
+How either kind of database is spoken to stands in taskapi/drivers.
 """
 
 import threading
@@ -185,7 +185,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         "connect_args": {
             "autocommit": True,
             "connect_timeout": 3,
-            "prepare_threshold": None,  # taskapi/drivers.py prepares
+            "prepare_threshold": None,  # taskapi/drivers prepares
             "application_name": "taskapi",
             "keepalives_idle": 30,
             "tcp_user_timeout": 5000,
