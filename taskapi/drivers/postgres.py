@@ -96,9 +96,11 @@ class PostgresDriver(Driver):
                     answers.append(answer)
                 elif libpq.status != pq.ConnStatus.OK:
                     raise OperationalError("the connection was lost")
-        finally:
-            if libpq.status == pq.ConnStatus.OK:
-                libpq.exit_pipeline_mode()
+        except BaseException:  # at Ctrl-C, too: what is still to come would answer something else
+            driver: Any = connection.driver_connection
+            driver.close()
+            raise
+        libpq.exit_pipeline_mode()
         for answer in answers:
             self._raise_unless_done(connection, answer)
         return answers[begin : begin + len(steps)]
