@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.support.servers import ROOT, free_port
 
-PASSED_ON = (
-    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH"),
-    "COVERAGE_PROCESS_CONFIG",  # what runs in the server counts as well
-)
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
+# What runs in the server counts as well. Not in commands: Ctrl-C may hit coverage's tracer while
+# it holds a lock, which then nobody gets.
+COVERAGE = "COVERAGE_PROCESS_CONFIG"
 
 
 class LiveServer:
@@ -24,7 +24,9 @@ class LiveServer:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log_file = log_file
-        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment = {
+            name: os.environ[name] for name in (*PASSED_ON, COVERAGE) if name in os.environ
+        }
         environment |= {"FLASK_SKIP_DOTENV": "1", "PYTHONUNBUFFERED": "1"}
         environment |= {"HOST": "127.0.0.1", "PORT": str(port)} | env
         with log_file.open("ab") as output:
