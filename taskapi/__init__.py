@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.routing import MapAdapter
 
 from taskapi import cli, database
 from taskapi.config import INSTANCE, SETTING_NAMES, Settings, as_environment
@@ -27,10 +28,18 @@ __all__ = ["__version__", "create_app"]
 
 
 class TaskApi(Flask):
-    """Flask without its look at every call whether it is a coroutine: none is."""
+    """Flask without what it asks at every request, and we know."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
+        return func  # none is a coroutine
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is None:
+            return super().create_url_adapter(request)
+        # No route depends on the host, and no link names one.
+        return MapAdapter(
+            self.url_map, "", request.root_path, "", request.scheme, request.path, request.method
+        )
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

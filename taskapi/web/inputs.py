@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from flask import request
 from marshmallow import Schema, fields
+from werkzeug.http import parse_options_header
 
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
 from taskapi.schemas.fields import load
@@ -19,15 +20,21 @@ BODY_LIMIT = 1024 * 1024
 
 def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     """The body, once its size and type are what they may be."""
-    if "Content-Length" not in request.headers and "Transfer-Encoding" not in request.headers:
+    environ = request.environ
+    if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
     request.max_content_length = limit
     if request.content_length is not None and request.content_length > limit:
         raise TooLarge(f"The body may have at most {limit} bytes.")
     raw = request.get_data(cache=True)
-    if raw and request.mimetype not in accepts:
+    if raw and _media_type(environ.get("CONTENT_TYPE", "")) not in accepts:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(accepts)}.")
     return raw
+
+
+@lru_cache(maxsize=64)  # few are ever sent
+def _media_type(content_type: str) -> str:
+    return parse_options_header(content_type)[0].lower()
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

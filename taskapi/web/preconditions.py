@@ -12,7 +12,7 @@ def etag_of(row: Row) -> str:
 
 def check_if_match(row: Row) -> None:
     """PreconditionFailed unless If-Match names the row as it stands; weak tags count too."""
-    if "If-Match" not in request.headers:
+    if "HTTP_IF_MATCH" not in request.environ:
         return
     tag = etag_of(row)
     if not request.if_match.contains_weak(tag):
@@ -24,7 +24,7 @@ def check_if_match(row: Row) -> None:
 
 def not_modified(response: Response) -> Response:
     """304 when the client already has it."""
-    if "If-None-Match" not in request.headers:
+    if "HTTP_IF_NONE_MATCH" not in request.environ:
         return response
     tag, _ = response.get_etag()
     if tag is not None and request.if_none_match.contains_weak(tag):
