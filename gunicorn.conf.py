@@ -54,10 +54,11 @@ if settings.metrics_token:
     start.open_metrics_folder(worker_tmp_dir)  # before the application is loaded
 
 
-def when_ready(_: Any) -> None:
+def when_ready(server: Any) -> None:
+    if settings.worker == "embedded" and server.app.app_uri == wsgi_app:
+        import taskapi.jobs.embedded  # noqa: F401  # once, for all that may become it
     gc.collect()
     gc.freeze()  # the collector would write to what is shared, and so copy it
-    gc.set_threshold(20_000, 20, 50)  # a request makes much, and next to nothing goes in circles
 
 
 def on_starting(server: Any) -> None:

@@ -6,12 +6,15 @@ import selectors
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from gunicorn.config import Config
 
 from taskapi import create_app
 from taskapi.extensions import db
+from taskapi.server.worker import Worker
 from tests.chaos import faults
 from tests.chaos.ground import Ground, ground
 from tests.chaos.load import Client, register
@@ -239,3 +242,23 @@ def test_ctrl_c_ends_it_with_0():
         os.killpg(stand.server.process.pid, signal.SIGINT)
         assert stand.server.process.wait(10) == 0
         assert "Traceback" not in stand.server.log()
+
+
+def test_quit_amid_giving_work_to_the_pool_ends_the_worker():
+    """As Ctrl-C does, which comes to a worker twice: from the terminal and from its master."""
+    worker = Worker(1, os.getpid(), [], None, 30, Config(), None)
+    worker.tpool = ThreadPoolExecutor(1)
+
+    def too_late(*_):
+        raise TimeoutError("it waits for a lock that it holds")
+
+    earlier = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(5)
+    try:
+        with worker.tpool._shutdown_lock, pytest.raises(SystemExit):
+            worker.handle_quit(signal.SIGQUIT, None)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, earlier)
+        worker.tpool.shutdown()
+        worker.tmp.close()

@@ -13,7 +13,7 @@ from flask.cli import ScriptInfo, pass_script_info
 from taskapi.jobs.worker import Worker
 from taskapi.models.worker import queue_state
 
-NICENESS = 10  # on a machine that they share, requests come first
+NICENESS = 19  # on a machine that they share, requests come first
 
 
 @click.command("worker")

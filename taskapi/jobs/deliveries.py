@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, case, exists, func, literal_column, null, or_,
 from taskapi.config import settings
 from taskapi.database import Id, Moment, Query, Row, transaction
 from taskapi.jobs.addresses import BadUrl, check_url
+from taskapi.jobs.courtesy import Courtesy
 from taskapi.jobs.messages import body_of, signed_headers
 from taskapi.jobs.outgoing import Outcome, Receiver
 from taskapi.jobs.queue import Queue
@@ -144,7 +145,9 @@ class Turn:
                 is_production=config.is_production,
                 allows_private=config.webhook_allow_private,
             )
+            courtesy = Courtesy()
             for message in messages:
+                courtesy.rest()
                 if not self._may_go_on() or time.monotonic() > end:
                     break
                 if not self._send(receiver, message, keys):
@@ -200,7 +203,7 @@ class Turn:
             return
         with self._app.app_context(), transaction():
             for sent in self._sent:
-                NOTE.run(id=sent.message.delivery_id, **_result(sent))
+                NOTE.later(id=sent.message.delivery_id, **_result(sent))
             last = self._sent[-1].outcome
             NOTE_HEALTH.run(id=self._id, is_failing=not last.is_success, now=now())
         self.delivered += sum(sent.outcome.is_success for sent in self._sent)

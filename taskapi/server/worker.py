@@ -48,6 +48,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
             self._give_up_late_ones()
         self._stop()
 
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once. Gunicorn's own asks the pool, whose lock the interrupted code may hold."""
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
     def _stop(self) -> None:
         """Answer everybody who was let in, and nobody else."""
         # Who has connected already would be turned away with the listener.
