@@ -75,15 +75,9 @@ class Lease:
         return later
 
     def begin(self) -> None:
+        """The database hears of it along with the first statement."""
         self.is_in_transaction, self._has_begun = True, False
         self.after_commit = []
-        if not self.driver.begins_lazily:
-            try:
-                self.driver.begin(self._connected())
-            except Exception as error:
-                self.end()
-                raise self.database.translated(error) from error
-            self._has_begun = True
 
     def commit(self) -> None:
         if self._has_begun or self._waiting:

@@ -43,16 +43,12 @@ class Driver(ABC):
 
     name: str
     dialect: Any
-    begins_lazily: bool  # the transaction begins along with its first statement
 
     @abstractmethod
     def run(
         self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
     ) -> list[Result]:
         """Run the statements in their order, in as few round trips as can be."""
-
-    @abstractmethod
-    def begin(self, connection: Connection) -> None: ...
 
     @abstractmethod
     def roll_back(self, connection: Connection) -> None: ...

@@ -19,7 +19,6 @@ _dialect: Any = dialect  # whose options its type does not name
 
 class PostgresDriver(Driver):
     name = "postgresql"
-    begins_lazily = True
     dialect = _dialect(paramstyle="numeric_dollar")
 
     def __init__(self, engine: Engine, *, keeps_prepared: bool):
@@ -43,9 +42,6 @@ class PostgresDriver(Driver):
             self._result(connection, compiled, answer)
             for (compiled, _), answer in zip(steps, answers, strict=True)
         ]
-
-    def begin(self, connection: Connection) -> None:
-        self._pipelined(connection, [], begin=True)
 
     def roll_back(self, connection: Connection) -> None:
         libpq = _libpq(connection)
@@ -72,7 +68,7 @@ class PostgresDriver(Driver):
         return compiled.name, True
 
     def _pipelined(
-        self, connection: Connection, steps: Steps, begin: bool = False, commit: bool = False
+        self, connection: Connection, steps: Steps, begin: bool, commit: bool
     ) -> list[Any]:
         """The answers of several statements, after one round trip."""
         libpq = _libpq(connection)

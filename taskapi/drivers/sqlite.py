@@ -14,7 +14,6 @@ LOCK_PAUSE = 0.0005
 
 class SqliteDriver(Driver):
     name = "sqlite"
-    begins_lazily = False
     dialect = sqlite.dialect(paramstyle="named")
 
     def __init__(self, engine: Engine):
@@ -23,18 +22,19 @@ class SqliteDriver(Driver):
     def run(
         self, connection: Connection, steps: Steps, *, begin: bool = False, commit: bool = False
     ) -> list[Result]:
+        if begin:
+            # IMMEDIATE takes the write lock now: a read that turns into a write would fail at once
+            # whenever somebody else wrote in between.
+            self._run(connection, "BEGIN IMMEDIATE")
         results = [self._execute(connection, compiled, values) for compiled, values in steps]
         if commit:
             self._run(connection, "COMMIT")
         return results
 
-    def begin(self, connection: Connection) -> None:
-        # IMMEDIATE takes the write lock now: a read that turns into a write would fail at once
-        # whenever somebody else wrote in between.
-        self._run(connection, "BEGIN IMMEDIATE")
-
     def roll_back(self, connection: Connection) -> None:
-        self._run(connection, "ROLLBACK")
+        driver: Any = connection.driver_connection
+        if driver.in_transaction:  # what fails badly enough has ended it, or never begun
+            self._run(connection, "ROLLBACK")
 
     def is_broken(self, connection: Connection) -> bool:
         return False
