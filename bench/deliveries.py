@@ -23,8 +23,8 @@ from tests.support.servers import ROOT
 
 HOOKS = 8
 TASKS = 10_000  # so that the worker has something to send to the last
-ROUNDS = 7
-SECONDS = 2
+ROUNDS = 9
+SECONDS = 4
 CONNECTIONS = (1, 16)  # somebody who asks for one thing after the other; a full house
 # One's own machine is private, and only development sends there without encryption.
 SETTINGS = {"TASKAPI_ENV": "development", "WEBHOOK_ALLOW_PRIVATE": "1", "WORKER": "off"}

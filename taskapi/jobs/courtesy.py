@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 UNNOTICED = 0.0002  # seconds that a thread waits even where there is nobody else
-TIMES = 400  # as long as it has waited, it rests
+TIMES = 1000  # as long as it has waited, it rests
 LONGEST = 0.5
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
