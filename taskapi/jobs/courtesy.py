@@ -2,24 +2,29 @@
 
 import time
 from pathlib import Path
+from typing import ClassVar
+from weakref import WeakSet
 
 UNNOTICED = 0.0002  # seconds that a thread waits even where there is nobody else
-TIMES = 1000  # as long as it has waited, it rests
-LONGEST = 0.5
+TIMES = 400  # as long as it has waited, it rests
+LONGEST = 0.05  # for each that is at work: together they go on twenty times a second at least
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
 class Courtesy:
-    """Of the thread that makes it."""
+    """Of the thread that makes it, and as long as it is kept."""
+
+    at_work: ClassVar["WeakSet[Courtesy]"] = WeakSet()
 
     def __init__(self) -> None:
         self._waited = _waited()
+        self.at_work.add(self)
 
     def rest(self) -> None:
         before, self._waited = self._waited, _waited()
         noticed = self._waited - before - UNNOTICED
         if noticed > 0:
-            time.sleep(min(noticed * TIMES, LONGEST))
+            time.sleep(min(noticed * TIMES, LONGEST * len(self.at_work)))
 
 
 def _waited() -> float:

@@ -30,7 +30,8 @@ from taskapi.moments import from_now, now
 GAPS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 AT_ONCE = 100  # messages in one turn
 TURN_SECONDS = 3.0
-WRITE_SECONDS = 0.25  # what was sent is written down at least this often
+# What was sent is written down at least this often: after a crash, so much is sent again.
+WRITE_SECONDS, WRITE_MESSAGES = 1.0, 40
 GONE = 410
 
 
@@ -194,7 +195,7 @@ class Turn:
         """Remember what came of it; written down now and then, and a failure at once."""
         self._sent.append(Sent(message, outcome, now()))
         is_time = time.monotonic() - self._written_at > WRITE_SECONDS
-        if is_time or not outcome.is_success:
+        if is_time or len(self._sent) >= WRITE_MESSAGES or not outcome.is_success:
             self._write()
 
     def _write(self) -> None:
