@@ -1,6 +1,7 @@
 """How gunicorn serves this, in development and in production alike."""
 
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -56,7 +57,7 @@ if settings.metrics_token:
 
 def when_ready(server: Any) -> None:
     if settings.worker == "embedded" and server.app.app_uri == wsgi_app:
-        import taskapi.jobs.embedded  # noqa: F401  # once, for all that may become it
+        importlib.import_module("taskapi.jobs.embedded")  # once, for all that may become it
     gc.collect()
     gc.freeze()  # the collector would write to what is shared, and so copy it
 

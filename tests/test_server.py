@@ -244,7 +244,7 @@ def test_ctrl_c_ends_it_with_0():
         assert "Traceback" not in stand.server.log()
 
 
-def test_quit_amid_giving_work_to_the_pool_ends_the_worker():
+def test_quit_amid_giving_work_to_the_pool_ends_the_worker_once():
     """As Ctrl-C does, which comes to a worker twice: from the terminal and from its master."""
     worker = Worker(1, os.getpid(), [], None, 30, Config(), None)
     worker.tpool = ThreadPoolExecutor(1)
@@ -252,13 +252,18 @@ def test_quit_amid_giving_work_to_the_pool_ends_the_worker():
     def too_late(*_):
         raise TimeoutError("it waits for a lock that it holds")
 
-    earlier = signal.signal(signal.SIGALRM, too_late)
+    handlers = {signal.SIGALRM: too_late} | dict.fromkeys(
+        (signal.SIGINT, signal.SIGQUIT), worker.handle_quit
+    )
+    earlier = {each: signal.signal(each, handler) for each, handler in handlers.items()}
     signal.alarm(5)
     try:
         with worker.tpool._shutdown_lock, pytest.raises(SystemExit):
-            worker.handle_quit(signal.SIGQUIT, None)
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGQUIT)
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, earlier)
+        for each, handler in earlier.items():
+            signal.signal(each, handler)
         worker.tpool.shutdown()
         worker.tmp.close()

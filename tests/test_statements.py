@@ -60,30 +60,3 @@ def test_one_task_takes_two_and_a_change_a_handful(client, alice, task, statemen
         with statements() as seen:
             assert call().status_code in (200, 201, 204)
         assert len(seen) <= most, seen
-
-
-def test_webhooks_are_looked_for_where_there_is_one_whosever(
-    client, alice, admin, task, statements
-):
-    one = f"/tasks/{task['id']}"
-
-    def looks(call):
-        with statements() as seen:
-            assert call().status_code < 300
-        return any("INTO deliveries" in statement for statement in seen)
-
-    def changes():
-        title = {"title": f"{len(client.get(one, as_=alice).json['title']) * 'x'}x"}
-        return [
-            looks(lambda: client.post("/tasks", as_=alice, json={"title": "x"})),
-            looks(lambda: client.patch(one, as_=alice, json=title)),
-            looks(lambda: client.delete(one, as_=alice)),
-            looks(lambda: client.post(f"{one}/restore", as_=alice)),
-        ]
-
-    assert changes() == [False] * 4
-    hook = client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=admin).json
-    assert changes() == [True] * 4
-    switch_off = {"is_active": False}
-    assert client.patch(f"/webhooks/{hook['id']}", json=switch_off, as_=admin).status_code == 200
-    assert changes() == [False] * 4

@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -102,8 +101,6 @@ deliveries = db.Table(
     ),
     sqlite_autoincrement=True,
 )
-# With the caller's own row: where there is no webhook at all, no change has to look for them.
-anybody_listens = exists(select(webhooks.c.id).where(webhooks.c.is_active)).label("anybody_listens")
 # Named here because models/user.py imports the events, which import this.
 _users = table("users", column("id"), column("role"), column("is_active"))
 

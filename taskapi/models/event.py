@@ -99,7 +99,6 @@ class Origin(NamedTuple):
     actor_id: int | None = None
     address: str | None = None
     request_id: str | None = None
-    has_listeners: bool = True  # False where there was no webhook as the request began
 
 
 NOBODY = Origin()
@@ -134,7 +133,7 @@ def record(
         address=source.address,
         request_id=source.request_id,
     )
-    if action in delivery.OFFERED and source.has_listeners:
+    if action in delivery.OFFERED:
         delivery.offer(action, user_id)
 
 

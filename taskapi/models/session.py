@@ -27,7 +27,6 @@ from taskapi.database import Id, Moment, Query, Row, transaction
 from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.delivery import anybody_listens
 from taskapi.models.keys import is_signed, sign
 from taskapi.models.page import Filter, Flag, Listing
 from taskapi.models.user import users
@@ -70,7 +69,6 @@ WITH_USER = Query(
         sessions.c.ended_at,
         sessions.c.expires_at,
         sessions.c.last_used_at,
-        anybody_listens,
     )
     .join(users, users.c.id == sessions.c.user_id)
     .where(_by_id, _of_user)

@@ -10,7 +10,6 @@ from taskapi.database import Id, Moment, Query, Row, integrity_error, transactio
 from taskapi.errors import Forbidden, Invalid, NotFound
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.delivery import anybody_listens
 from taskapi.models.keys import digest
 from taskapi.models.page import Filter, Listing
 from taskapi.models.user import users
@@ -62,7 +61,6 @@ WITH_USER = Query(
         tokens.c.scope,
         tokens.c.expires_at,
         tokens.c.last_used_at,
-        anybody_listens,
     )
     .join(users, users.c.id == tokens.c.user_id)
     .where(tokens.c.token_hash == bindparam("token_hash"))

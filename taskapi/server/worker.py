@@ -7,6 +7,7 @@ well. Every connection that the loop waits for has a moment at which it is given
 
 import errno
 import io
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -49,7 +50,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn comes without type
         self._stop()
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """End at once. Gunicorn's own asks the pool, whose lock the interrupted code may hold."""
+        """End at once, and once: Ctrl-C comes here from the terminal and from the master as well.
+
+        Gunicorn's own asks the pool, whose lock the interrupted code may hold.
+        """
+        for each in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(each, lambda *_: None)  # SIG_IGN makes Python complain of one pending
         super(ThreadWorker, self).handle_quit(sig, frame)
 
     def _stop(self) -> None:

@@ -97,8 +97,7 @@ def identify() -> Caller:
         raise Unauthorized("Sign in and send the token as 'Authorization: Bearer …'.")
     is_personal = credentials.startswith(token.PREFIX)
     caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
-    origin = event.origin.get()
-    event.origin.set(origin._replace(actor_id=caller.id, has_listeners=caller.user.anybody_listens))
+    event.origin.set(event.origin.get()._replace(actor_id=caller.id))
     return caller
 
 
