@@ -112,8 +112,12 @@ def begun(url: str, statement: str) -> Iterator[None]:
     with psycopg.connect(url) as postgres:
         postgres.execute(statement.encode())
         yield
-        waiting = "datname = current_database() AND wait_event_type = 'Lock'"
-        eventually(lambda: rows_of(url, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
+        somebody_waits(url)
+
+
+def somebody_waits(url: str) -> None:
+    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
+    eventually(lambda: rows_of(url, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
 
 
 @pytest.mark.parametrize("what", ["a task", "a change", "a test"])
@@ -135,6 +139,22 @@ def test_a_webhook_that_is_deleted_meanwhile_is_told_nothing(
         answer = coming.result()
     assert answer.status_code == status, answer.text
     assert not rows_of(databases.shared(), "SELECT * FROM deliveries")
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # in SQLite the webhook waits too
+def test_a_webhook_that_is_made_while_a_change_waits_is_told(
+    app, client, make_client, alice, databases
+):
+    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
+    with ThreadPoolExecutor(1) as elsewhere:
+        held = f"UPDATE tasks SET title = 'y' WHERE id = {task['id']}"
+        with begun(databases.shared(), held):
+            path = f"/tasks/{task['id']}"
+            coming = elsewhere.submit(make_client(app).patch, path, json={"title": "z"}, as_=alice)
+            somebody_waits(databases.shared())
+            client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=alice)
+        assert coming.result().status_code == 200
+    assert len(rows_of(databases.shared(), "SELECT * FROM deliveries")) == 1
 
 
 def test_an_heir_who_is_deleted_meanwhile(app, client, make_client, alice, bob, admin, databases):
