@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 import psycopg
 import pytest
 
+from taskapi.models import session
 from taskapi.routes import auth, users
 from taskapi.web import routing
 from tests.support.client import code_of, login
@@ -78,6 +79,38 @@ def test_a_caller_with_a_personal_token_who_is_deleted_meanwhile(client, alice, 
     deleted_after(routing, "identify", alice)
     answer = client.post("/tasks", json={"title": "x"}, as_=token["token"])
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+
+
+ADMITTED, KNOWN = (routing, "identify"), (auth, "authenticate")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "look"),
+    [
+        ("GET", "/users/me", None, ADMITTED),
+        ("PATCH", "/users/me", {"username": "new"}, ADMITTED),
+        ("PATCH", "/users/me", {"username": "new"}, KNOWN),
+        ("DELETE", "/users/me", {}, ADMITTED),
+        ("DELETE", "/users/me", {}, KNOWN),
+        ("POST", "/auth/password", {"new_password": "Another-4-Meadows"}, ADMITTED),
+        ("POST", "/auth/password", {"new_password": "Another-4-Meadows"}, KNOWN),
+    ],
+)
+def test_who_is_deleted_while_they_see_to_themselves(
+    client, alice, databases, deleted_after, method, path, body, look
+):
+    deleted_after(*look, alice)
+    json = None if body is None else body | {"current_password": alice.password}
+    answer = client.open(path, method=method, json=json, as_=alice)
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+    nothing_is_left_of(alice, databases.shared())
+
+
+def test_who_is_deleted_while_they_refresh(client, alice, databases, deleted_after):
+    deleted_after(session, "refresh", alice)
+    answer = client.post("/auth/refresh", json={"refresh_token": alice.refresh_token})
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+    nothing_is_left_of(alice, databases.shared())
 
 
 def test_who_is_deleted_while_they_sign_in(client, alice, databases, deleted_after):

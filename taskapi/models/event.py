@@ -106,6 +106,11 @@ NOBODY = Origin()
 origin: ContextVar[Origin] = ContextVar("origin", default=NOBODY)
 
 
+def act_as(user_id: int) -> None:
+    """What follows is this user's doing."""
+    origin.set(origin.get()._replace(actor_id=user_id))
+
+
 def record(
     action: str,
     *,

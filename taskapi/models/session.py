@@ -65,7 +65,7 @@ INSERT = Query(
 # Who is calling: the session and its user in one query.
 WITH_USER = Query(
     select(
-        users,
+        *(users.c.id, users.c.role, users.c.is_active),
         sessions.c.ended_at,
         sessions.c.expires_at,
         sessions.c.last_used_at,

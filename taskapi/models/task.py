@@ -48,7 +48,7 @@ _STORED = [c.name for c in tasks.c if c.name not in ("id", "created_at", "is_ove
 INSERT = Query(
     insert(tasks)
     .values({name: bindparam(name) for name in ("created_at", *_STORED)})
-    .returning(*SHOWN)
+    .returning(tasks.c.id)
 )
 # No answer is awaited of these: the row is locked, and so what becomes of it is known.
 UPDATE = Query(
@@ -148,12 +148,11 @@ def _lock_all(has_owner: bool) -> Query:
     return Query(query.order_by(tasks.c.id).with_for_update())
 
 
-def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
-    """A new task; what is left out gets its default."""
-    values = DEFAULTS | fields
+def create_task(owner_id: int, fields: dict[str, Any]) -> dict[str, Any]:
+    """A new task as JSON; what is left out gets its default."""
+    values = {"user_id": owner_id, "title": fields["title"]} | DEFAULTS | fields
     moment = now()
     facts = {
-        "user_id": owner_id,
         "completed_at": moment if values["status"] == "done" else None,
         "created_at": moment,
         "updated_at": moment,
@@ -161,9 +160,9 @@ def create_task(owner_id: int, fields: dict[str, Any]) -> Row:
     }
     try:
         with transaction():
-            made = INSERT.later(**stored(values), **facts, deleted_at=None)
+            made = INSERT.later(**stored(values), **facts, user_id=owner_id, deleted_at=None)
             _record("task.created", values | facts, is_new_task=True)
-        return made.row
+        return {"id": made.row.id} | values | facts
     except integrity_error():
         if owner_id == event.origin.get().actor_id:
             raise  # nobody named this owner: web/errors.py tells the caller that they are gone

@@ -56,7 +56,7 @@ LISTING = Listing(
 # Who is calling: the token and its user in one query.
 WITH_USER = Query(
     select(
-        users,
+        *(users.c.id, users.c.role, users.c.is_active),
         tokens.c.id.label("token_id"),
         tokens.c.scope,
         tokens.c.expires_at,
@@ -118,16 +118,16 @@ def token_json(token: Row) -> dict[str, Any]:
     }
 
 
-def create_token(user: Row, name: str, scope: str, expires_at: str | None) -> tuple[Row, str]:
+def create_token(maker: Row, name: str, scope: str, expires_at: str | None) -> tuple[Row, str]:
     """A personal token and its secret, which is known only now."""
-    if scope == "admin" and user.role != "admin":
+    if scope == "admin" and maker.role != "admin":
         raise Forbidden("Only an admin may have a token of scope admin.")
     if expires_at is not None and expires_at <= now():
         raise Invalid({"expires_at": ["Must lie in the future."]})
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction():
         token = INSERT.first(
-            user_id=user.id,
+            user_id=maker.id,
             name=name,
             scope=scope,
             prefix=secret[:12],
@@ -137,7 +137,7 @@ def create_token(user: Row, name: str, scope: str, expires_at: str | None) -> tu
         )
         assert token is not None
         changes = {"name": [None, name], "scope": [None, scope]}
-        event.record("token.created", user_id=user.id, changes=changes)
+        event.record("token.created", user_id=maker.id, changes=changes)
     return token, secret
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from taskapi.database import Id, Moment, Query, Row, integrity_error, transaction
-from taskapi.errors import Conflict, Invalid, NotFound
+from taskapi.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models import event
 from taskapi.models.page import Filter, Flag, Listing, as_pattern, contains
@@ -129,7 +129,7 @@ def key_of(name: str) -> str:
 def user_by_id(user_id: int) -> Row:
     user = BY_ID.first(id=user_id)
     if user is None:
-        raise NotFound("There is no such user.")
+        raise _missing(user_id)
     return user
 
 
@@ -185,7 +185,13 @@ def lock_user(user_id: int) -> Row:
     for row in LOCK_WITH_ADMINS.all(id=user_id):
         if row.id == user_id:
             return row
-    raise NotFound("There is no such user.")
+    raise _missing(user_id)
+
+
+def _missing(user_id: int) -> ApiError:
+    if user_id == event.origin.get().actor_id:  # who was deleted since they were let in
+        return Unauthorized("This account was deleted.", code="TOKEN_REVOKED")
+    return NotFound("There is no such user.")
 
 
 def change_user(user: Row, changes: dict[str, Any]) -> Row:

@@ -7,7 +7,7 @@ from flask import Response, request
 from taskapi.config import settings
 from taskapi.database import Row, transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
-from taskapi.models import session, token
+from taskapi.models import event, session, token
 from taskapi.models.access import authenticate, revoke_all
 from taskapi.models.user import (
     change_user,
@@ -93,6 +93,7 @@ def refresh(body: dict[str, Any]) -> dict[str, Any]:
     if credentials is None:
         raise Unauthorized("Send the refresh token in the body or as bearer.")
     current = session.refresh(credentials)
+    event.act_as(current.user_id)
     user = user_by_id(current.user_id)
     if not user.is_active:
         raise Unauthorized("This session has ended.", code="TOKEN_REVOKED")
@@ -176,9 +177,7 @@ def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
 )
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Make a personal access token; its secret is shown this once."""
-    made, secret = token.create_token(
-        caller.user, body["name"], body["scope"], body.get("expires_at")
-    )
+    made, secret = token.create_token(caller, body["name"], body["scope"], body.get("expires_at"))
     return {**token.token_json(made), "token": secret}
 
 
@@ -190,7 +189,8 @@ def delete_token(caller: Caller, token_id: int) -> None:
 
 def check_current_password(caller: Caller, password: str) -> Row:
     """The caller, or Invalid where it is not their password; tries count like failed logins."""
-    user = authenticate(caller.user, name_of(caller.user), password)
+    known = user_by_id(caller.id)
+    user = authenticate(known, name_of(known), password)
     if user is None:
         raise Invalid({"current_password": ["Is wrong."]})
     return user

@@ -103,7 +103,7 @@ def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -
     """Make a task."""
     visible = visible_tasks(caller, user_id)
     task = create_task(body.pop("user_id", visible.owner_id or caller.id), body)
-    return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
+    return entity(task, 201, f"/api/v1/tasks/{task['id']}")
 
 
 @also_of_user(tasks.get, ONE, who="user", is_conditional=True, returns=TASK)

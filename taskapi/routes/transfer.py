@@ -105,7 +105,7 @@ def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | N
     operation = load(schema, given)
     if operation["op"] == "create":
         fields = load(FIELDS, operation["data"])
-        return task_json(create_task(fields.pop("user_id", caller.id), fields))
+        return create_task(fields.pop("user_id", caller.id), fields)
     changes = load(CHANGES, operation["data"]) if operation["op"] == "update" else {}
     task = visible.get(operation["id"], lock=True)
     if operation.get("version", task.version) != task.version:

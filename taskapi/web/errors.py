@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
 from taskapi.models import event
-from taskapi.models.user import BY_ID
+from taskapi.models.user import user_by_id
 from taskapi.web.answers import json_answer
 from taskapi.web.inputs import JSON
 from taskapi.web.requests import request_id
@@ -100,8 +100,11 @@ def _answer_werkzeug(error: HTTPException) -> Response:
 def _answer_refused(error: Exception) -> Response:
     """What the database refuses to write: for a caller who was deleted since they were let in."""
     caller_id = event.origin.get().actor_id
-    if caller_id is not None and BY_ID.first(id=caller_id) is None:
-        return answer_error(Unauthorized("This account was deleted.", code="TOKEN_REVOKED"))
+    if caller_id is not None:
+        try:
+            user_by_id(caller_id)
+        except Unauthorized as gone:
+            return answer_error(gone)
     return _answer_unexpected(error)
 
 

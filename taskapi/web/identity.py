@@ -14,7 +14,7 @@ from flask_jwt_extended import create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from taskapi.config import Settings, settings
-from taskapi.database import Query, Row
+from taskapi.database import Query
 from taskapi.errors import Forbidden, Unauthorized, Unavailable
 from taskapi.extensions import jwt
 from taskapi.models import event, session, token
@@ -33,22 +33,18 @@ log = logging.getLogger("taskapi.identity")
 class Caller:
     """A user at work, with the role that their token lets them have."""
 
-    user: Row
+    id: int
+    role: str
     session_id: int | None = None
     scope: str | None = None  # of a personal token
 
     @property
-    def id(self) -> int:
-        user_id: int = self.user.id
-        return user_id
-
-    @property
     def is_admin(self) -> bool:
-        return self.user.role == "admin" and self.scope in (None, "admin")
+        return self.role == "admin" and self.scope in (None, "admin")
 
     def require_admin(self) -> None:
         if not self.is_admin:
-            if self.user.role == "admin":
+            if self.role == "admin":
                 raise insufficient_scope("This token does not carry the powers of an admin.")
             raise Forbidden("Only an admin may do this.")
 
@@ -97,7 +93,7 @@ def identify() -> Caller:
         raise Unauthorized("Sign in and send the token as 'Authorization: Bearer …'.")
     is_personal = credentials.startswith(token.PREFIX)
     caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
-    event.origin.set(event.origin.get()._replace(actor_id=caller.id))
+    event.act_as(caller.id)
     return caller
 
 
@@ -109,7 +105,7 @@ def _by_access_token(credentials: str) -> Caller:
     if user is None or user.ended_at or user.expires_at <= now() or not user.is_active:
         raise Unauthorized("This session has ended; sign in again.", code="TOKEN_REVOKED")
     _touch(session.TOUCH, claims["sid"], user.last_used_at)
-    return Caller(user, session_id=claims["sid"])
+    return Caller(user.id, user.role, session_id=claims["sid"])
 
 
 def _by_personal_token(credentials: str) -> Caller:
@@ -121,7 +117,7 @@ def _by_personal_token(credentials: str) -> Caller:
     if not user.is_active:
         raise Unauthorized("This token is no longer valid.", code="TOKEN_REVOKED")
     _touch(token.TOUCH, user.token_id, user.last_used_at)
-    return Caller(user, scope=user.scope)
+    return Caller(user.id, user.role, scope=user.scope)
 
 
 def _touch(query: Query, row_id: int, last_used_at: str | None) -> None:
