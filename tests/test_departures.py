@@ -130,8 +130,8 @@ def test_who_is_deleted_while_they_are_offered_a_new_password(
 
 
 @contextmanager
-def begun(url: str, statement: str) -> Iterator[None]:
-    """The statement has run in a transaction, which is committed once somebody waits for it."""
+def begun(url: str, statement: str, waiting: int = 1) -> Iterator[None]:
+    """The statement has run in a transaction, which is committed once so many wait for it."""
     if url.startswith("sqlite"):
         path = url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -145,12 +145,13 @@ def begun(url: str, statement: str) -> Iterator[None]:
     with psycopg.connect(url) as postgres:
         postgres.execute(statement.encode())
         yield
-        somebody_waits(url)
+        until_some_wait(url, waiting)
 
 
-def somebody_waits(url: str) -> None:
+def until_some_wait(url: str, count: int = 1) -> None:
     waiting = "datname = current_database() AND wait_event_type = 'Lock'"
-    eventually(lambda: rows_of(url, f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"))
+    asked = f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"
+    eventually(lambda: len(rows_of(url, asked)) >= count)
 
 
 @pytest.mark.parametrize("what", ["a task", "a change", "a test"])
@@ -184,7 +185,7 @@ def test_a_webhook_that_is_made_while_a_change_waits_is_told(
         with begun(databases.shared(), held):
             path = f"/tasks/{task['id']}"
             coming = elsewhere.submit(make_client(app).patch, path, json={"title": "z"}, as_=alice)
-            somebody_waits(databases.shared())
+            until_some_wait(databases.shared())
             client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=alice)
         assert coming.result().status_code == 200
     assert len(rows_of(databases.shared(), "SELECT * FROM deliveries")) == 1
@@ -200,3 +201,22 @@ def test_an_heir_who_is_deleted_meanwhile(app, client, make_client, alice, bob, 
     assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
     assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
     assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
+
+
+def test_two_who_are_to_inherit_from_each_other(
+    app, client, make_client, alice, bob, admin, databases
+):
+    for each in (alice, bob):
+        client.post("/tasks", json={"title": "Kept"}, as_=each)
+    held = f"UPDATE users SET version = version WHERE id = {admin.id}"
+    with ThreadPoolExecutor(2) as elsewhere:
+        with begun(databases.shared(), held, waiting=2):
+            coming = [
+                elsewhere.submit(make_client(app).delete, path, as_=admin)
+                for path in (
+                    f"/users/{alice.id}?reassign_to={bob.id}",
+                    f"/users/{bob.id}?reassign_to={alice.id}",
+                )
+            ]
+        assert sorted(each.result().status_code for each in coming) == [204, 400]
+    assert client.get("/tasks/admin/all", as_=admin).json["total"] == 2

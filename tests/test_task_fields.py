@@ -186,9 +186,8 @@ def test_tags_are_trimmed_and_ordered_without_doubles_by_any_case(client, alice)
         if len(tag.swapcase().strip()) <= 50:
             assert found.json["total"] == 1, tag
     many = [f"{n:02}" + "ß" * 48 for n in range(20)]
-    assert client.post(
-        "/tasks", as_=alice, json={"title": "x", "tags": [*many, *map(str.upper, many[:3])]}
-    ).status_code in (201, 400)
+    longer = {"title": "x", "tags": [many[0].upper()]}  # "SS" for each "ß"
+    assert client.post("/tasks", as_=alice, json=longer).status_code == 400
     doubled = client.post("/tasks", as_=alice, json={"title": "x", "tags": [*many, *many]})
     assert doubled.json["tags"] == many
 

@@ -59,7 +59,10 @@ BY_NAME = Query(
 # The row to change and every active admin, locked in the order of their ids: whoever demotes
 # an admin waits for whoever demotes another, and nobody waits in a circle.
 LOCK_WITH_ADMINS = Query(
-    select(users).where(or_(_by_id, _is_active_admin)).order_by(users.c.id).with_for_update()
+    select(users)
+    .where(or_(_by_id, users.c.id == bindparam("heir_id", type_=Id), _is_active_admin))
+    .order_by(users.c.id)
+    .with_for_update()
 )
 INSERT = Query(
     insert(users)
@@ -180,9 +183,9 @@ def hash_new_password(user: Row, password: str, field: str = "password") -> str:
     return hash_password(password)
 
 
-def lock_user(user_id: int) -> Row:
-    """The user, held until the end of the transaction, with every active admin."""
-    for row in LOCK_WITH_ADMINS.all(id=user_id):
+def lock_user(user_id: int, heir_id: int | None = None) -> Row:
+    """The user, held until the end of the transaction, with their heir and every active admin."""
+    for row in LOCK_WITH_ADMINS.all(id=user_id, heir_id=heir_id):
         if row.id == user_id:
             return row
     raise _missing(user_id)

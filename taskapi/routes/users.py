@@ -150,7 +150,7 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     """Delete a user, with their tasks or after handing them to somebody else."""
     heir_id = query.get("reassign_to")
     with transaction():
-        user = lock_user(user_id)
+        user = lock_user(user_id, heir_id)
         if heir_id is not None and (heir_id == user_id or BY_ID.first(id=heir_id) is None):
             raise no_such_heir()
         check_if_match(user)
