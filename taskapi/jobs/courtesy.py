@@ -6,7 +6,7 @@ from typing import ClassVar
 from weakref import WeakSet
 
 UNNOTICED = 0.0002  # seconds that a thread waits even where there is nobody else
-TIMES = 400  # as long as it has waited, it rests
+TIMES = 1000  # as long as it has waited, it rests
 LONGEST = 0.05  # for each that is at work: together they go on twenty times a second at least
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
