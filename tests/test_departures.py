@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from taskapi.models import session
+from taskapi.models.task_table import tasks
 from taskapi.routes import auth, users
 from taskapi.web import routing
 from tests.support.client import code_of, login
@@ -220,3 +221,31 @@ def test_two_who_are_to_inherit_from_each_other(
             ]
         assert sorted(each.result().status_code for each in coming) == [204, 400]
     assert client.get("/tasks/admin/all", as_=admin).json["total"] == 2
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # in SQLite all who write wait
+def test_who_inherits_goes_on_writing(app, client, make_client, alice, bob, admin, databases):
+    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
+    with ThreadPoolExecutor(1) as elsewhere:
+        held = f"UPDATE tasks SET title = 'y' WHERE id = {task['id']}"
+        with begun(databases.shared(), held):
+            path = f"/users/{alice.id}?reassign_to={bob.id}"
+            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
+            until_some_wait(databases.shared())
+            for each in (bob, admin):
+                assert client.post("/tasks", json={"title": "Mine"}, as_=each).status_code == 201
+        assert coming.result().status_code == 204
+
+
+def test_a_task_that_comes_amid_a_handover_is_handed_over(
+    app, client, make_client, alice, bob, admin, databases
+):
+    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
+    names = ", ".join(column.name for column in tasks.c if column.name != "id")
+    with ThreadPoolExecutor(1) as elsewhere:
+        again = f"INSERT INTO tasks ({names}) SELECT {names} FROM tasks WHERE id = {task['id']}"
+        with begun(databases.shared(), again):
+            path = f"/users/{alice.id}?reassign_to={bob.id}"
+            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
+        assert coming.result().status_code == 204
+    assert client.get("/tasks", as_=bob).json["total"] == 2

@@ -53,7 +53,7 @@ def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, app):
     assert [(row["id"], row["user_id"], row["title"]) for row in rows(app)] == [
         (task["id"], alice.id, "Water the plants")
     ]
-    assert client.get(answer.headers["Location"], as_=alice).json == task
+    assert client.get(answer.headers["Location"], as_=alice).data == answer.data
 
 
 def test_every_field_comes_back_as_it_was_given(client, alice):

@@ -25,5 +25,6 @@ tokens = AppGroup("tokens", help="Personal access tokens.")
 def create_token(username: str, name: str, scope: str) -> None:
     """Make a personal access token for a user; it is printed this once."""
     checked = load(NewToken(), {"name": name, "scope": scope})
-    _, secret = token.create_token(named(username), checked["name"], checked["scope"], None)
+    user = named(username)
+    _, secret = token.create_token(user.id, user.role, **checked)
     click.echo(secret)

@@ -3,28 +3,28 @@
 import time
 from pathlib import Path
 from typing import ClassVar
-from weakref import WeakSet
 
 UNNOTICED = 0.0002  # seconds that a thread waits even where there is nobody else
 TIMES = 1000  # as long as it has waited, it rests
-LONGEST = 0.05  # for each that is at work: together they go on twenty times a second at least
+LONGEST = 0.05  # for each that rests: together they go on twenty times a second at least
 SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 
 class Courtesy:
-    """Of the thread that makes it, and as long as it is kept."""
+    """Of the thread that makes it."""
 
-    at_work: ClassVar["WeakSet[Courtesy]"] = WeakSet()
+    resting: ClassVar[set["Courtesy"]] = set()
 
     def __init__(self) -> None:
         self._waited = _waited()
-        self.at_work.add(self)
 
     def rest(self) -> None:
         before, self._waited = self._waited, _waited()
         noticed = self._waited - before - UNNOTICED
         if noticed > 0:
-            time.sleep(min(noticed * TIMES, LONGEST * len(self.at_work)))
+            self.resting.add(self)
+            time.sleep(min(noticed * TIMES, LONGEST * len(self.resting)))
+            self.resting.remove(self)
 
 
 def _waited() -> float:

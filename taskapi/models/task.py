@@ -150,6 +150,7 @@ def _lock_all(has_owner: bool) -> Query:
 
 def create_task(owner_id: int, fields: dict[str, Any]) -> dict[str, Any]:
     """A new task as JSON; what is left out gets its default."""
+    # In the order in which task_json() shows them.
     values = {"user_id": owner_id, "title": fields["title"]} | DEFAULTS | fields
     moment = now()
     facts = {

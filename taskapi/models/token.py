@@ -118,16 +118,18 @@ def token_json(token: Row) -> dict[str, Any]:
     }
 
 
-def create_token(maker: Row, name: str, scope: str, expires_at: str | None) -> tuple[Row, str]:
+def create_token(
+    user_id: int, role: str, name: str, scope: str, expires_at: str | None = None
+) -> tuple[Row, str]:
     """A personal token and its secret, which is known only now."""
-    if scope == "admin" and maker.role != "admin":
+    if scope == "admin" and role != "admin":
         raise Forbidden("Only an admin may have a token of scope admin.")
     if expires_at is not None and expires_at <= now():
         raise Invalid({"expires_at": ["Must lie in the future."]})
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction():
         token = INSERT.first(
-            user_id=maker.id,
+            user_id=user_id,
             name=name,
             scope=scope,
             prefix=secret[:12],
@@ -137,7 +139,7 @@ def create_token(maker: Row, name: str, scope: str, expires_at: str | None) -> t
         )
         assert token is not None
         changes = {"name": [None, name], "scope": [None, scope]}
-        event.record("token.created", user_id=maker.id, changes=changes)
+        event.record("token.created", user_id=user_id, changes=changes)
     return token, secret
 
 

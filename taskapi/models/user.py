@@ -56,14 +56,16 @@ BY_NAME = Query(
         or_(users.c.name_key == bindparam("key"), users.c.email_key == bindparam("key"))
     )
 )
-# The row to change and every active admin, locked in the order of their ids: whoever demotes
-# an admin waits for whoever demotes another, and nobody waits in a circle.
+# The row to change, an heir and every active admin, locked in the order of their ids: whoever
+# demotes an admin waits for whoever demotes another, and nobody waits in a circle. What they
+# write meanwhile does not wait: a foreign key only asks that the row stays.
 LOCK_WITH_ADMINS = Query(
     select(users)
     .where(or_(_by_id, users.c.id == bindparam("heir_id", type_=Id), _is_active_admin))
     .order_by(users.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
+LOCK_OUT = Query(select(users.c.id).where(_by_id).with_for_update())
 INSERT = Query(
     insert(users)
     .values({c.name: bindparam(c.name) for c in users.c if c.name != "id"})
@@ -189,6 +191,11 @@ def lock_user(user_id: int, heir_id: int | None = None) -> Row:
         if row.id == user_id:
             return row
     raise _missing(user_id)
+
+
+def lock_out(user_id: int) -> None:
+    """From now on nothing new becomes theirs; what was just being written is waited for."""
+    LOCK_OUT.run(id=user_id)
 
 
 def _missing(user_id: int) -> ApiError:

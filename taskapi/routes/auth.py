@@ -177,7 +177,7 @@ def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
 )
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Make a personal access token; its secret is shown this once."""
-    made, secret = token.create_token(caller, body["name"], body["scope"], body.get("expires_at"))
+    made, secret = token.create_token(caller.id, caller.role, **body)
     return {**token.token_json(made), "token": secret}
 
 
