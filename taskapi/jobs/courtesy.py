@@ -19,6 +19,7 @@ class Courtesy:
         self._waited = _waited()
 
     def rest(self) -> None:
+        """Sleep, if it had to wait for a processor: who has it now is served first."""
         before, self._waited = self._waited, _waited()
         noticed = self._waited - before - UNNOTICED
         if noticed > 0:

@@ -7,6 +7,7 @@ from taskapi.database import Id, Moment, Query, integrity_error
 from taskapi.errors import Invalid
 from taskapi.models import delivery, event
 from taskapi.models.task_table import tasks
+from taskapi.models.user import lock_out
 from taskapi.moments import now
 
 REASSIGNED_COLUMNS = (
@@ -44,7 +45,8 @@ REASSIGN = Query(
 
 
 def reassign_all(old_owner_id: int, new_owner_id: int) -> None:
-    """Hand all tasks of a user, the trash too, to somebody else."""
+    """Hand all tasks of a user who is leaving, the trash too, to somebody else."""
+    lock_out(old_owner_id)  # a task that came after the look would go with them
     source = event.origin.get()
     moment = now()
     values = {"owner_id": old_owner_id, "new_owner_id": new_owner_id, "now": moment}

@@ -15,7 +15,6 @@ from taskapi.models.user import (
     create_user,
     delete_user,
     hash_new_password,
-    lock_out,
     lock_user,
     user_by_id,
     user_json,
@@ -157,6 +156,5 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
         check_if_match(user)
         expect_wait(DELETION_SECONDS)
         if heir_id is not None:
-            lock_out(user_id)  # a task that came after the look would go with them
             reassign_all(user_id, heir_id)
         delete_user(user)
