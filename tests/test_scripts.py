@@ -21,7 +21,8 @@ pytestmark = pytest.mark.xdist_group("scripts")
 
 SETTINGS = {each.name.upper() for each in fields(Settings)}
 NOT_CHECKED_IN = shutil.ignore_patterns(
-    ".git", ".venv", "instance", "node_modules", "htmlcov", ".*cache", "__pycache__", ".env"
+    *(".git", ".venv", "instance", "node_modules", "htmlcov", ".*cache", "__pycache__", ".env"),
+    ".coverage*",  # which come and go while the suite runs
 )
 
 
