@@ -15,14 +15,15 @@ from flask import Flask
 
 from taskapi import create_app, database
 from taskapi.extensions import db
-from taskapi.jobs.worker import Worker
 from taskapi.web.requests import JsonLines
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer
-from tests.support.receiver import Receiver, working
+from tests.support.receiver import Receiver
+from tests.support.rows import Rows
 from tests.support.secrets import Secrets
 from tests.support.servers import Servers, addresses
+from tests.support.worker import Worker, working
 
 SETTINGS = {
     "TASKAPI_ENV": "development",
@@ -160,6 +161,12 @@ def app(
     if (key := str(settings)) not in shared_apps:
         shared_apps[key] = _new_app(settings)
     return shared_apps[key]
+
+
+@pytest.fixture
+def rows(app: Flask, databases: Databases) -> Rows:
+    """The rows of the application's database."""
+    return Rows(databases.shared())
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 from taskapi.jobs import outgoing
 from taskapi.jobs.deliveries import GAPS
 from taskapi.moments import as_datetime
-from tests.support.receiver import Receiver, eventually, let_retries_come_due, working
+from tests.support.receiver import Receiver, eventually, let_retries_come_due
 from tests.support.webhooks import hook, sent, task
+from tests.support.worker import working
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from taskapi.models.task_table import tasks
 from taskapi.models.user import users
 from taskapi.moments import ago
 from tests.support.imports import count, none_waits, nothing_is_left, rows
-from tests.support.receiver import eventually, working
+from tests.support.receiver import eventually
 from tests.support.servers import ROOT
+from tests.support.worker import working
 from tests.test_cli_process import environment
 
 BATCHES = "SELECT count(*) AS count_1 \nFROM import_batches"  # when it begins, and is begun again

@@ -12,7 +12,7 @@ from taskapi.models.imports import BATCH
 from taskapi.models.job import jobs
 from taskapi.models.task_table import tasks
 from tests.support.imports import bring_in, count, finished, nothing_is_left, rows
-from tests.support.receiver import working
+from tests.support.worker import working
 
 
 def test_over_a_hundred_rows_become_a_job(client, alice, app):

@@ -17,7 +17,8 @@ from taskapi.models.job import jobs
 from taskapi.models.task_table import tasks
 from taskapi.moments import ago
 from tests.support.imports import bring_in, count, finished, none_waits, nothing_is_left, rows
-from tests.support.receiver import eventually, working
+from tests.support.receiver import eventually
+from tests.support.worker import working
 
 
 def test_jobs_are_ones_own(client, alice, bob, admin):

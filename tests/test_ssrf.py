@@ -10,7 +10,8 @@ import pytest
 from taskapi.jobs import outgoing
 from taskapi.jobs.addresses import BadUrl, check_url, is_public
 from taskapi.jobs.outgoing import Receiver as Sender
-from tests.support.receiver import Receiver, eventually, working
+from tests.support.receiver import Receiver, eventually
+from tests.support.worker import working
 
 REFUSED = {
     "127.0.0.1": "loopback",

@@ -11,8 +11,9 @@ from taskapi.models.delivery import deliveries, webhooks
 from taskapi.moments import ago
 from tests.support.calls import at_once, call
 from tests.support.client import signed_in
-from tests.support.receiver import eventually, working
+from tests.support.receiver import eventually
 from tests.support.webhooks import hook, sent, task
+from tests.support.worker import working
 
 
 @pytest.fixture

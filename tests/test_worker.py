@@ -22,8 +22,9 @@ from taskapi.moments import ago, from_now
 from tests.conftest import SETTINGS
 from tests.support.databases import rows_of
 from tests.support.live import PASSED_ON
-from tests.support.receiver import eventually, working
+from tests.support.receiver import eventually
 from tests.support.servers import ROOT
+from tests.support.worker import working
 
 
 def made(client, who, **fields):

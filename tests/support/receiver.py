@@ -4,8 +4,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from sqlalchemy import update
 from standardwebhooks import Webhook
 
 from taskapi.database import Query
-from taskapi.jobs.worker import Worker
 from taskapi.models.delivery import deliveries
 from taskapi.moments import ago
 
@@ -91,20 +89,6 @@ class Receiver:
                 """Say nothing: the tests look at what arrived."""
 
         return Handler
-
-
-@contextmanager
-def working(app: Flask) -> Iterator[Worker]:
-    """A worker at work on the application's database."""
-    worker = Worker(app, "test")
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:

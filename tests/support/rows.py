@@ -1,0 +1,106 @@
+"""Rows of a test's database, read and written with plain SQL beside the application."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
+
+
+class Rows:
+    """`rows.value("SELECT count(*) FROM tasks WHERE user_id = :id", id=7)`.
+
+    Each call is a transaction of its own on a connection of its own. Times are the API's text on
+    both databases.
+    """
+
+    def __init__(self, url: str):
+        self.url = url
+        self.is_postgres = not url.startswith("sqlite")
+
+    def all(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        with self.connection() as connection:
+            return _fetch(connection, self._translate(statement), values)
+
+    def one(self, statement: str, **values: Any) -> dict[str, Any]:
+        (row,) = self.all(statement, **values)
+        return row
+
+    def value(self, statement: str, **values: Any) -> Any:
+        (value,) = self.one(statement, **values).values()
+        return value
+
+    def run(self, statement: str, **values: Any) -> int:
+        """The number of rows that were changed."""
+        with self.connection() as connection:
+            return connection.execute(self._translate(statement), values).rowcount
+
+    def insert(self, table: str, rows: Iterable[dict[str, Any]]) -> list[int]:
+        """Insert rows that have an id column; their ids in the same order."""
+        ids: list[int] = []
+        with self.connection() as connection:
+            for row in rows:
+                columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+                statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING id"
+                found = _fetch(connection, self._translate(statement), row)
+                ids.append(found[0]["id"])
+        return ids
+
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        """A transaction that is committed at the end of the block."""
+        if self.is_postgres:
+            with psycopg.connect(self.url, row_factory=dict_row) as postgres:
+                postgres.execute("SET TIME ZONE 'UTC'")
+                yield postgres
+            return
+        path = self.url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as sqlite:
+            sqlite.row_factory = sqlite3.Row
+            sqlite.execute("PRAGMA foreign_keys = ON")
+            sqlite.execute("BEGIN IMMEDIATE")
+            try:
+                yield sqlite
+            except BaseException:
+                sqlite.execute("ROLLBACK")
+                raise
+            sqlite.execute("COMMIT")
+
+    def _translate(self, statement: str) -> Any:
+        """`:name` is SQLite's way; psycopg's is `%(name)s`."""
+        if not self.is_postgres:
+            return statement
+        return _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%")).encode()
+
+
+def _fetch(connection: Any, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+    cursor = connection.execute(statement, values)
+    if cursor.description is None:
+        return []
+    return [
+        {name: canonical(v) if isinstance(v, datetime) else v for name, v in dict(row).items()}
+        for row in cursor.fetchall()
+    ]
+
+
+def canonical(moment: datetime) -> str:
+    """A time as the API writes it: UTC, microseconds, `Z`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def now() -> str:
+    return canonical(datetime.now(UTC))
+
+
+def ago(**delta: float) -> str:
+    return canonical(datetime.now(UTC) - timedelta(**delta))
+
+
+def from_now(**delta: float) -> str:
+    return canonical(datetime.now(UTC) + timedelta(**delta))
