@@ -1,16 +1,16 @@
-"""Sessions: refreshing with rotation, theft, signing out, and where one is signed in."""
+"""Sessions: refreshing with rotation, theft, signing out, and listing active sessions."""
 
-import threading
 import time
 from datetime import datetime
+from functools import partial
 
 import pytest
-from sqlalchemy import select, text
 
-from taskapi.database import Query, transaction
-from taskapi.models.session import sessions
-from taskapi.moments import ago
-from tests.support.client import GOOD, ApiClient, code_of
+from tests.support.calls import at_once
+from tests.support.client import GOOD, code_of
+from tests.support.rows import ago
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def refresh(client, token):
@@ -22,48 +22,59 @@ def is_in(client, token):
 
 
 @pytest.fixture
-def set_back(app):
+def set_back(rows):
     """`set_back("rotated_at", 61)`: as if it had happened so many seconds earlier."""
 
-    def run(column: str, seconds: float) -> None:
-        statement = Query(text(f"UPDATE sessions SET {column} = :moment"))
-        with app.app_context():
-            assert statement.run(moment=ago(seconds=seconds)) > 0
+    def run(column, seconds):
+        assert rows.run(f"UPDATE sessions SET {column} = :t", t=ago(seconds=seconds)) > 0
 
     return run
+
+
+# --- refreshing ---------------------------------------------------------------------------------
 
 
 def test_refreshing_gives_a_new_pair_and_the_user(client, alice):
     answer = refresh(client, alice.refresh_token)
     assert answer.status_code == 200
     body = answer.get_json()
-    assert body["token_type"] == "bearer"
+    assert (body["token_type"], body["expires_in"]) == ("bearer", 1800)
     assert body["user"]["id"] == alice.id
     assert body["refresh_token"] != alice.refresh_token
     assert is_in(client, body["access_token"])
     assert is_in(client, alice.token), "the old access token lives as long as its session"
 
 
-def test_the_refresh_token_may_come_as_bearer(client, alice):
-    assert client.post("/auth/refresh", as_=alice.refresh_token).status_code == 200
-    assert client.post("/auth/refresh", json={}, as_=alice.refresh_token).status_code == 200
-    answer = client.post("/auth/refresh")
-    assert (answer.status_code, code_of(answer)) == (401, "UNAUTHORIZED")
+@on_sqlite
+def test_every_way_to_send_the_refresh_token(client, alice):
+    for path, options in (
+        ("/auth/refresh", {"as_": alice.refresh_token}),
+        ("/auth/refresh", {"as_": alice.refresh_token, "json": {}}),
+    ):
+        assert client.post(path, **options).status_code == 200, (path, options)
+    for options in ({}, {"json": {}}):
+        assert code_of(client.post("/auth/refresh", **options)) == "UNAUTHORIZED"
 
 
-def test_the_one_before_yields_the_same_successor(client, alice):
-    first = refresh(client, alice.refresh_token).get_json()
+@on_sqlite
+@pytest.mark.xfail(reason="the OAuth2 form of a refresh is not implemented yet")
+def test_the_oauth2_refresh_form(client, alice):
+    form = {"grant_type": "refresh_token", "refresh_token": alice.refresh_token}
+    for path in ("/auth/refresh", "/auth/login"):
+        answer = client.post(path, data=form)
+        assert answer.status_code == 200, path
+        assert answer.get_json()["user"]["id"] == alice.id
+
+
+def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, alice):
+    second = refresh(client, alice.refresh_token).get_json()
     for _ in range(3):
         again = refresh(client, alice.refresh_token)
         assert again.status_code == 200
-        assert again.get_json()["refresh_token"] == first["refresh_token"]
+        assert again.get_json()["refresh_token"] == second["refresh_token"]
         assert is_in(client, again.get_json()["access_token"])
-
-
-def test_the_one_before_is_theft_once_its_successor_was_used(client, alice):
-    second = refresh(client, alice.refresh_token).get_json()
     third = refresh(client, second["refresh_token"]).get_json()
-    assert refresh(client, second["refresh_token"]).status_code == 200, "the one before"
+    assert refresh(client, second["refresh_token"]).status_code == 200, "the predecessor"
     answer = refresh(client, alice.refresh_token)
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
     for token in (alice.token, second["access_token"], third["access_token"]):
@@ -71,18 +82,19 @@ def test_the_one_before_is_theft_once_its_successor_was_used(client, alice):
     assert code_of(refresh(client, third["refresh_token"])) == "TOKEN_REVOKED"
 
 
+@on_sqlite
 def test_theft_ends_only_that_session(client, cast, alice):
     other = cast.sign_in("alice", alice.password)
     second = refresh(client, alice.refresh_token).get_json()
     refresh(client, second["refresh_token"])
-    refresh(client, alice.refresh_token)
+    assert refresh(client, alice.refresh_token).status_code == 401
     assert is_in(client, other.token)
     assert refresh(client, other.refresh_token).status_code == 200
 
 
-def test_the_one_before_is_theft_after_a_minute(client, alice, set_back):
+def test_the_predecessor_is_theft_after_a_minute(client, alice, set_back):
     second = refresh(client, alice.refresh_token).get_json()
-    set_back("rotated_at", 59)
+    set_back("rotated_at", 55)
     assert refresh(client, alice.refresh_token).status_code == 200
     set_back("rotated_at", 61)
     answer = refresh(client, alice.refresh_token)
@@ -96,36 +108,56 @@ def test_a_session_expires(client, alice, set_back):
     assert not is_in(client, alice.token)
 
 
-def test_a_refresh_token_lives_as_long_as_is_set(make_app, make_client):
-    client = make_client(make_app(REFRESH_TOKEN_EXPIRE_DAYS="2", ACCESS_TOKEN_EXPIRE_MINUTES="5"))
-    made = client.post("/auth/register", json={"username": "ana", "password": GOOD}).get_json()
+@on_sqlite
+def test_tokens_live_as_long_as_is_set(client, alice, make_app, make_client):
+    def days(token):
+        (session,) = client.get("/auth/sessions", as_=token).get_json()["items"]
+        lives = [datetime.fromisoformat(session[name]) for name in ("created_at", "expires_at")]
+        return (lives[1] - lives[0]).total_seconds() / 86400
+
+    assert days(alice.token) == pytest.approx(30, abs=0.001)
+    other = make_client(make_app(REFRESH_TOKEN_EXPIRE_DAYS="2", ACCESS_TOKEN_EXPIRE_MINUTES="5"))
+    made = other.post("/auth/register", json={"username": "ana", "password": GOOD}).get_json()
     assert made["expires_in"] == 300
-    (session,) = client.get("/auth/sessions", as_=made["access_token"]).get_json()["items"]
-    assert (
-        session["created_at"][:8] == session["expires_at"][:8]
-        or session["expires_at"] > (session["created_at"])
-    )
-    lives = datetime.fromisoformat(session["expires_at"]) - datetime.fromisoformat(
-        session["created_at"]
-    )
-    assert abs(lives.total_seconds() - 2 * 86400) < 5
+    assert days(made["access_token"]) == pytest.approx(2, abs=0.001)
 
 
-def test_nothing_usable_lies_in_the_database(app, client, alice):
+@on_sqlite
+def test_nothing_usable_lies_in_the_database(rows, client, alice):
     refresh(client, alice.refresh_token)
-    with app.app_context():
-        stored = str(Query(select(sessions)).all())
+    stored = str(rows.all("SELECT * FROM sessions"))
     assert str(alice.id) in stored
-    for part in (*alice.token.split("."), alice.refresh_token.split(".")[2]):
-        assert part not in stored
+    for part in (*alice.token.split("."), *alice.refresh_token.split(".")):
+        assert len(part) < 12 or part not in stored
 
 
 def test_refreshing_helps_no_disabled_user(client, alice, admin):
-    client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)
-    assert code_of(refresh(client, alice.refresh_token)) == "TOKEN_REVOKED"
-    client.patch(f"/users/{alice.id}", json={"is_active": True}, as_=admin)
-    assert code_of(refresh(client, alice.refresh_token)) == "TOKEN_REVOKED", "it has ended"
-    assert not is_in(client, alice.token)
+    for active in (False, True):
+        client.patch(f"/users/{alice.id}", json={"is_active": active}, as_=admin)
+        assert code_of(refresh(client, alice.refresh_token)) == "TOKEN_REVOKED"
+        assert not is_in(client, alice.token)
+
+
+@on_sqlite
+def test_forged_refresh_tokens_open_and_end_nothing(client, alice, bob):
+    mine, theirs = alice.refresh_token, bob.refresh_token
+    forged = ["x", "..", "1.1.", "1.1", "a.b.c", "1.1.1.1", "-1.1.x", "0.0.x", "\uff11.1.x"]
+    forged += [f"1.1.{'x' * 43}", f"{'9' * 19}.1.x", f"1.{'9' * 100}.x", mine[:-1], mine + "x"]
+    forged += [mine[:10], theirs[: theirs.rindex(".")] + mine[mine.rindex(".") :], mine.swapcase()]
+    forged += [mine.replace(mine.split(".")[0], "7", 1), alice.token[:200]]
+    for token in forged:
+        for path in ("/auth/refresh", "/auth/logout"):
+            answer = client.post(path, json={"refresh_token": token})
+            assert (answer.status_code, code_of(answer)) == (401, "INVALID_TOKEN"), token
+    long = ("1." + "9" * 20_000 + ".x", "9" * 20_000 + ".1.x", "1.1." + "x" * 40_000)
+    for token in (*long, alice.token):
+        answer = client.post("/auth/refresh", as_=token)
+        assert (answer.status_code, code_of(answer)) == (401, "INVALID_TOKEN"), token[:50]
+    for person in (alice, bob):
+        assert is_in(client, person.token), "a forged token must not end it"
+
+
+# --- signing out --------------------------------------------------------------------------------
 
 
 def test_logout_by_access_token(client, cast, alice):
@@ -140,21 +172,20 @@ def test_logout_by_access_token(client, cast, alice):
     assert is_in(client, other.token)
 
 
-def test_logout_by_refresh_token_alone(client, alice, bob):
-    body = {"refresh_token": alice.refresh_token}
-    assert client.post("/auth/logout", json=body).status_code == 204
-    assert not is_in(client, alice.token)
-    assert client.post("/auth/logout", json=body).status_code == 204, "it is over all the same"
+@on_sqlite
+def test_logout_by_refresh_token_whatever_the_access_token(client, cast, alice, bob):
+    for access_token in (None, "expired.or.nonsense"):
+        session = cast.sign_in("alice", alice.password)
+        body = {"refresh_token": session.refresh_token}
+        for _ in range(2):
+            answer = client.post("/auth/logout", json=body, as_=access_token)
+            assert answer.status_code == 204, "also where it has ended already"
+        assert not is_in(client, session.token)
+    assert is_in(client, alice.token)
     assert is_in(client, bob.token)
 
 
-def test_logout_by_refresh_token_whatever_the_access_token(client, alice, bob):
-    body = {"refresh_token": alice.refresh_token}
-    assert client.post("/auth/logout", json=body, as_="expired.or.nonsense").status_code == 204
-    assert not is_in(client, alice.token)
-    assert is_in(client, bob.token)
-
-
+@on_sqlite
 def test_logout_without_anything(client, alice):
     assert code_of(client.post("/auth/logout")) == "UNAUTHORIZED"
     assert code_of(client.post("/auth/logout", json={})) == "UNAUTHORIZED"
@@ -172,43 +203,43 @@ def test_logout_everywhere(client, cast, alice, bob):
     assert is_in(client, bob.token)
 
 
-def test_where_am_i_signed_in(app, client, cast, alice, bob):
-    headers = {"User-Agent": "Test browser/1.0 " + "x" * 300}
-    body = {"username": "alice", "password": alice.password}
-    environ = {"REMOTE_ADDR": "192.0.2.77"}
+# --- the list of sessions -----------------------------------------------------------------------
+
+
+def test_active_sessions(client, alice, bob):
+    agent = "Test browser/1.0 " + "x" * 300
     second = client.post(
-        "/auth/login", json=body, headers=headers, environ_overrides=environ
+        "/auth/login",
+        json={"username": "alice", "password": alice.password},
+        headers={"User-Agent": agent},
+        environ_overrides={"REMOTE_ADDR": "192.0.2.77"},
     ).get_json()
     page = client.get("/auth/sessions", as_=second["access_token"]).get_json()
-    assert page.keys() == {"items", "total", "skip", "limit", "next_cursor"}
     assert page["total"] == 2
     here, there = page["items"]
     assert here.keys() >= {"id", "created_at", "last_used_at", "address", "agent", "current"}
     assert (here["current"], there["current"]) == (True, False)
-    assert here["address"] == "192.0.2.77"
-    assert here["agent"] == headers["User-Agent"][:200]
+    assert (here["address"], here["agent"]) == ("192.0.2.77", agent[:200])
     assert "token" not in str(page)
 
-
-def test_ending_one_session(client, cast, alice, bob):
-    other = cast.sign_in("alice", alice.password)
-    found = client.get("/auth/sessions", as_=alice).get_json()["items"]
-    number = next(each["id"] for each in found if not each["current"])
-    assert client.delete(f"/auth/sessions/{number}", as_=bob).status_code == 404
-    assert is_in(client, other.token)
-    assert client.delete(f"/auth/sessions/{number}", as_=alice).status_code == 204
-    assert not is_in(client, other.token)
-    assert client.delete(f"/auth/sessions/{number}", as_=alice).status_code == 404
+    path = f"/auth/sessions/{here['id']}"
+    assert client.delete(path, as_=bob).status_code == 404
+    assert is_in(client, second["access_token"])
+    assert client.delete(path, as_=alice).status_code == 204
+    assert not is_in(client, second["access_token"])
+    assert client.delete(path, as_=alice).status_code == 404
     assert client.get("/auth/sessions", as_=alice).get_json()["total"] == 1
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "abc", "9223372036854775808", "1.0", "٣", "01"])
-def test_ids_that_are_none(client, alice, number):
-    for kind in ("sessions", "tokens"):
-        answer = client.delete(f"/auth/{kind}/{number}", as_=alice)
-        assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
+@on_sqlite
+def test_ids_that_are_none(client, alice):
+    for number in ("0", "-1", "abc", "9223372036854775808", "1.0", "٣", "01"):
+        for kind in ("sessions", "tokens"):
+            answer = client.delete(f"/auth/{kind}/{number}", as_=alice)
+            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), number
 
 
+@on_sqlite
 def test_sessions_come_in_pages(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
@@ -222,46 +253,79 @@ def test_sessions_come_in_pages(client, cast, alice):
 
 
 def test_last_use_is_right_to_five_minutes(client, alice, set_back):
-    set_back("last_used_at", 240)
-
-    def last_used() -> str:
+    def last_used():
         client.get("/users/me", as_=alice)
         (session,) = client.get("/auth/sessions", as_=alice).get_json()["items"]
-        used: str = session["last_used_at"]
-        return used
+        return session["last_used_at"]
 
-    assert last_used() == last_used(), "not written at each request"
+    set_back("last_used_at", 240)
     before = last_used()
+    assert last_used() == before, "not written at each request"
     set_back("last_used_at", 301)
     assert last_used() > before
 
 
 def test_one_query_tells_who_is_calling(client, alice, statements):
-    client.get("/users/me", as_=alice)
-    with statements() as seen:
-        client.get("/users/me", as_=alice)
-    assert len([sql for sql in seen if "sessions" in sql]) == 1
-    assert len(seen) == 2, "the caller, and the user that was asked for"
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).json
+    for sent in (alice.token, token["token"]):
+        client.get("/users/me", as_=sent)
+        with statements() as seen:
+            client.get("/users/me", as_=sent)
+        assert len(seen) == 2, "the caller, and the user that was asked for"
 
 
-def test_an_access_tokens_use_never_waits_for_a_writer(client: ApiClient, app, alice, set_back):
-    """Noting the last use may fail, for as long as it likes; the request does not."""
+@pytest.mark.parametrize(
+    "backend", [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"], indirect=True
+)
+def test_a_last_use_that_cannot_be_noted_fails_no_request(client, rows, alice, set_back):
     set_back("last_used_at", 600)
-    held, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with app.app_context(), transaction():
-            Query(text("UPDATE sessions SET agent = 'held'")).run()
-            held.set()
-            done.wait(15)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    try:
-        assert held.wait(5)
+    with rows.connection() as held:
+        held.execute("UPDATE sessions SET agent = 'held'")
         started = time.monotonic()
-        assert client.get("/users/me", as_=alice).status_code == 200
+        assert is_in(client, alice.token)
         assert time.monotonic() - started < 8
-    finally:
-        done.set()
-        holder.join()
+
+
+# --- at the same moment -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refreshing(app, make_client):
+    """`refreshing(token)` is an act for `at_once`, on a client of its own."""
+    return lambda token: partial(refresh, make_client(app), token)
+
+
+def test_twelve_uses_of_one_refresh_token_at_once(client, alice, refreshing):
+    answers = at_once([refreshing(alice.refresh_token) for _ in range(12)])
+    assert [answer.status_code for answer in answers] == [200] * 12
+    (successor,) = {answer.get_json()["refresh_token"] for answer in answers}
+    assert all(is_in(client, answer.get_json()["access_token"]) for answer in answers)
+    third = refresh(client, successor).get_json()
+    assert third["refresh_token"] != successor
+    assert refresh(client, alice.refresh_token).status_code == 401, "theft"
+    assert not is_in(client, third["access_token"])
+
+
+def test_a_thief_and_the_owner_at_once(client, cast, alice, refreshing):
+    for _ in range(3):
+        first = cast.sign_in("alice", alice.password).refresh_token
+        second = refresh(client, first).get_json()["refresh_token"]
+        third = refresh(client, second).get_json()
+        old, new = first, third["refresh_token"]
+        answers = at_once([refreshing(token) for token in (old, new, old, new)])
+        assert answers[0].status_code == answers[2].status_code == 401
+        assert not is_in(client, third["access_token"])
+
+
+def test_logout_beats_refreshes_that_run_beside_it(
+    app, client, make_client, cast, alice, refreshing
+):
+    for _ in range(3):
+        first = cast.sign_in("alice", alice.password)
+        acts = [refreshing(first.refresh_token) for _ in range(6)]
+        acts.append(partial(make_client(app).post, "/auth/logout", as_=first))
+        *refreshed, logout = at_once(acts)
+        assert logout.status_code == 204
+        assert {answer.status_code for answer in refreshed} <= {200, 401}
+        tokens = [a.get_json()["access_token"] for a in refreshed if a.status_code == 200]
+        assert not any(is_in(client, token) for token in (first.token, *tokens))

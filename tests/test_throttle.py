@@ -1,25 +1,29 @@
 """Failed logins: counted in the database, per account and address, before the hash."""
 
-import pytest
-from sqlalchemy import select, text
+from functools import partial
 
-from taskapi.database import Query
-from taskapi.models.throttle import accounts
-from taskapi.moments import ago
-from tests.support.calls import at_once, call
-from tests.support.client import GOOD
+import pytest
+
+from tests.support.calls import at_once
+from tests.support.client import GOOD, code_of
+from tests.support.rows import ago
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+WRONG = "Wrong-1-password"
+
+
+def attempt(client, name, password=WRONG, address="192.0.2.1", kind="username"):
+    return client.post(
+        "/auth/login",
+        json={kind: name, "password": password},
+        environ_overrides={"REMOTE_ADDR": address},
+    )
 
 
 @pytest.fixture
 def login(client):
-    def attempt(name, password="Wrong-1-password", address="192.0.2.1", kind="username"):
-        return client.post(
-            "/auth/login",
-            json={kind: name, "password": password},
-            environ_overrides={"REMOTE_ADDR": address},
-        )
-
-    return attempt
+    return partial(attempt, client)
 
 
 @pytest.fixture
@@ -27,17 +31,23 @@ def bob(cast):
     return cast.user("bob", email="bob@example.org", password=GOOD)
 
 
-def statuses(attempt, count):
-    return [attempt().status_code for _ in range(count)]
+@pytest.fixture
+def fail(login):
+    """`fail(10)`: so many attempts that fail, from one address."""
+
+    def run(count, **options):
+        assert [login("bob", **options).status_code for _ in range(count)] == [401] * count
+
+    return run
 
 
-def test_after_ten_not_even_the_right_password(login, bob):
-    assert statuses(lambda: login("bob"), 10) == [401] * 10
-    for password in ("Wrong-1-password", GOOD):
+def test_after_ten_not_even_the_right_password(login, bob, alice, fail):
+    fail(10)
+    for password in (WRONG, GOOD):
         answer = login("bob", password)
-        assert answer.status_code == 429
-        assert answer.get_json()["error"]["code"] == "RATE_LIMITED"
+        assert (answer.status_code, code_of(answer)) == (429, "RATE_LIMITED")
         assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
+    assert login("alice", alice.password).status_code == 200, "another account"
     assert login("bob", GOOD, address="192.0.2.2").status_code == 200, "from elsewhere"
 
 
@@ -50,99 +60,94 @@ def test_however_it_is_spelt(login, bob):
     assert got == [401] * 10 + [429] * 2
 
 
+@on_sqlite
 def test_a_name_without_an_account_behaves_alike(login):
-    assert statuses(lambda: login("nobody"), 11) == [401] * 10 + [429]
+    assert [login("nobody").status_code for _ in range(11)] == [401] * 10 + [429]
     assert login("NOBODY").status_code == 429
     assert login("nobody-else").status_code == 401
 
 
-def test_the_form_counts_too(client, login, bob):
-    form = {"username": "bob", "password": "Wrong-1-password"}
+@on_sqlite
+@pytest.mark.xfail(reason="failed logins do not yet count an IPv6 address as its /64")
+def test_an_ipv6_address_counts_as_its_network(login, fail, bob):
+    for number in range(10):
+        fail(1, address=f"2001:db8:1:2::{number + 1:x}")
+    assert login("bob", GOOD, address="2001:db8:1:2:ffff::1").status_code == 429
+    assert login("bob", GOOD, address="2001:db8:1:3::1").status_code == 200
+
+
+@on_sqlite
+def test_the_form_and_the_current_password_count_too(client, login, bob):
+    form = {"username": "bob", "password": WRONG}
     for _ in range(10):
         client.post("/auth/login", data=form, environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
     assert login("bob").status_code == 429
+    body = {"current_password": WRONG, "new_password": "Orchard-by-9-hills"}
+    statuses = [client.post("/auth/password", json=body, as_=bob).status_code for _ in range(11)]
+    assert statuses == [400] * 10 + [429]
 
 
-def test_a_success_resets_the_count(login, bob):
+def test_a_success_resets_the_count(login, bob, fail):
     for _ in range(3):
-        assert statuses(lambda: login("bob"), 9) == [401] * 9
+        fail(9)
         assert login("bob", GOOD).status_code == 200
 
 
-def test_it_passes_after_fifteen_minutes(app, login, bob):
-    statuses(lambda: login("bob"), 10)
+def test_it_passes_after_fifteen_minutes(app, rows, login, bob, fail):
+    fail(10)
+    for _ in range(5):
+        assert login("bob").status_code == 429
+    assert app.test_cli_runner().invoke(args=["purge"]).exit_code == 0
     for minutes, status in ((14, 429), (16, 200)):
-        with app.app_context():
-            Query(text("UPDATE login_failures SET at = :t")).run(t=ago(minutes=minutes))
+        # No more rows than failures: an attempt that got a 429 counts for nothing.
+        assert rows.run("UPDATE login_failures SET at = :t", t=ago(minutes=minutes)) == 10
         assert login("bob", GOOD).status_code == status
 
 
-def test_a_429_counts_for_nothing(app, login, bob):
-    statuses(lambda: login("bob"), 20)
-    with app.app_context():
-        assert Query(text("DELETE FROM login_failures")).run() == 10
-
-
 @pytest.fixture
-def under_attack(app, login, bob):
+def under_attack(rows, bob, fail):
     """A hundred failures in a row for bob, each address below its own limit."""
-    for number in range(100):
-        assert login("bob", address=f"198.51.100.{number}").status_code == 401
+    for number in range(10):
+        fail(10, address=f"198.51.100.{number}")
 
 
-def test_after_a_hundred_only_known_addresses_are_tried(login, bob, under_attack):
+def test_after_a_hundred_only_known_addresses_are_tried(rows, login, bob, under_attack):
     assert login("bob", GOOD, address="203.0.113.1").status_code == 429
-    assert login("bob", GOOD, address="127.0.0.1").status_code == 200, "where bob registered"
+    for days, status in ((31, 429), (29, 200)):
+        rows.run("UPDATE sessions SET created_at = :t", t=ago(days=days))
+        assert login("bob", GOOD, address="127.0.0.1").status_code == status, "where he registered"
     assert login("bob", GOOD, address="203.0.113.1").status_code == 200, "a success resets it"
 
 
-def test_a_known_address_is_known_for_thirty_days(app, login, bob, under_attack):
-    for days, status in ((31, 429), (29, 200)):
-        with app.app_context():
-            Query(text("UPDATE sessions SET created_at = :t")).run(t=ago(days=days))
-        assert login("bob", GOOD, address="127.0.0.1").status_code == status
-
-
-def test_the_siege_ends_fifteen_minutes_after_the_last_failure(app, login, bob, under_attack):
+@on_sqlite
+def test_the_attack_is_over_fifteen_minutes_after_the_last_failure(rows, login, bob, under_attack):
     for minutes, status in ((14, 429), (16, 200)):
-        with app.app_context():
-            Query(text("UPDATE login_accounts SET last_failure_at = :t")).run(
-                t=ago(minutes=minutes)
-            )
+        rows.run("UPDATE login_accounts SET last_failure_at = :t", t=ago(minutes=minutes))
         assert login("bob", GOOD, address="203.0.113.1").status_code == status
 
 
-def test_enable_clears_both(app, login, bob, under_attack):
-    statuses(lambda: login("bob", address="127.0.0.1"), 10)
-    assert login("bob", GOOD, address="127.0.0.1").status_code == 429
+@on_sqlite
+def test_enable_clears_both(app, login, bob, under_attack, fail):
+    assert login("bob", GOOD, address="198.51.100.0").status_code == 429
+    assert login("bob", GOOD, address="203.0.113.1").status_code == 429
     assert app.test_cli_runner().invoke(args=["users", "enable", "bob"]).exit_code == 0
-    for address in ("127.0.0.1", "203.0.113.1"):
-        assert login("bob", GOOD, address=address).status_code == 200
+    fail(1, address="198.51.100.0")
+    assert login("bob", GOOD, address="198.51.100.0").status_code == 200
+    assert login("bob", GOOD, address="203.0.113.1").status_code == 200
 
 
-def test_one_accounts_trouble_is_not_anothers(login, bob, alice):
-    statuses(lambda: login("bob"), 10)
-    assert login("alice", alice.password).status_code == 200
-
-
-def test_purging_keeps_what_counts(app, login, bob):
-    statuses(lambda: login("bob"), 10)
-    app.test_cli_runner().invoke(args=["purge"])
-    assert login("bob", GOOD).status_code == 429
-
-
-def test_names_are_kept_as_digests(app, login):
+@on_sqlite
+def test_names_are_kept_as_digests(rows, login):
     """What was typed as a name may be a password."""
     login("My-secret-password-7")
-    with app.app_context():
-        assert "secret" not in str(Query(select(accounts)).all()).casefold()
+    for table in ("login_accounts", "login_failures", "events"):
+        stored = rows.all(f"SELECT * FROM {table}")
+        assert stored
+        assert "secret" not in str(stored).casefold()
 
 
-def test_parallel_guesses_do_not_slip_through(live_server, secrets):
-    url = live_server(WEB_THREADS="16", DATABASE_POOL_SIZE="16").url
-    body = {"username": "ana", "password": GOOD}
-    secrets.learn(call(url, "POST", "/auth/register", body).json)
-    guess = {"username": "ana", "password": "Wrong-1-password"}
-    answers = at_once([lambda: call(url, "POST", "/auth/login", guess)] * 40)
-    assert sorted(answer.status for answer in answers) == [401] * 10 + [429] * 30
-    assert call(url, "POST", "/auth/login", body).status == 429
+def test_parallel_guesses_do_not_slip_through(app, make_client, bob, login):
+    guesses = [partial(attempt, make_client(app), "bob") for _ in range(24)]
+    statuses = sorted(answer.status_code for answer in at_once(guesses))
+    assert statuses == [401] * 10 + [429] * 14
+    assert login("bob", GOOD).status_code == 429

@@ -32,6 +32,14 @@ SETTINGS = {
 }
 
 
+MIGRATE = """
+from flask_migrate import upgrade
+from taskapi import create_app
+with create_app().app_context():
+    upgrade()
+"""
+
+
 class OwnPostgres(Postgres):
     """One that may be stopped, killed, started again, copied and promoted."""
 
@@ -181,9 +189,9 @@ class Ground:
 
 def migrate(env: dict[str, str]) -> None:
     subprocess.run(
-        [sys.executable, "-m", "flask", "db", "upgrade"],
+        [sys.executable, "-c", MIGRATE],
         cwd=ROOT,
-        env={**os.environ, "FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi.py", **env},
+        env={**os.environ, "FLASK_SKIP_DOTENV": "1", **env},
         check=True,
         capture_output=True,
     )

@@ -1,0 +1,154 @@
+"""Who may call what: each operation by each kind of caller, and what lists tell of others."""
+
+import re
+
+import pytest
+
+from tests.support.client import code_of
+from tests.support.matrix import CALLERS, REFUSED, ROWS, Scene
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+@on_sqlite
+def test_every_operation_has_its_row_and_the_document_says_which_are_open(app, root):
+    served = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    documented = {
+        (method.upper(), path): operation["security"] == []
+        for path, operations in root.get("/openapi.json").json["paths"].items()
+        for method, operation in operations.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+    assert documented == {(row.method, row.path): row.is_open for row in ROWS}
+    assert served == documented.keys()
+
+
+@pytest.fixture
+def make_scene(client, root, cast):
+    cast.admin("always-there")  # so that the others may go
+    numbers = iter(range(1000))
+    return lambda: Scene(client, root, cast, next(numbers))
+
+
+@on_sqlite
+@pytest.mark.parametrize("caller", CALLERS)
+def test_callers_with_a_valid_token(make_scene, caller):
+    got, scene = {}, None
+    for row in ROWS:
+        if scene is None:
+            scene = make_scene()
+            token = scene.token(caller)
+        before = scene.state()
+        answer = row.call(scene, caller, token)
+        status = got[row.name] = answer.status_code
+        if status in (403, 404) and not row.is_open:
+            assert "Owned" not in answer.text, row.name
+            if status == 404:
+                assert code_of(answer) == "NOT_FOUND"
+            elif "'s" not in caller:
+                assert code_of(answer) == "FORBIDDEN"
+            elif caller.startswith("admin") and "user_id" not in row.name:
+                assert code_of(answer) == "INSUFFICIENT_SCOPE", row.name
+            if row.name != "POST /tasks/{task_id}/restore":
+                assert scene.state() == before, row.name
+        if row.uses_up and (status < 300 or "restore" in row.name):
+            scene = None
+    assert got == {row.name: row.expected(caller) for row in ROWS}
+
+
+@on_sqlite
+def test_callers_without_a_valid_token(make_scene, rows):
+    scene = make_scene()
+    before = scene.state()
+    for kind, token in scene.refused_tokens(rows).items():
+        for row in ROWS:
+            if row.is_open or row.name == "POST /tasks/{task_id}/restore":
+                continue  # the row for a live task is the same operation
+            answer = row.call(scene, "owner", token)
+            got = answer.status_code, code_of(answer), answer.headers.get("WWW-Authenticate")
+            assert got == (401, REFUSED[kind], "Bearer"), (kind, row.name)
+    assert scene.state() == before
+
+
+@on_sqlite
+def test_open_operations_whatever_the_token(make_scene, rows):
+    scene = make_scene()
+    for kind, token in scene.refused_tokens(rows).items():
+        for row in ROWS:
+            if row.is_open:
+                assert row.call(scene, kind, token).status_code == row.expected("owner"), row.name
+
+
+# --- lists, counts and files --------------------------------------------------------------------
+
+COLLECTIONS = {
+    "list": "/tasks",
+    "trash": "/tasks?deleted=true",
+    "search": "/tasks?q=hers",
+    "filter": "/tasks?tag=secret&status=todo",
+    "cursor": "/tasks?cursor=&sort_by=title",
+    "export": "/tasks/export",
+    "export csv": "/tasks/export?format=csv",
+    "stats": "/tasks/stats",
+}
+
+
+@pytest.fixture
+def people(client, alice, bob, admin):
+    """Tokens by name: sessions, and personal tokens of each scope."""
+    tokens = {"owner": alice.token, "other": bob.token, "admin": admin.token}
+    for name in CALLERS[3:]:
+        person, scope = name.split("'s ")
+        answer = client.post(
+            "/auth/tokens",
+            json={"name": scope, "scope": scope},
+            as_=alice if person == "owner" else admin,
+        )
+        tokens[name] = answer.json["token"]
+    return tokens
+
+
+def test_no_list_count_or_file_tells_of_anothers_task(client, alice, people):
+    task = client.post("/tasks", as_=alice, json={"title": "Hers", "tags": ["secret"]}).json
+    for way, path in COLLECTIONS.items():
+        if way == "trash":
+            client.delete(f"/tasks/{task['id']}", as_=alice)
+        for who, token in people.items():
+            answer = client.get(path, as_=token)
+            assert answer.status_code == 200
+            sees = who not in ("other", "admin's read", "admin's write")
+            if way == "stats":
+                assert answer.json["total"] == answer.json["by_status"]["todo"] == int(sees)
+                continue
+            assert ("Hers" in answer.text) == sees, (way, who)
+            if "export" not in way and way != "cursor":
+                assert answer.json["total"] == int(sees)
+        if way == "trash":
+            client.post(f"/tasks/{task['id']}/restore", as_=alice)
+
+
+@on_sqlite
+def test_a_stored_response_is_replayed_to_its_own_user_alone(client, alice, people):
+    task = client.post("/tasks", as_=alice, json={"title": "Hers"}).json
+    client.delete(f"/tasks/{task['id']}", as_=alice)
+    restore, key = f"/tasks/{task['id']}/restore", {"Idempotency-Key": "same"}
+    assert client.post(restore, as_=alice, headers=key).status_code == 200
+    got = {who: client.post(restore, as_=token, headers=key) for who, token in people.items()}
+    assert {who: answer.status_code for who, answer in got.items()} == {
+        "owner": 200,
+        "other": 404,
+        "admin": 409,
+        "owner's read": 403,
+        "owner's write": 200,
+        "admin's read": 403,
+        "admin's write": 404,
+        "admin's admin": 409,
+    }
+    assert [who for who, answer in got.items() if "Hers" in answer.text] == [
+        "owner",
+        "owner's write",
+    ]
