@@ -39,7 +39,8 @@ class Rows:
     def run(self, statement: str, **values: Any) -> int:
         """The number of rows that were changed."""
         with self.connection() as connection:
-            return connection.execute(self._translate(statement), values).rowcount
+            changed: int = connection.execute(self._translate(statement), values).rowcount
+        return changed
 
     def insert(self, table: str, rows: Iterable[dict[str, Any]]) -> list[int]:
         """Insert rows that have an id column; their ids in the same order."""
