@@ -1,4 +1,4 @@
-"""Many machines: three instances behind nginx, one PgBouncer, one Redis; and a failover."""
+"""Many processes: two instances are one service; a cluster behind nginx; and what breaks."""
 
 import http.client
 import os
@@ -18,12 +18,81 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from tests.chaos.ground import SETTINGS, OwnPostgres, Valkey, migrate
+from tests.chaos import faults
+from tests.chaos.ground import SETTINGS, OwnPostgres, Valkey, ground, migrate
 from tests.chaos.load import Client, Load, register
+from tests.support.calls import call
+from tests.support.client import GOOD
 from tests.support.live import LiveServer
+from tests.support.rows import Rows
 from tests.support.servers import free_port
 
-pytestmark = pytest.mark.needs_tools  # nginx and pgbouncer
+# --- two instances on one PostgreSQL and one Redis ------------------------------------------------
+
+
+@pytest.fixture
+def backend():
+    return "postgres"
+
+
+@pytest.fixture
+def pair(live_server, databases, redis_url, secrets):
+    settings = {"DATABASE_URL": databases.fresh(), "REDIS_URL": redis_url, "WEB_CONCURRENCY": "2"}
+    settings["RATE_LIMIT_PER_MINUTE"] = "40"
+    urls = [live_server(**settings).url for _ in range(2)]
+    rows = Rows(settings["DATABASE_URL"])
+
+    def sign_up(name, *, admin=False):
+        body = {"username": name, "password": GOOD}
+        made = call(urls[0], "POST", "/auth/register", body).json
+        secrets.learn(made)
+        if admin:
+            rows.run("UPDATE users SET role = 'admin' WHERE username = :name", name=name)
+        return made["user"]["id"], made["access_token"], made["refresh_token"]
+
+    return urls, sign_up
+
+
+def test_what_happens_on_one_holds_on_the_other_at_once(pair):
+    (one, two), sign_up = pair
+    _, boss, _ = sign_up("boss", admin=True)
+
+    def status(url, path, token):
+        return call(url, "GET", path, token=token).status
+
+    _, token, refresh = sign_up("logout")
+    assert status(two, "/users/me", token) == 200
+    assert call(one, "POST", "/auth/logout", token=token).status == 204
+    assert status(two, "/users/me", token) == 401
+    assert call(two, "POST", "/auth/refresh", {"refresh_token": refresh}).status == 401
+
+    number, token, _ = sign_up("disable")
+    assert status(two, "/users/me", token) == 200
+    off = call(one, "PATCH", f"/users/{number}", {"is_active": False}, token=boss)
+    assert off.status == 200
+    assert status(two, "/users/me", token) == 401
+
+    number, token, _ = sign_up("demote", admin=True)
+    assert status(two, "/users", token) == 200
+    assert call(one, "PATCH", f"/users/{number}", {"role": "user"}, token=boss).status == 200
+    assert status(two, "/users", token) == 403
+
+    _, _, first = sign_up("refresh")
+    answers = [call(url, "POST", "/auth/refresh", {"refresh_token": first}) for url in (one, two)]
+    assert answers[0].json["refresh_token"] == answers[1].json["refresh_token"]
+
+
+def test_limits_and_failed_logins_are_one_count(pair):
+    (one, two), sign_up = pair
+    _, token, _ = sign_up("ana")
+    got = [call((one, two)[n % 2], "GET", "/users/me", token=token).status for n in range(44)]
+    assert got == [200] * 40 + [429] * 4
+    wrong = {"username": "ana", "password": "Wrong-1-password"}
+    got = [call((one, two)[n % 2], "POST", "/auth/login", wrong).status for n in range(12)]
+    assert got == [401] * 10 + [429] * 2
+
+
+# --- three instances behind nginx, one PgBouncer, one Redis ---------------------------------------
 
 NGINX = """
 worker_processes 1;
@@ -160,10 +229,7 @@ def three():
         yield made
 
 
-def everywhere(three: Cluster, token: str) -> list[Client]:
-    return [Client(url, token) for url in three.instances]
-
-
+@pytest.mark.needs_tools
 def test_requests_go_anywhere_and_statements_survive_the_pooler(three):
     token = register(three.url, "anywhere")
     asking = Client(three.url, token)
@@ -179,14 +245,7 @@ def test_requests_go_anywhere_and_statements_survive_the_pooler(three):
     assert not load.errors()
 
 
-def test_signing_out_holds_everywhere_at_the_next_request(three):
-    token = register(three.url, "leaving")
-    instances = everywhere(three, token)
-    assert [each.ask("GET", "/users/me")[0] for each in instances] == [200] * 3
-    assert instances[0].ask("POST", "/auth/logout")[0] == 204
-    assert [each.ask("GET", "/users/me")[0] for each in instances] == [401] * 3
-
-
+@pytest.mark.needs_tools
 def test_one_key_at_two_instances_at_once_does_the_work_once(three):
     token = register(three.url, "hasty")
 
@@ -205,6 +264,7 @@ def test_one_key_at_two_instances_at_once_does_the_work_once(three):
     assert Client(three.url, token).ask("GET", "/tasks")[1]["total"] == 5
 
 
+@pytest.mark.needs_tools
 def test_a_compressed_answers_etag_is_still_good_for_conditions(three):
     token = register(three.url, "careful")
     asking = Client(three.url, token)
@@ -225,6 +285,7 @@ def test_a_compressed_answers_etag_is_still_good_for_conditions(three):
     assert asking.ask("PATCH", path, {"title": "again"}, {"If-Match": etag})[0] == 412
 
 
+@pytest.mark.needs_tools
 def test_limits_are_one_and_a_forged_address_opens_no_bucket_of_its_own():
     with cluster(RATE_LIMIT_PER_MINUTE="10", RATE_LIMIT_AUTH_PER_MINUTE="5") as three:
         token = register(three.url)
@@ -240,6 +301,7 @@ def test_limits_are_one_and_a_forged_address_opens_no_bucket_of_its_own():
         assert tries == [401] * 5 + [429] * 2
 
 
+@pytest.mark.needs_tools
 def test_a_promoted_standby_is_found_without_a_restart():
     with ExitStack() as stack:
         folders = [Path(tempfile.mkdtemp(prefix="taskapi-failover-")) for _ in range(2)]
@@ -276,3 +338,87 @@ def test_a_promoted_standby_is_found_without_a_restart():
             titles = Counter(title for (title,) in connection.execute("SELECT title FROM tasks"))
         assert all(titles[each] == 1 for each in before)
         assert max(titles.values()) == 1
+
+
+# --- bad days in short; script/chaos runs them at full length -------------------------------------
+
+
+@pytest.mark.slow
+def test_postgres_restarted_means_503_for_a_while():
+    with ground("postgres") as stand:
+        report = faults.restart_postgres(stand, away=1)
+    assert set(report.errors) == {"503"}, report
+    assert report.slowest_error < 5
+    assert report.well_again is not None
+    assert report.well_again < 5
+    assert (report.lost, report.doubled) == (0, 0)
+
+
+@pytest.mark.slow
+def test_postgres_that_hangs_means_503_within_5_seconds():
+    with ground("postgres") as stand:
+        report = faults.freeze_postgres(stand, seconds=6)
+    assert set(report.errors) == {"503"}, report
+    assert report.slowest < 5
+    assert report.well_again is not None
+    assert report.well_again < 5
+    assert (report.lost, report.doubled) == (0, 0)
+
+
+@pytest.mark.slow
+def test_redis_killed_costs_nobody_an_answer_and_limits_go_on():
+    valkey = Valkey()
+    with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="100000") as stand:
+        report, slower = faults.kill_redis(stand, valkey)
+        assert not report.errors, report
+        assert slower < 0.25
+        asking = Client(stand.server.url, register(stand.server.url, "afterwards"))
+        for _ in range(2):  # it starts anew while nobody asks: connection and script are lost
+            valkey.kill()
+            valkey.resume()
+            assert [asking.ask("GET", "/tasks")[0] for _ in range(12)] == [200] * 12
+        valkey.kill()
+    with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="5") as stand:
+        token = register(stand.server.url)
+        asking = Client(stand.server.url, token, keeps=True)  # one connection, so one process
+        answers = [asking.ask("GET", "/tasks")[0] for _ in range(7)]
+        asking.close()
+        assert answers == [200] * 5 + [429] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_killed_processes_lose_and_double_no_answered_write(kind):
+    with ground(kind) as stand:
+        report = faults.kill_processes(stand, rounds=2)
+    assert report.requests > 20
+    assert not {"500", "503 without Retry-After"} & set(report.errors)
+    assert (report.lost, report.doubled, report.integrity) == (0, 0, "ok")
+
+
+@pytest.mark.slow
+def test_more_requests_than_connections_mean_503_and_not_more_connections():
+    env = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_CONCURRENCY": "1"}
+    with ground("postgres", None, **env) as stand:
+        token = register(stand.server.url)
+        with Load(stand.server.url, token, at_most=300, per_second=1000) as load:
+            load.wait()
+    assert not load.errors()
+
+
+@pytest.mark.needs_tools  # mounts a small tmpfs, as root
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_full_disk_refuses_writes_and_serves_reads(kind):
+    assert os.geteuid() == 0, "only root may mount a small disk"
+    # Not in pytest's folder, which is root's alone: PostgreSQL runs as somebody else.
+    place = Path(tempfile.mkdtemp(prefix="taskapi-disk-"))
+    place.chmod(0o711)
+    disk = faults.mount_small_disk(place, "160m" if kind == "postgres" else "16m")
+    try:
+        with ground(kind, disk) as stand:
+            report = faults.fill_disk(stand, disk)
+    finally:
+        faults.unmount(disk)
+        shutil.rmtree(place)
+    assert set(report.errors) == {"503"}, report
+    assert (report.lost, report.doubled, report.integrity) == (0, 0, "ok")

@@ -3,9 +3,12 @@
 import socket
 import time
 
+import pytest
+
 from tests.support.servers import free_port
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_health_touches_nothing(root, statements):
     with statements() as seen:
         answer = root.get("/health")
@@ -33,6 +36,7 @@ def detailed(app):
     return answer
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_missing_database_is_a_503(make_app):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     answer = detailed(make_app(DATABASE_URL=url))
@@ -43,6 +47,7 @@ def test_a_missing_database_is_a_503(make_app):
     assert "known" not in answer.text
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_database_that_hangs_is_a_503_within_two_seconds(make_app):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -53,6 +58,7 @@ def test_a_database_that_hangs_is_a_503_within_two_seconds(make_app):
         assert app.test_client().get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_without_the_limiters_store_it_is_degraded(make_app):
     app = make_app(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
     answer = detailed(app)
@@ -66,6 +72,7 @@ def test_a_database_without_tables_is_told(make_app, databases):
     assert report["database"]["status"] == "away" or not report["database"]["is_at_head"]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_the_report_is_kept_for_a_second(make_app, statements):
     client = make_app().test_client()
     client.get("/health/detailed")
@@ -79,6 +86,7 @@ def test_the_report_is_kept_for_a_second(make_app, statements):
     assert seen
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_without_the_database_requests_get_503_and_a_word_when_to_come_back(make_app, alice):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     client = make_app(DATABASE_URL=url).test_client()

@@ -13,6 +13,11 @@ from tests.support.servers import free_port
 HEADERS = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 
+@pytest.fixture
+def backend():
+    return "sqlite"
+
+
 @pytest.fixture(params=["memory", "redis"])
 def limited(request, make_app, make_client):
     """`limited(RATE_LIMIT_PER_MINUTE="5")`: a client of an application that counts there."""

@@ -18,6 +18,11 @@ BY_PLATFORM = {"HOST": "", "TASKAPI_ENV": "", "BCRYPT_ROUNDS": "12"}
 
 
 @pytest.fixture
+def backend():
+    return "postgres"
+
+
+@pytest.fixture
 def of_postgres(all_databases):
     """An address as platforms write it."""
     url = all_databases("postgres").fresh()
@@ -62,7 +67,6 @@ def check_addresses(server, chain):
     assert answer.headers["X-RateLimit-Limit"] == "60"
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_heroku_without_a_key_value_store(live_server, of_postgres):
     server = live_server(
         **BY_PLATFORM,
@@ -78,7 +82,6 @@ def test_heroku_without_a_key_value_store(live_server, of_postgres):
     assert httpx.get(f"{server.url}/health/detailed").json()["database"]["kind"] == "postgresql"
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 @pytest.mark.parametrize("platform", ["RENDER", "RAILWAY_ENVIRONMENT"])
 def test_render_and_railway_with_the_hops_that_are_told(
     live_server, of_postgres, redis_url, platform
@@ -135,7 +138,6 @@ def tls_redis(tmp_path: Path):
 
 
 @pytest.mark.needs_tools
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_heroku_with_its_key_value_store(live_server, of_postgres, tls_redis):
     url, store = tls_redis
     server = live_server(
@@ -156,7 +158,6 @@ def test_heroku_with_its_key_value_store(live_server, of_postgres, tls_redis):
 
 
 @pytest.mark.needs_tools
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 def test_elsewhere_a_certificate_is_verified_unless_it_is_said_otherwise(
     live_server, of_postgres, tls_redis
 ):

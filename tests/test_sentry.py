@@ -15,7 +15,6 @@ import httpx
 import psycopg
 import pytest
 
-from taskapi.commands.doctor import examine
 from tests.support.servers import ROOT
 
 PASSWORD = "Lantern-7-sentry"
@@ -94,15 +93,15 @@ def without_sentry(folder: Path) -> Path:
     return folder
 
 
-def test_without_its_package_the_service_runs_and_both_it_and_doctor_say_so(tmp_path):
+def test_without_its_package_the_service_runs_and_only_then_it_and_doctor_say_so(tmp_path):
+    installed = {
+        "SENTRY_DSN": "http://key@127.0.0.1:1/1",
+        "FLASK_SKIP_DOTENV": "1",
+        "FLASK_APP": "wsgi.py",
+    }
     run: dict[str, Any] = {
         "cwd": ROOT,
-        "env": {
-            "PYTHONPATH": str(without_sentry(tmp_path)),
-            "SENTRY_DSN": "http://key@127.0.0.1:1/1",
-            "FLASK_SKIP_DOTENV": "1",
-            "FLASK_APP": "wsgi.py",
-        },
+        "env": installed | {"PYTHONPATH": str(without_sentry(tmp_path))},
         "capture_output": True,
         "text": True,
         "check": False,
@@ -114,8 +113,6 @@ def test_without_its_package_the_service_runs_and_both_it_and_doctor_say_so(tmp_
     assert "pip install sentry-sdk" in served.stderr
     examined = subprocess.run([python, "-S", "-m", "flask", "doctor"], **run)
     assert "HURTS  SENTRY_DSN is set, but sentry-sdk is not installed" in examined.stdout
-
-
-def test_doctor_is_content_where_the_package_is_there():
-    found = examine({"SENTRY_DSN": "http://key@127.0.0.1:1/1"})
-    assert not [each for each in found if "SENTRY" in each.text]
+    examined = subprocess.run([sys.executable, "-m", "flask", "doctor"], **run | {"env": installed})
+    assert examined.stdout
+    assert "SENTRY" not in examined.stdout

@@ -6,20 +6,15 @@ import selectors
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import httpx
 import pytest
-from gunicorn.config import Config
 
-from taskapi import create_app
-from taskapi.extensions import db
-from taskapi.server.worker import Worker
 from tests.chaos import faults
 from tests.chaos.ground import Ground, ground
 from tests.chaos.load import Client, register
 from tests.support.sockets import HOST, POST, dial, exchange, head_and_body, read_all
-from tests.support.tasks import plant_many
 
 KIB, MIB = 1024, 1024 * 1024
 
@@ -134,6 +129,7 @@ def test_a_client_that_sends_everything_first_still_sees_the_413(stand, token):
 # --- slow clients ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_slow_clients_hold_up_nobody_and_are_cut(stand, token):
     count = 4 * 4  # four for each thread
     started = time.monotonic()
@@ -173,6 +169,7 @@ def test_slow_clients_hold_up_nobody_and_are_cut(stand, token):
     assert read_all(honest).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.slow
 def test_a_head_that_drips_is_cut_after_ten_seconds(stand):
     client = dial(stand)
     client.settimeout(0.5)
@@ -188,38 +185,25 @@ def test_a_head_that_drips_is_cut_after_ten_seconds(stand):
     assert 9 < time.monotonic() - started < 12
 
 
-@pytest.mark.needs_tools  # takes over a minute
-def test_slow_readers_hold_up_nobody_and_are_cut_unless_they_go_on(stand, token):
-    app = create_app(stand.env)
-    mine = Client(stand.server.url, token).ask("GET", "/users/me")[1]["id"]
-    plant_many(app, mine, 40_000)
-    with app.app_context():
-        db.engine.dispose()
-    ask = (
-        "GET /api/v1/tasks/export HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
-    ).encode()
-    idle = [dial(stand, 4096) for _ in range(16)]
-    slow = dial(stand, 4096)
-    for client in (slow, *idle):
-        client.sendall(ask)
-    asking = Client(stand.server.url, token)
-    time.sleep(10)  # nothing tells when the exports are made, and wait for their readers
-    started, seconds, got = time.monotonic(), [], b""
-    while time.monotonic() < started + 75:
-        got += slow.recv(4096)
-        answer, _ = asking.timed("GET", "/users/me")
-        seconds.append(answer.seconds)
-        time.sleep(0.2)  # 20 KiB a second at the most
-    assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
-    assert all(len(read_all(client)) < 8 * MIB for client in idle), "cut before the end"
-    got += read_all(slow)
-    assert got.endswith(b"0\r\n\r\n"), "and this one has all of it"
+# --- what it leaves alone and does not believe --------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_it_leaves_the_home_directory_alone_and_trusts_no_forwarded_scheme(live_server, tmp_path):
+    server = live_server(HOME=str(tmp_path / "home"))
+    forged = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
+    answer = httpx.get(f"{server.url}/health", headers=forged)
+    assert "Strict-Transport-Security" not in answer.headers
+    assert "/" not in answer.headers.get("Server", "")
+    assert not (tmp_path / "home").exists()
+    assert "203.0.113.9" not in server.log()
+    assert server.stop() == 0
 
 
 # --- signals -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_terminated_twice_it_answers_whom_it_let_in():
     with ground("sqlite") as stand:
         report = faults.terminate_twice(stand)
@@ -228,6 +212,7 @@ def test_terminated_twice_it_answers_whom_it_let_in():
     assert (report.lost, report.doubled) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_hang_up_under_load_fails_nobody():
     with ground("sqlite") as stand:
         report = faults.reload(stand, requests=2000)
@@ -242,28 +227,3 @@ def test_ctrl_c_ends_it_with_0():
         os.killpg(stand.server.process.pid, signal.SIGINT)
         assert stand.server.process.wait(10) == 0
         assert "Traceback" not in stand.server.log()
-
-
-def test_quit_amid_giving_work_to_the_pool_ends_the_worker_once():
-    """As Ctrl-C does, which comes to a worker twice: from the terminal and from its master."""
-    worker = Worker(1, os.getpid(), [], None, 30, Config(), None)
-    worker.tpool = ThreadPoolExecutor(1)
-
-    def too_late(*_):
-        raise TimeoutError("it waits for a lock that it holds")
-
-    handlers = {signal.SIGALRM: too_late} | dict.fromkeys(
-        (signal.SIGINT, signal.SIGQUIT), worker.handle_quit
-    )
-    earlier = {each: signal.signal(each, handler) for each, handler in handlers.items()}
-    signal.alarm(5)
-    try:
-        with worker.tpool._shutdown_lock, pytest.raises(SystemExit):
-            signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGQUIT)
-    finally:
-        signal.alarm(0)
-        for each, handler in earlier.items():
-            signal.signal(each, handler)
-        worker.tpool.shutdown()
-        worker.tmp.close()

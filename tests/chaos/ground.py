@@ -32,14 +32,6 @@ SETTINGS = {
 }
 
 
-MIGRATE = """
-from flask_migrate import upgrade
-from taskapi import create_app
-with create_app().app_context():
-    upgrade()
-"""
-
-
 class OwnPostgres(Postgres):
     """One that may be stopped, killed, started again, copied and promoted."""
 
@@ -189,9 +181,9 @@ class Ground:
 
 def migrate(env: dict[str, str]) -> None:
     subprocess.run(
-        [sys.executable, "-c", MIGRATE],
+        [sys.executable, "-m", "flask", "db", "upgrade"],
         cwd=ROOT,
-        env={**os.environ, "FLASK_SKIP_DOTENV": "1", **env},
+        env={**os.environ, "FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi.py", **env},
         check=True,
         capture_output=True,
     )
