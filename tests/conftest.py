@@ -40,6 +40,14 @@ SETTINGS = {
 servers_key = pytest.StashKey[Servers]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-contract",
+        action="store_true",
+        help="write the files under tests/contract anew (with tests/test_contract.py)",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # What a developer's own .env or shell says is not for tests.
     os.environ["FLASK_SKIP_DOTENV"] = "1"

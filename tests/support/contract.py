@@ -31,8 +31,8 @@ class Contract:
     """The document of an application, ready to check answers with."""
 
     def __init__(self, app: Flask):
-        self.document = app.test_client().get("/openapi.json").json
-        self._urls = app.url_map.bind("localhost")
+        self.document: Any = app.test_client().get("/openapi.json").json
+        self._app = app
         self._strict = _without_extras(self.document)
         self._validators: dict[tuple[str, str | None], jsonschema_rs.Draft202012Validator] = {}
 
@@ -65,12 +65,7 @@ class Contract:
         self._check_body(where, f"{operation['operationId']} {status}", content, answer)
 
     def _operation(self, method: str, path: str) -> Any:
-        try:
-            rule, _ = self._urls.match(path, method, return_rule=True)
-        except HTTPException:
-            return None
-        path = re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule)
-        described = self.document["paths"].get(path, {})
+        described: Any = self.document["paths"].get(template_of(self._app, method, path), {})
         return described.get("get" if method == "HEAD" else method.lower())
 
     def _find(self, reference: str) -> Any:
@@ -103,6 +98,15 @@ class Contract:
             self._validators[key] = jsonschema_rs.Draft202012Validator(schema)
         error = next(self._validators[key].iter_errors(answer.get_json()), None)
         assert error is None, f"{where}, and its body does not fit the document: {error}"
+
+
+def template_of(app: Flask, method: str, path: str) -> str | None:
+    """`/api/v1/tasks/{task_id}` for the path of a task."""
+    try:
+        rule, _ = app.url_map.bind("localhost").match(path, method, return_rule=True)
+    except HTTPException:
+        return None
+    return re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule)
 
 
 _known: list[Contract] = []

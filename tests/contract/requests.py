@@ -1,0 +1,479 @@
+"""The requests whose answers are recorded, in the order in which they are sent.
+
+Each scenario begins with an empty database and with alice, bob and the admin root. `{name}` stands
+for what an earlier answer said (`keep`), the latest ETag (`{tag}`), the id of a person, their
+password (`{alice_password}`), or the address of a receiver of webhooks. Paths are below the API's
+base but for those that begin with `//`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PASSWORD = "Lantern-and-7-rivers"
+OTHER_PASSWORD = "Harbour-and-8-bridges"
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Request:
+    line: str  # method and path
+    as_: str | None = None  # a person, or a token such as {refresh_token}
+    json: Any = None
+    data: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep: Mapping[str, str] = field(default_factory=dict)  # name: where it is in the answer
+    until: str = ""  # ask again until this field of the answer is not null: a worker is at work
+    times: int = 1  # the last answer is recorded
+
+
+def ask(line: str, as_: str | None = None, json: Any = None, **options: Any) -> Request:
+    return Request(line, as_, json, **options)
+
+
+def form(line: str, data: str, **options: Any) -> Request:
+    return Request(line, data=data, headers={"Content-Type": FORM}, **options)
+
+
+ACCOUNT = {"username": "ana", "email": "Ana@Example.org", "password": PASSWORD}
+TASK = {
+    "title": "Write the README",
+    "description": "What it is.\nFor whom.",
+    "status": "in_progress",
+    "priority": "high",
+    "due_at": "2030-12-01T09:00:00+01:00",
+    "tags": ["docs", "Plan"],
+}
+
+REGISTER_AND_LOGIN = [
+    ask("POST /auth/register", json=ACCOUNT),
+    ask("POST /auth/register", json=ACCOUNT),
+    ask("POST /auth/register", json={"email": "ben@example.org", "password": PASSWORD}),
+    ask("POST /auth/register", json={"username": "a", "password": "short"}),
+    ask("POST /auth/register", json={"username": "cleo", "password": PASSWORD, "is_admin": True}),
+    ask("POST /auth/register", json={"password": PASSWORD}),
+    ask("POST /auth/register", data="username=ana"),
+    ask("POST /auth/register", data='{"username": ', headers={"Content-Type": JSON}),
+    ask("POST /auth/login", json={"username": "ANA", "password": PASSWORD}),
+    ask("POST /auth/login", json={"email": "ana@example.ORG", "password": PASSWORD}),
+    ask("POST /auth/login", json={"username": "ana", "password": "Wrong-horse-7"}),
+    ask("POST /auth/login", json={"username": "nobody", "password": "Wrong-horse-7"}),
+    ask("POST /auth/login", json={"username": "ana"}),
+    form("POST /auth/login", f"grant_type=password&username=ana&password={PASSWORD}"),
+    form("POST /auth/login", "grant_type=password&username=ana&password=Wrong-horse-7"),
+    form("POST /auth/login", f"grant_type=implicit&username=ana&password={PASSWORD}"),
+]
+
+SESSIONS = [
+    ask(
+        "POST /auth/login",
+        json={"username": "alice", "password": "{alice_password}"},
+        keep={"access": "access_token", "refresh": "refresh_token"},
+    ),
+    ask("POST /auth/refresh", json={"refresh_token": "{refresh}"}, keep={"new": "refresh_token"}),
+    ask("POST /auth/refresh", "{new}", keep={"newest": "refresh_token", "access": "access_token"}),
+    ask("POST /auth/refresh", json={"refresh_token": "made-up"}),
+    ask("POST /auth/refresh", json={}),
+    ask("GET /auth/sessions", "{access}"),
+    ask("GET /auth/sessions?limit=1", "{access}", keep={"session": "items.0.id"}),
+    ask("GET /auth/sessions"),
+    ask("GET /auth/sessions?limit=0", "{access}"),
+    ask("POST /auth/refresh", json={"refresh_token": "{refresh}"}),  # the oldest one: theft
+    ask("GET /auth/sessions", "{access}"),
+    ask("POST /auth/login", json={"username": "bob", "password": "{bob_password}"}),
+    ask("GET /auth/sessions?limit=1", "bob", keep={"session": "items.0.id"}),
+    ask("DELETE /auth/sessions/{session}", "bob"),
+    ask("DELETE /auth/sessions/{session}", "bob"),
+    ask("DELETE /auth/sessions/{session}"),
+    ask(
+        "POST /auth/login",
+        json={"username": "bob", "password": "{bob_password}"},
+        keep={"access": "access_token", "refresh": "refresh_token"},
+    ),
+    ask("POST /auth/logout", "{access}"),
+    ask("POST /auth/logout", "{access}"),
+    ask("POST /auth/logout", json={"refresh_token": "made-up"}),
+    ask("POST /auth/logout"),
+    ask("POST /auth/logout-all", "bob"),
+    ask("POST /auth/logout-all", "bob"),
+    ask("POST /auth/logout-all", "made-up"),
+]
+
+PASSWORDS = [
+    ask(
+        "POST /auth/password",
+        "alice",
+        {"current_password": "{alice_password}", "new_password": PASSWORD},
+    ),
+    ask(
+        "POST /auth/password",
+        "alice",
+        {"current_password": "Wrong-horse-7", "new_password": OTHER_PASSWORD},
+    ),
+    ask("POST /auth/password", "alice", {"current_password": PASSWORD, "new_password": "short"}),
+    ask("POST /auth/password", json={"current_password": "a", "new_password": "b"}),
+    ask("POST /users/{bob}/reset-token", "root", keep={"reset": "token"}),
+    ask("POST /users/{bob}/reset-token", "alice"),
+    ask("POST /users/9000000/reset-token", "root"),
+    ask("POST /auth/password/reset", json={"token": "{reset}", "new_password": "short"}),
+    ask("POST /auth/password/reset", json={"token": "{reset}", "new_password": PASSWORD}),
+    ask("POST /auth/password/reset", json={"token": "{reset}", "new_password": PASSWORD}),
+    ask("POST /auth/login", json={"username": "bob", "password": PASSWORD}),
+]
+
+TOKENS = [
+    ask(
+        "POST /auth/tokens",
+        "alice",
+        {"name": "backup", "scope": "read", "expires_at": "2999-01-01T00:00:00Z"},
+        keep={"read": "token", "id": "id"},
+    ),
+    ask("POST /auth/tokens", "alice", {"name": "w", "scope": "write"}, keep={"write": "token"}),
+    ask("POST /auth/tokens", "alice", {"name": "", "scope": "all"}),
+    ask("POST /auth/tokens", "alice", {"name": "mine", "scope": "admin"}),
+    ask("POST /auth/tokens", json={"name": "mine", "scope": "read"}),
+    ask("GET /tasks", "{read}"),
+    ask("POST /tasks", "{read}", {"title": "Refused"}),
+    ask("POST /tasks", "{write}", {"title": "Made"}),
+    ask("GET /auth/tokens", "alice"),
+    ask("GET /auth/tokens", "{write}"),
+    ask("GET /auth/tokens?page=2", "alice"),
+    ask("DELETE /auth/tokens/{id}", "bob"),
+    ask("DELETE /auth/tokens/{id}", "alice"),
+    ask("GET /tasks", "{read}"),
+]
+
+USERS = [
+    ask("GET /users/me", "alice", keep={"version": "version"}),
+    ask("GET /users/me"),
+    ask("GET /users/me", "made-up"),
+    ask("PATCH /users/me", "alice", {"email": "alice@example.org"}),
+    ask(
+        "PATCH /users/me",
+        "alice",
+        {"email": "alice@example.org", "current_password": "{alice_password}"},
+    ),
+    ask(
+        "PATCH /users/me",
+        "alice",
+        {"email": "bob@example.org", "current_password": "{alice_password}"},
+    ),
+    ask(
+        "PATCH /users/me",
+        "alice",
+        {"username": "alicia", "current_password": "{alice_password}"},
+        headers={"If-Match": '"stale"'},
+    ),
+    ask("GET /users?sort_by=username&limit=2", "root", keep={"cursor": "next_cursor"}),
+    ask("GET /users?sort_by=username&limit=2&cursor={cursor}", "root"),
+    ask("GET /users?role=admin&is_active=true&q=ROOT", "root"),
+    ask("GET /users?sort_by=password", "root"),
+    ask("GET /users", "alice"),
+    ask(
+        "POST /users",
+        "root",
+        {"username": "cleo", "password": PASSWORD, "role": "user", "is_active": False},
+        keep={"cleo": "id"},
+    ),
+    ask("POST /users", "root", {"username": "CLEO", "password": PASSWORD}),
+    ask("POST /users", "root", {"username": "dora", "password": PASSWORD, "role": "owner"}),
+    ask("POST /users", "bob", {"username": "dora", "password": PASSWORD}),
+    ask("GET /users/{cleo}", "root"),
+    ask("GET /users/{cleo}", "bob"),
+    ask("GET /users/9000000", "root"),
+    ask("PATCH /users/{cleo}", "root", {"is_active": True, "role": "admin"}),
+    ask("PATCH /users/{cleo}", "root", {"username": "bob"}),
+    ask("PATCH /users/{cleo}", "root", {"role": "admin"}, headers={"If-Match": '"stale"'}),
+    ask("PATCH /users/{cleo}", "root", {"role": None}),
+    ask("PATCH /users/{cleo}", "alice", {"role": "admin"}),
+    ask("DELETE /users/{cleo}?reassign_to=9000000", "root"),
+    ask("DELETE /users/{cleo}?reassign_to={bob}", "root"),
+    ask("DELETE /users/{cleo}", "root"),
+    ask("DELETE /users/{bob}", "alice"),
+    ask("PATCH /users/{root}", "root", {"role": "user"}),
+    ask("DELETE /users/me", "root", {"current_password": "{root_password}"}),
+    ask("DELETE /users/me", "bob", {"current_password": "Wrong-horse-7"}),
+    ask("DELETE /users/me", "bob", {}),
+    ask("DELETE /users/me", "bob", {"current_password": "{bob_password}"}),
+    ask("GET /users/me", "bob"),
+]
+
+TASKS = [
+    ask("POST /tasks", "alice", TASK, keep={"task": "id"}),
+    ask("POST /tasks", "alice", {"title": "Only a title"}, keep={"plain": "id"}),
+    ask("POST /tasks", "alice", {"title": " ", "status": "open", "tags": ["a,b"], "due_at": "x"}),
+    ask("POST /tasks", "alice", {"title": "Mine", "is_complete": False}),
+    ask("POST /tasks", "alice", {"title": "Mine", "user_id": "{bob}"}),
+    ask("POST /tasks", "alice", [{"title": "Mine"}]),
+    ask("POST /tasks", json={"title": "Mine"}),
+    ask(
+        "POST /tasks",
+        "alice",
+        {"title": ""},
+        headers={"Accept": "application/problem+json"},
+    ),
+    ask("GET /tasks/{task}", "alice"),
+    ask("GET /tasks/{task}", "alice", headers={"If-None-Match": "{tag}"}),
+    ask("GET /tasks/{task}", "bob"),
+    ask("GET /tasks/abc", "alice"),
+    ask("GET /tasks/{task}/", "root"),
+    ask("PATCH /tasks/{task}", "alice", {"status": "done"}, headers={"If-Match": "{tag}"}),
+    ask("PATCH /tasks/{task}", "alice", {"status": "done"}),
+    ask(
+        "PATCH /tasks/{task}",
+        "alice",
+        data='{"description": null}',
+        headers={"Content-Type": "application/merge-patch+json"},
+    ),
+    ask("PATCH /tasks/{task}", "alice", {"title": None, "version": 3}),
+    ask("PATCH /tasks/{task}", "alice", {"title": "New"}, headers={"If-Match": '"stale"'}),
+    ask("PATCH /tasks/{task}", "bob", {"title": "New"}),
+    ask("PATCH /tasks/{task}", "alice", data="title=New"),
+    ask("PUT /tasks/{task}", "alice", {"title": "Replaced"}),
+    ask("PUT /tasks/{task}", "alice", {"status": "todo"}),
+    ask("PUT /tasks/{task}", "alice", {"title": "New"}, headers={"If-Match": '"stale"'}),
+    ask("PUT /tasks/9000000", "alice", {"title": "New"}),
+    ask("PATCH /tasks/{plain}", "root", {"user_id": "{bob}"}),
+    ask("PATCH /tasks/{task}", "root", {"user_id": 9000000}),
+    ask("DELETE /tasks/{task}", "alice", headers={"If-Match": '"stale"'}),
+    ask("DELETE /tasks/{task}", "alice"),
+    ask("DELETE /tasks/{task}", "alice"),
+    ask("GET /tasks?deleted=true", "alice"),
+    ask("POST /tasks/{task}/restore", "alice"),
+    ask("POST /tasks/{task}/restore", "alice"),
+    ask("POST /tasks/{task}/restore", "bob"),
+    ask("GET /tasks/{task}/activity?limit=3", "alice", keep={"cursor": "next_cursor"}),
+    ask("GET /tasks/{task}/activity?limit=3&cursor={cursor}", "alice"),
+    ask("GET /tasks/{task}/activity", "bob"),
+    ask("GET /tasks/{task}/activity?since=now", "alice"),
+]
+
+LISTS = [
+    ask("GET /tasks", "alice"),
+    ask(
+        "POST /tasks/bulk",
+        "alice",
+        {
+            "operations": [
+                {"op": "create", "data": TASK},
+                {"op": "create", "data": {"title": "Late", "due_at": "2001-01-01T00:00:00Z"}},
+                {"op": "create", "data": {"title": "Over", "status": "done"}},
+            ]
+        },
+        keep={"task": "results.0.id", "late": "results.1.id"},
+    ),
+    ask("GET /tasks?sort_by=priority,-title&limit=2", "alice"),
+    ask("GET /tasks?sort_by=priority,-title&limit=2&skip=2", "alice"),
+    ask("GET /tasks?sort_by=-due_at&limit=2&cursor=", "alice", keep={"cursor": "next_cursor"}),
+    ask("GET /tasks?sort_by=-due_at&limit=2&cursor={cursor}", "alice"),
+    ask("GET /tasks?sort_by=title&cursor={cursor}", "alice"),
+    ask("GET /tasks?cursor=made-up", "alice"),
+    ask("GET /tasks?status=todo&status=done&overdue=true&q=late", "alice"),
+    ask("GET /tasks?tag=DOCS&priority=high&due_after=2029-01-01T00:00:00Z", "alice"),
+    ask("GET /tasks?created_since=2026-01-01T00:00:00Z&due_before=2002-01-01T00:00:00Z", "alice"),
+    ask("GET /tasks?completed_since=2026-01-01T00:00:00Z", "alice"),
+    ask("GET /tasks?updated_since=yesterday&limit=101&status=open", "alice"),
+    ask("GET /tasks?order_by=title", "alice"),
+    ask("GET /tasks?limit=1&limit=2", "alice"),
+    ask("GET /tasks?user_id={bob}", "alice"),
+    ask("GET /tasks?user_id={alice}&limit=1", "root"),
+    ask("GET /tasks/admin/all?limit=1&sort_by=id", "root"),
+    ask("GET /tasks/admin/all?sort_by=id,id", "root"),
+    ask("GET /tasks/admin/all", "alice"),
+    ask("GET /tasks/stats?tz=Europe/Berlin", "alice"),
+    ask("GET /tasks/stats?tz=Moon", "alice"),
+    ask("GET /tasks/stats"),
+    ask(
+        "POST /tasks/bulk",
+        "alice",
+        {
+            "operations": [
+                {"op": "update", "id": "{task}", "version": 1, "data": {"priority": "low"}},
+                {"op": "delete", "id": "{late}"},
+            ]
+        },
+    ),
+    ask("POST /tasks/bulk", "alice", {"operations": []}),
+    ask("POST /tasks/bulk", "alice", {"operations": [{"op": "create", "data": {}}]}),
+    ask("POST /tasks/bulk", "alice", {"operations": [{"op": "delete", "id": "{late}"}]}),
+    ask(
+        "POST /tasks/bulk",
+        "alice",
+        {
+            "operations": [
+                {"op": "create", "data": {"title": "Undone"}},
+                {"op": "update", "id": "{task}", "version": 1, "data": {"title": "Stale"}},
+            ]
+        },
+    ),
+]
+
+RETRIES = [
+    ask("POST /tasks", "alice", {"title": "Once"}, headers={"Idempotency-Key": "k1"}),
+    ask("POST /tasks", "alice", {"title": "Once"}, headers={"Idempotency-Key": "k1"}),
+    ask("POST /tasks", "alice", {"title": "Twice"}, headers={"Idempotency-Key": "k1"}),
+    ask("POST /tasks", "alice", {"title": "Once"}, headers={"Idempotency-Key": "k" * 256}),
+]
+
+OF_A_USER = [
+    ask("POST /users/me/tasks", "alice", {"title": "Mine"}, keep={"task": "id"}),
+    ask("POST /users/{alice}/tasks", "root", {"title": "Also hers"}),
+    ask("POST /users/{alice}/tasks", "bob", {"title": "Refused"}),
+    ask("POST /users/{alice}/tasks", "alice", {"title": 7}),
+    ask("GET /users/{alice}/tasks?sort_by=id", "root"),
+    ask("GET /users/{alice}/tasks", "bob"),
+    ask("GET /users/9000000/tasks", "root"),
+    ask("GET /users/me/tasks/{task}", "alice"),
+    ask("GET /users/{bob}/tasks/{task}", "root"),
+    ask("GET /users/{alice}/tasks/{task}", "bob"),
+    ask("PUT /users/me/tasks/{task}", "alice", {"title": "Replaced"}),
+    ask("PUT /users/me/tasks/{task}", "alice", {}),
+    ask("PUT /users/{alice}/tasks/{task}", "bob", {"title": "Refused"}),
+    ask("PATCH /users/{alice}/tasks/{task}", "root", {"status": "done"}),
+    ask("PATCH /users/me/tasks/{task}", "alice", {"title": "x"}, headers={"If-Match": '"stale"'}),
+    ask("PATCH /users/{alice}/tasks/{task}", "bob", {"status": "todo"}),
+    ask("DELETE /users/{alice}/tasks/{task}", "bob"),
+    ask("DELETE /users/me/tasks/{task}", "alice"),
+    ask("DELETE /users/me/tasks/{task}", "alice"),
+]
+
+ROWS = [{"title": f"Row {number}", "tags": ["a", "b"]} for number in range(101)]
+CSV = {"Content-Type": "text/csv"}
+CSV_FILE = 'title,status,tags\r\nFrom a file,done,"a,b"\r\n'
+
+FILES = [
+    ask("POST /tasks/import", "alice", [TASK, {"title": "=1+1"}]),
+    ask("POST /tasks/import?dry_run=true", "alice", ROWS[:3]),
+    ask("POST /tasks/import", "alice", data=CSV_FILE, headers=CSV),
+    ask("POST /tasks/import", "alice", [{"title": "Right"}, {"title": ""}]),
+    ask(
+        "POST /tasks/import",
+        "alice",
+        data="title,color\r\nx,y\r\n",
+        headers=CSV,
+    ),
+    ask("POST /tasks/import", "alice", data="<task/>", headers={"Content-Type": "text/xml"}),
+    ask("POST /tasks/import", json=[TASK]),
+    ask("GET /tasks/export?sort_by=id", "alice"),
+    ask("GET /tasks/export?tag=docs", "alice"),
+    ask("GET /tasks/export?format=csv&status=todo", "alice"),
+    ask("GET /tasks/export?format=xml", "alice"),
+    ask("GET /tasks/export"),
+    ask("POST /tasks/import", "alice", ROWS, keep={"job": "id"}),
+    ask("GET /jobs/{job}", "alice", until="finished_at"),
+    ask("GET /jobs/{job}", "bob"),
+    ask("GET /jobs?status=done", "alice"),
+    ask("GET /jobs?status=over", "alice"),
+    ask("POST /tasks/import", "alice", [*ROWS, {"title": ""}], keep={"job": "id"}),
+    ask("GET /jobs/{job}", "alice", until="finished_at"),
+]
+
+WEBHOOKS = [
+    ask(
+        "POST /webhooks",
+        "alice",
+        {"url": "{receiver}", "events": ["task.created"]},
+        keep={"hook": "id"},
+    ),
+    ask("POST /webhooks", "alice", {"url": "mailto:ana@example.org", "events": ["task.made"]}),
+    ask("POST /webhooks", json={"url": "{receiver}"}),
+    ask("GET /webhooks", "alice"),
+    ask("GET /webhooks", "bob"),
+    ask("GET /webhooks?limit=x", "alice"),
+    ask("GET /webhooks/{hook}", "alice"),
+    ask("GET /webhooks/{hook}", "bob"),
+    ask("PATCH /webhooks/{hook}", "alice", {"events": ["task.created", "task.deleted"]}),
+    ask("PATCH /webhooks/{hook}", "alice", {"secret": "whsec_mine"}),
+    ask("PATCH /webhooks/{hook}", "bob", {"is_active": False}),
+    ask("POST /webhooks/{hook}/test", "alice", keep={"delivery": "id"}),
+    ask("POST /webhooks/{hook}/test", "bob"),
+    ask("GET /webhooks/{hook}/deliveries", "alice", until="items.0.delivered_at"),
+    ask("GET /webhooks/{hook}/deliveries?status=failed&event=task.created", "alice"),
+    ask("GET /webhooks/{hook}/deliveries?status=lost", "alice"),
+    ask("GET /webhooks/{hook}/deliveries", "bob"),
+    ask("POST /webhooks/{hook}/deliveries/{delivery}/redeliver", "alice"),
+    ask("POST /webhooks/{hook}/deliveries/9000000/redeliver", "alice"),
+    ask("POST /webhooks/{hook}/rotate-secret", "alice"),
+    ask("POST /webhooks/{hook}/rotate-secret", "bob"),
+    ask("PATCH /webhooks/{hook}", "alice", {"is_active": False}),
+    ask("POST /webhooks/{hook}/test", "alice"),
+    ask("DELETE /webhooks/{hook}", "bob"),
+    ask("DELETE /webhooks/{hook}", "alice"),
+    ask("DELETE /webhooks/{hook}", "alice"),
+]
+
+CALENDAR = [
+    ask("POST /tasks", "alice", {"title": "Due", "due_at": "2030-12-01T09:00:00Z"}),
+    ask("POST /users/me/calendar", "alice", keep={"calendar": "url"}),
+    ask("POST /users/me/calendar"),
+    ask("GET /{calendar}"),
+    ask("GET /{calendar}", headers={"If-None-Match": "{tag}"}),
+    ask("GET //calendar/made-up.ics"),
+    ask("DELETE /users/me/calendar", "alice"),
+    ask("DELETE /users/me/calendar", "alice"),
+    ask("GET /{calendar}"),
+]
+
+AUDIT = [
+    ask("POST /auth/login", json={"username": "alice", "password": "Wrong-horse-7"}),
+    ask("GET /audit?action=login.failed", "root"),
+    ask("GET /audit?actor={alice}&limit=1&since=2026-01-01T00:00:00Z", "root"),
+    ask("GET /audit?action=user.seen", "root"),
+    ask("GET /audit", "alice"),
+]
+
+PAGES = [
+    ask("GET //", headers={"Accept": JSON}),
+    ask("GET //", headers={"Accept": "text/html"}),
+    ask("GET //docs"),
+    ask("GET //redoc"),
+    ask("GET //openapi.json"),
+    ask("GET //openapi.json", headers={"If-None-Match": "{tag}"}),
+    ask("GET //assets/docs.js"),
+    ask("GET //assets/missing.js"),
+    ask("GET //health"),
+    ask("GET //health?verbose=1"),
+    ask("GET //health/detailed"),
+    ask("GET //metrics", "a-token-for-figures-only"),
+    ask("GET //metrics"),
+    ask("GET /nothing", "alice"),
+    ask("GET /nothing"),
+    ask("DELETE /tasks", "alice"),
+    ask("POST //health"),
+    ask(
+        "OPTIONS /tasks",
+        headers={
+            "Origin": "https://app.example",
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,content-type",
+        },
+    ),
+    ask("GET /tasks", "alice", headers={"Origin": "https://app.example"}),
+    ask("GET /tasks", "alice", headers={"Origin": "https://other.example"}),
+]
+
+SIZES_AND_LIMITS = [
+    ask("POST /tasks", "alice", data="[" * (2**20 + 1), headers={"Content-Type": JSON}),
+    ask("GET /tasks", "bob", times=6),
+    ask("POST /auth/login", json={"username": "bob", "password": "Wrong-horse-7"}, times=11),
+    ask("POST /auth/login", json={"username": "bob", "password": "{bob_password}"}),
+]
+
+SCENARIOS: dict[str, list[Request]] = {
+    "register and log in": REGISTER_AND_LOGIN,
+    "sessions": SESSIONS,
+    "passwords": PASSWORDS,
+    "personal access tokens": TOKENS,
+    "users": USERS,
+    "one task": TASKS,
+    "lists": LISTS,
+    "safe retries": RETRIES,
+    "tasks of a user": OF_A_USER,
+    "files and jobs": FILES,
+    "webhooks": WEBHOOKS,
+    "calendar": CALENDAR,
+    "audit": AUDIT,
+    "pages": PAGES,
+    "sizes and limits": SIZES_AND_LIMITS,
+}

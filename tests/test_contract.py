@@ -1,0 +1,78 @@
+"""The frozen contract: what the document promises and what is answered.
+
+A change of the contract is a change of the files under tests/contract in the same commit. They are
+written by `pytest --record-contract tests/test_contract.py`.
+"""
+
+import json
+
+import pytest
+
+from tests.contract import EXCHANGES, OPENAPI
+from tests.contract.exchanges import Runner
+from tests.contract.openapi import promise_of, readable
+from tests.contract.requests import SCENARIOS
+from tests.support.client import ApiClient
+from tests.support.worker import working
+
+
+@pytest.fixture
+def app_settings():
+    return {
+        "CORS_ORIGINS": "https://app.example",
+        "METRICS_TOKEN": "a-token-for-figures-only",
+        "RATE_LIMIT_PER_MINUTE": "100000",
+        "RATE_LIMIT_AUTH_PER_MINUTE": "100000",
+        "WEBHOOK_ALLOW_PRIVATE": "1",
+    }
+
+
+@pytest.fixture
+def record(request, backend):
+    """Are the files to be written? Then by the tests on SQLite."""
+    return request.config.getoption("record_contract") and backend == "sqlite"
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_the_document_promises_what_it_promised(root, record):
+    promise = promise_of(root.get("/openapi.json").json)
+    if record:
+        OPENAPI.write_text(readable(promise) + "\n")
+    assert promise == json.loads(OPENAPI.read_text())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_answers_are_what_they_were(
+    scenario, app, secrets, alice, bob, admin, make_app, receiver, record
+):
+    if scenario == "sizes and limits":
+        app = make_app(RATE_LIMIT_PER_MINUTE="5")
+    runner = Runner(app, ApiClient(app, secrets, base=""), [alice, bob, admin], receiver.url())
+    requests = SCENARIOS[scenario]
+    if any(each.until for each in requests):
+        with working(app):
+            exchanges = [runner.exchange(each) for each in requests]
+    else:
+        exchanges = [runner.exchange(each) for each in requests]
+    kept = json.loads(EXCHANGES.read_text()) if EXCHANGES.exists() else {}
+    if record:
+        kept[scenario] = json.loads(json.dumps(exchanges))
+        kept = {name: kept[name] for name in SCENARIOS if name in kept}
+        EXCHANGES.write_text(readable(kept) + "\n")
+    assert len(exchanges) == len(kept[scenario])
+    for now, before in zip(exchanges, kept[scenario], strict=True):
+        assert now == before, f"{before['request']} as {before.get('as')}"
+
+
+# They refuse nothing but a parameter that they do not know.
+PAGES = {f"GET {path}" for path in ("/", "/docs", "/redoc", "/openapi.json", "/health/detailed")}
+
+
+def test_every_operation_is_there_with_its_success_and_an_error():
+    recorded = json.loads(EXCHANGES.read_text())
+    assert list(recorded) == list(SCENARIOS)
+    exchanges = [each for scenario in recorded.values() for each in scenario]
+    for name in json.loads(OPENAPI.read_text())["operations"]:
+        kinds = {each["status"] // 100 for each in exchanges if each["operation"] == name}
+        assert 2 in kinds, f"no success of {name}"
+        assert 4 in kinds or name in PAGES, f"no error of {name}"
