@@ -3,15 +3,16 @@
 import socket
 import ssl
 import subprocess
-import threading
+from contextlib import closing
 
 import pytest
 
-from taskapi.jobs import outgoing
-from taskapi.jobs.addresses import BadUrl, check_url, is_public
-from taskapi.jobs.outgoing import Receiver as Sender
 from tests.support.receiver import Receiver, eventually
+from tests.support.webhooks import hook, move_webhook, sent, task
 from tests.support.worker import working
+
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+UNREACHABLE = "The address could not be reached."
 
 REFUSED = {
     "127.0.0.1": "loopback",
@@ -68,20 +69,8 @@ DISGUISED = [
     "127.0.0.1.",
     "127.000.000.001",
 ]
-
-
-@pytest.mark.parametrize("address", REFUSED)
-def test_an_address_inside_is_not_public(address):
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "1.1.1.1", "2606:4700::1111"])
-def test_an_address_outside_is(address):
-    assert is_public(address)
-
-
 NOT_TAKEN = [
-    *(f"https://[{a}]/" if ":" in a else f"https://{a}/" for a in REFUSED if "%" not in a),
+    *(f"https://[{a}]/" if ":" in a else f"https://{a}/" for a in REFUSED),
     *(f"https://{host}/" for host in DISGUISED if host != "127.0.0.1."),
     "https://user:password@example.org/",
     "https://127.0.0.1@example.org/",
@@ -107,169 +96,149 @@ NOT_TAKEN = [
     "ftp://example.org/",
     "javascript:alert(1)",
 ]
-TAKEN = ["https://example.org/hook?a=b", "https://example.org:8443", "https://[2606:4700::1]/"]
+TAKEN = [
+    "https://example.org/hook?a=b",
+    "https://example.org:8443",
+    "http://example.org/",
+    "https://8.8.8.8/",
+    "https://93.184.216.34/",
+    "https://1.1.1.1/",
+    "https://[2606:4700::1111]/",
+]
 
 
 def test_such_a_url_is_refused_when_it_is_given(client, alice):
     for url in NOT_TAKEN:
-        answer = client.post("/webhooks", json={"url": url}, as_=alice)
-        assert answer.status_code == 400, url
-        assert set(answer.json["error"]["details"]) == {"url"}
+        response = client.post("/webhooks", json={"url": url}, as_=alice)
+        assert response.status_code == 400, url
+        assert set(response.json["error"]["details"]) == {"url"}
     for url in TAKEN:
-        assert client.post("/webhooks", json={"url": url}, as_=alice).status_code == 201
+        assert client.post("/webhooks", json={"url": url}, as_=alice).status_code == 201, url
 
 
-def test_plain_http_is_for_development():
-    check_url("http://example.org/", is_production=False, allows_private=False)
-    with pytest.raises(BadUrl, match="https"):
-        check_url("http://example.org/", is_production=True, allows_private=False)
-
-
-def posted(url, *, allows_private=False):
-    sender = Sender(url, allows_private=allows_private)
-    try:
-        return sender.post({}, b"{}")
-    finally:
-        sender.close()
+def test_plain_http_is_for_development(client, alice, make_app, make_client):
+    settings = {"TASKAPI_ENV": "production", "BCRYPT_ROUNDS": "12"}
+    production = make_client(make_app(**settings))
+    for url, status in (("http://example.org/", 400), ("https://example.org/", 201)):
+        response = production.post("/webhooks", json={"url": url}, as_=alice)
+        assert response.status_code == status
 
 
 @pytest.fixture
 def inside():
-    """A server on the loopback interface that must never hear of anything."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.2)
-    yield listener
-    with pytest.raises(TimeoutError):
-        listener.accept()
-    listener.close()
+    """The port of a server on the loopback interface to which nobody may connect."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(0.2)
+        yield listener.getsockname()[1]
+        with pytest.raises(TimeoutError):
+            listener.accept()
 
 
-@pytest.mark.parametrize("host", ["localhost", *DISGUISED])
-def test_a_name_that_leads_inside_is_not_connected_to(inside, host):
-    url = f"http://{host}:{inside.getsockname()[1]}/"
-    assert posted(url) == (None, outgoing.UNREACHABLE)
+def attempts(client, who, webhooks):
+    """One attempt for each webhook, once all were made."""
+
+    def look():
+        found = [sent(client, who, webhook)[0] for webhook in webhooks]
+        return all(each["attempts"] for each in found) and found
+
+    return eventually(look, seconds=20)
 
 
-def answers_of(monkeypatch, *rounds):
-    """The system's look-up gives these addresses, one list after another."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def look_up(host, port, *args, **kwargs):
-        addresses = rounds[min(len(asked), len(rounds) - 1)]
-        asked.append(host)
-        return [real(address, port, type=socket.SOCK_STREAM)[0] for address in addresses]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    return asked
-
-
-def test_one_address_inside_among_public_ones_is_enough(inside, monkeypatch):
-    answers_of(monkeypatch, ["93.184.216.34", "127.0.0.1"])
-    url = f"http://both.example:{inside.getsockname()[1]}/"
-    assert posted(url) == (None, outgoing.UNREACHABLE)
-
-
-def test_a_name_that_changes_its_mind_is_asked_once(inside, monkeypatch):
-    """DNS rebinding: the first answer is public and judged, the second leads inside."""
-    connected = []
-    real = outgoing._Socket.connect
-    listener = Receiver()
-
-    def connect(sock, address):
-        connected.append(address[0])
-        # The packet to the public address goes to a receiver of ours instead.
-        return real(sock, ("127.0.0.1", int(listener.url().split(":")[2].split("/")[0])))
-
-    monkeypatch.setattr(outgoing._Socket, "connect", connect)
-    asked = answers_of(monkeypatch, ["93.184.216.34"], ["127.0.0.1"])
-    sender = Sender(f"http://rebinds.example:{inside.getsockname()[1]}/", allows_private=False)
-    assert sender.post({}, b"{}").status == 204
-    assert connected == ["93.184.216.34"]
-    assert asked == ["rebinds.example"]
-    # A kept connection is still the judged one; a new one is judged anew, and refused.
-    assert sender.post({}, b"{}").status == 204
-    sender.close()
-    assert sender.post({}, b"{}") == (None, outgoing.UNREACHABLE)
-    assert connected == ["93.184.216.34"]
-    listener.close()
-
-
-def test_proxies_of_the_environment_mean_nothing(inside, monkeypatch):
-    proxy = f"http://127.0.0.1:{inside.getsockname()[1]}"
-    monkeypatch.setenv("http_proxy", proxy)
-    monkeypatch.setenv("HTTPS_PROXY", proxy)
-    monkeypatch.setattr(outgoing, "TIMEOUT", 0.5)
-    receiver = Receiver()
-    assert posted(receiver.url(), allows_private=True).status == 204
-    receiver.close()
-
-
-def test_a_look_up_that_hangs_ends_in_time(monkeypatch):
-    over = threading.Event()
-    monkeypatch.setattr(outgoing, "TIMEOUT", 0.3)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(5) and [])
-    assert posted("http://slow.example/") == (None, outgoing.TOO_SLOW)
-    over.set()
+def test_a_url_that_leads_inside_is_not_connected_to(client, alice, app, rows, inside):
+    """Also if it was stored before the rules, or past them."""
+    webhooks = []
+    for host in ("localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", *DISGUISED):
+        body = {"url": "https://example.org/"}
+        webhooks.append(client.post("/webhooks", json=body, as_=alice).json)
+        move_webhook(rows, webhooks[-1], f"http://{host}:{inside}/")
+    task(client, alice)
+    with working(app):
+        for each in attempts(client, alice, webhooks):
+            assert (each["status"], each["status_code"]) == ("pending", None)
 
 
 def test_the_owner_learns_nothing_about_what_is_inside(client, alice, app, inside):
     """Something that listens, nothing that does, and a name that does not exist: one answer."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
-    hooks = [
-        client.post("/webhooks", json={"url": url}, as_=alice).json["id"]
+    webhooks = [
+        client.post("/webhooks", json={"url": url}, as_=alice).json
         for url in (
-            f"http://localhost:{inside.getsockname()[1]}/",
+            f"http://localhost:{inside}/",
             f"http://localhost:{closed}/",
             "http://does-not-exist.invalid/",
         )
     ]
-    client.post("/tasks", json={"title": "x"}, as_=alice)
-
-    def outcomes():
-        items = [
-            client.get(f"/webhooks/{each}/deliveries", as_=alice).json["items"][0] for each in hooks
-        ]
-        return all(each["attempts"] for each in items) and items
-
+    task(client, alice)
     with working(app):
-        items = eventually(outcomes, seconds=20)
-    assert {each["error"] for each in items} == {outgoing.UNREACHABLE}
-    assert {each["status_code"] for each in items} == {None}
+        found = attempts(client, alice, webhooks)
+    assert {(each["status_code"], each["error"]) for each in found} == {(None, UNREACHABLE)}
+
+
+@pytest.fixture
+def allowing(make_app):
+    """The application where webhooks may be on this machine."""
+    return make_app(WEBHOOK_ALLOW_PRIVATE="1")
+
+
+def test_proxies_of_the_environment_are_not_used(
+    client, make_client, alice, allowing, inside, receiver, monkeypatch
+):
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{inside}")
+    monkeypatch.setenv("NO_PROXY", "")
+    webhook = hook(make_client(allowing), alice, receiver)
+    task(client, alice)
+    with working(allowing):
+        assert attempts(client, alice, [webhook])[0]["status"] == "delivered"
 
 
 @pytest.fixture
 def tls_receiver(tmp_path):
-    """A receiver with a certificate for localhost that nobody signed but itself."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
-    receiver = Receiver(context)
-    yield receiver, certificate
-    receiver.close()
+    """`tls_receiver()`: a receiver with a self-signed certificate for localhost, and its file."""
+    made: list[Receiver] = []
+
+    def make():
+        key, certificate = tmp_path / f"{len(made)}.key", tmp_path / f"{len(made)}.pem"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost"),
+                *("-addext", "subjectAltName=DNS:localhost"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        made.append(Receiver(context))
+        return made[-1], certificate
+
+    yield make
+    for receiver in made:
+        receiver.close()
 
 
-def test_tls_is_verified_for_the_name(tls_receiver, monkeypatch):
-    receiver, certificate = tls_receiver
-    url = receiver.url(host="localhost").replace("http:", "https:")
-    outgoing._tls.cache_clear()
-    refused = posted(url, allows_private=True)
-    assert refused.status is None
-    assert "certificate" in refused.error
+def test_tls_is_verified_for_the_name(
+    client, make_client, alice, allowing, tls_receiver, monkeypatch
+):
+    trusted, certificate = tls_receiver()
+    unknown, _ = tls_receiver()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    outgoing._tls.cache_clear()
-    assert posted(url, allows_private=True).status == 204
-    wrong_name = url.replace("localhost", "127.0.0.1")
-    assert "certificate" in posted(wrong_name, allows_private=True).error
-    outgoing._tls.cache_clear()
-    assert len(receiver.messages) == 1
+    webhooks = [
+        make_client(allowing).post("/webhooks", json={"url": url}, as_=alice).json
+        for url in (
+            trusted.url(host="localhost").replace("http:", "https:"),
+            trusted.url(host="127.0.0.1").replace("http:", "https:"),  # not its name
+            unknown.url(host="localhost").replace("http:", "https:"),
+        )
+    ]
+    task(client, alice)
+    with working(allowing):
+        good, *refused = attempts(client, alice, webhooks)
+    assert good["status"] == "delivered"
+    for each in refused:
+        assert each["status_code"] is None
+        assert each["error"] == "The TLS certificate is not valid for this host."
+    assert len(trusted.messages) == 1
+    assert not unknown.messages

@@ -1,19 +1,17 @@
-"""Webhooks, sent by a real worker to a real receiver and read by the specification's library."""
+"""Webhooks: who receives what, signed so that the specification's own library accepts it."""
 
 import pytest
-from sqlalchemy import select, update
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from taskapi.database import Query
-from taskapi.models import webhook as model
-from taskapi.models.delivery import deliveries, webhooks
-from taskapi.moments import ago
+from tests.conftest import SETTINGS
 from tests.support.calls import at_once, call
 from tests.support.client import signed_in
 from tests.support.receiver import eventually
-from tests.support.webhooks import hook, sent, task
-from tests.support.worker import working
+from tests.support.webhooks import hook, let_old_secrets_expire, sent, task
+from tests.support.worker import is_settled, working
+
+only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -45,141 +43,97 @@ def test_every_kind_of_change_arrives_signed_and_in_order(client, alice, receive
     assert set(read[0]) == {"type", "timestamp", "data"}
     assert read[0]["data"]["task"] == one
     assert len({message.id for message in receiver.messages}) == 7
-    eventually(lambda: not sent(client, alice, webhook, status="pending"))
-    items = sent(client, alice, webhook, status="delivered")
-    assert len(items) == 7
-    assert items[0]["status_code"] == 204
-    assert items[0]["attempts"] == 1
-    assert items[0]["error"] is None
-
-
-def test_a_signature_made_with_another_secret_is_none(client, alice, receiver, worker):
-    hook(client, alice, receiver)
-    task(client, alice)
-    eventually(lambda: receiver.messages)
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
-        Webhook("whsec_" + "A" * 44).verify(receiver.messages[0].body, receiver.messages[0].headers)
+        receiver.verified("whsec_" + "A" * 44)
+    items = eventually(
+        lambda: len(found := sent(client, alice, webhook, status="delivered")) == 7 and found
+    )
+    assert (items[0]["status_code"], items[0]["attempts"], items[0]["error"]) == (204, 1, None)
 
 
-def test_the_secret_is_shown_once_and_lies_sealed(client, alice, receiver, app):
+@only_sqlite
+def test_the_secret_is_shown_once_and_is_stored_encrypted(client, alice, receiver, rows):
     made = hook(client, alice, receiver)
     assert made["secret"].startswith("whsec_")
-    path = f"/webhooks/{made['id']}"
-    shown = [client.get(path, as_=alice).json, client.get("/webhooks", as_=alice).json["items"][0]]
-    assert all("secret" not in each for each in shown)
-    assert shown[0] == {name: value for name, value in made.items() if name != "secret"}
-    with app.app_context():
-        stored = str(Query(select(webhooks)).all())
-    assert made["secret"].removeprefix("whsec_") not in stored
+    shown = client.get(f"/webhooks/{made['id']}", as_=alice).json
+    assert shown == {name: value for name, value in made.items() if name != "secret"}
+    assert client.get("/webhooks", as_=alice).json["items"] == [shown]
+    assert made["secret"].removeprefix("whsec_") not in str(rows.all("SELECT * FROM webhooks"))
 
 
-def test_for_a_day_the_old_and_the_new_secret_sign(client, alice, receiver, app, worker):
+@only_sqlite
+def test_both_secrets_sign_for_a_day_also_after_a_new_secret_key(
+    client, alice, receiver, rows, make_app
+):
     webhook = hook(client, alice, receiver)
     rotated = client.post(f"/webhooks/{webhook['id']}/rotate-secret", as_=alice)
     assert rotated.status_code == 200
     assert rotated.headers["Cache-Control"] == "no-store"
     assert rotated.json["secret"] != webhook["secret"]
+    new = "a-new-key-Wq8rT2yU5iO9pL3kJ7hG4fD1sA6zX"
+    purge = make_app(SECRET_KEY=f"{new},{SETTINGS['SECRET_KEY']}").test_cli_runner()
+    assert "webhooks' secrets: 2\n" in purge.invoke(args=["purge"]).output
+    assert "webhooks' secrets: 0\n" in purge.invoke(args=["purge"]).output
     task(client, alice)
-    eventually(lambda: receiver.messages)
-    assert receiver.verified(webhook["secret"])
-    assert receiver.verified(rotated.json["secret"])
-
-    with app.app_context():  # a day later
-        Query(update(webhooks).values(old_secret_until=ago(seconds=1))).run()
-    receiver.messages.clear()
-    task(client, alice)
-    eventually(lambda: receiver.messages)
+    with working(make_app(SECRET_KEY=new, WEBHOOK_ALLOW_PRIVATE="1")):
+        eventually(lambda: receiver.messages)
+        assert receiver.verified(webhook["secret"])
+        assert receiver.verified(rotated.json["secret"])
+        let_old_secrets_expire(rows)
+        receiver.messages.clear()
+        task(client, alice)
+        eventually(lambda: receiver.messages)
     assert receiver.verified(rotated.json["secret"])
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
-        receiver.verified(webhook["secret"])
-    with app.app_context():
-        assert model.keep_secrets() == 1
-        assert Query(select(webhooks.c.old_secret)).value() is None
+        Webhook(webhook["secret"]).verify(receiver.messages[0].body, receiver.messages[0].headers)
 
 
-def test_secrets_survive_a_new_secret_key(client, alice, receiver, app, make_app):
-    webhook = hook(client, alice, receiver)
-    old = app.extensions["settings"].secret_key
-    new = "a-new-key-Wq8rT2yU5iO9pL3kJ7hG4fD1sA6zX"
-    both = make_app(SECRET_KEY=f"{new},{old}", WEBHOOK_ALLOW_PRIVATE="1")
-    with both.app_context():
-        assert model.keep_secrets() == 1
-        assert model.keep_secrets() == 0
-    task(client, alice)
-    with working(make_app(SECRET_KEY=new, WEBHOOK_ALLOW_PRIVATE="1")):
-        eventually(lambda: receiver.messages)
-    assert receiver.verified(webhook["secret"])
+def test_a_webhook_receives_its_events_of_tasks_that_its_owner_may_see(
+    client, alice, bob, admin, receiver, worker
+):
+    some = hook(client, alice, receiver, "/some", events=["task.deleted", "task.completed"])
+    assert some["events"] == ["task.completed", "task.deleted"]
+    hook(client, alice, receiver, "/alice", events=["task.created"])
+    hook(client, admin, receiver, "/admin", events=["task.created"])
+    bobs, own = task(client, bob), task(client, alice)
+    client.patch(f"/tasks/{own['id']}", json={"title": "x"}, as_=alice)
+    failing = [{"op": "create", "data": {"title": "a"}}, {"op": "delete", "id": 10**15}]
+    assert client.post("/tasks/bulk", json={"operations": failing}, as_=alice).status_code == 404
+    client.delete(f"/tasks/{own['id']}", as_=alice)
+    eventually(lambda: len(receiver.messages) == 4)
+    received = {(m.path, m.json["type"], m.json["data"]["task"]["id"]) for m in receiver.messages}
+    assert received == {
+        ("/admin", "task.created", bobs["id"]),
+        ("/admin", "task.created", own["id"]),
+        ("/alice", "task.created", own["id"]),
+        ("/some", "task.deleted", own["id"]),
+    }
 
 
-def test_a_rotated_secret_survives_a_new_secret_key_too(client, alice, receiver, app, make_app):
-    webhook = hook(client, alice, receiver)
-    rotated = client.post(f"/webhooks/{webhook['id']}/rotate-secret", as_=alice).json
-    old = app.extensions["settings"].secret_key
-    new = "a-new-key-Wq8rT2yU5iO9pL3kJ7hG4fD1sA6zX"
-    with make_app(SECRET_KEY=f"{new},{old}").app_context():
-        assert model.keep_secrets() == 2
-        assert model.keep_secrets() == 0
-    task(client, alice)
-    with working(make_app(SECRET_KEY=new, WEBHOOK_ALLOW_PRIVATE="1")):
-        eventually(lambda: receiver.messages)
-    for secret in (webhook["secret"], rotated["secret"]):
-        assert receiver.verified(secret)
-
-
-def test_a_webhook_is_told_only_of_what_it_asked_for(client, alice, receiver, worker):
-    webhook = hook(client, alice, receiver, events=["task.deleted", "task.completed"])
-    assert webhook["events"] == ["task.completed", "task.deleted"]
-    one = task(client, alice)
-    client.patch(f"/tasks/{one['id']}", json={"title": "x"}, as_=alice)
-    client.delete(f"/tasks/{one['id']}", as_=alice)
-    eventually(lambda: receiver.messages and not sent(client, alice, webhook, status="pending"))
-    assert [message.json["type"] for message in receiver.messages] == ["task.deleted"]
-
-
-def test_of_others_tasks_only_an_admin_is_told(client, alice, bob, admin, receiver, worker):
+def test_whoever_may_not_see_the_task_when_it_is_delivered_receives_nothing(
+    client, cast, alice, bob, admin, receiver, rows, app
+):
+    """Its task was given away, its owner was demoted, or disabled."""
+    demoted, disabled = cast.admin("second"), cast.user("carol")
     hook(client, alice, receiver, "/alice")
-    hook(client, admin, receiver, "/admin")
-    bobs = task(client, bob)
-    own = task(client, alice)
-    eventually(lambda: len(receiver.messages) == 3)
-    told = {(m.path, m.json["data"]["task"]["id"]) for m in receiver.messages}
-    assert told == {("/admin", bobs["id"]), ("/admin", own["id"]), ("/alice", own["id"])}
-
-
-def test_who_may_not_see_the_task_any_more_is_not_told(client, alice, bob, admin, receiver, app):
-    webhook = hook(client, alice, receiver)
+    hook(client, demoted, receiver, "/demoted")
+    hook(client, disabled, receiver, "/disabled")
     one = task(client, alice)
     client.patch(f"/tasks/{one['id']}", json={"user_id": bob.id}, as_=admin)
+    task(client, disabled)
+    own = task(client, demoted)
+    client.patch(f"/users/{demoted.id}", json={"role": "user"}, as_=admin)
+    client.patch(f"/users/{disabled.id}", json={"is_active": False}, as_=admin)
     with working(app):
-        eventually(lambda: sent(client, alice, webhook)[0]["status"] == "cancelled")
-    assert not receiver.messages
+        eventually(lambda: receiver.messages and is_settled(rows))
+    assert [(m.path, m.json["data"]["task"]["id"]) for m in receiver.messages] == [
+        ("/demoted", own["id"])
+    ]
 
 
-def test_a_demoted_admin_is_told_of_their_own_tasks_only(client, cast, bob, admin, receiver, app):
-    other = cast.admin("second")
-    webhook = hook(client, other, receiver)
-    task(client, bob)
-    own = task(client, other)
-    client.patch(f"/users/{other.id}", json={"role": "user"}, as_=admin)
-    with working(app):
-        eventually(lambda: receiver.messages)
-        eventually(lambda: not sent(client, other, webhook, status="pending"))
-    assert [m.json["data"]["task"]["id"] for m in receiver.messages] == [own["id"]]
-
-
-def test_a_disabled_owner_is_told_nothing(client, alice, admin, receiver, app):
-    hook(client, alice, receiver)
-    one = task(client, alice)
-    client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)
-    client.patch(f"/tasks/{one['id']}", json={"title": "x"}, as_=admin)
-    with working(app), app.app_context():
-        statuses = Query(select(deliveries.c.status))
-        eventually(lambda: {row.status for row in statuses.all()} == {"cancelled"})
-        assert len(statuses.all()) == 1
-    assert not receiver.messages
-
-
-def test_tasks_handed_over_are_told_of_as_they_are(client, alice, bob, admin, receiver, worker):
+def test_tasks_that_change_hands_with_a_deletion_arrive_as_they_are(
+    client, alice, bob, admin, receiver, worker
+):
     hook(client, bob, receiver)
     mine = {task(client, alice)["id"] for _ in range(3)}
     assert client.delete(f"/users/{alice.id}?reassign_to={bob.id}", as_=admin).status_code == 204
@@ -189,25 +143,26 @@ def test_tasks_handed_over_are_told_of_as_they_are(client, alice, bob, admin, re
     assert {m.json["data"]["task"]["user_id"] for m in receiver.messages} == {bob.id}
 
 
+@only_sqlite
 def test_nobody_reaches_anothers_webhook(client, alice, bob, admin, receiver):
-    webhook = hook(client, alice, receiver)
-    path = f"/webhooks/{webhook['id']}"
+    path = f"/webhooks/{hook(client, alice, receiver)['id']}"
     for who in (bob, admin):
         assert client.get("/webhooks", as_=who).json["total"] == 0
-        for method, place in (
-            ("GET", path),
-            ("DELETE", path),
-            ("POST", f"{path}/test"),
-            ("POST", f"{path}/rotate-secret"),
-            ("GET", f"{path}/deliveries"),
-            ("POST", f"{path}/deliveries/1/redeliver"),
+        for method, place, body in (
+            ("GET", path, None),
+            ("PATCH", path, {"is_active": False}),
+            ("DELETE", path, None),
+            ("POST", f"{path}/test", None),
+            ("POST", f"{path}/rotate-secret", None),
+            ("GET", f"{path}/deliveries", None),
+            ("POST", f"{path}/deliveries/1/redeliver", None),
         ):
-            answer = client.open(place, method=method, as_=who)
-            assert answer.status_code == 404, (method, place)
-        assert client.patch(path, json={"is_active": False}, as_=who).status_code == 404
+            response = client.open(place, method=method, json=body, as_=who)
+            assert response.status_code == 404, (method, place)
     assert client.get(path, as_=alice).json["is_active"] is True
 
 
+@only_sqlite
 def test_changes_and_faults(client, alice, receiver):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -223,22 +178,16 @@ def test_changes_and_faults(client, alice, receiver):
         {"secret": "whsec_mine"},
     )
     for faulty in faults:
-        answer = client.patch(path, json=faulty, as_=alice)
-        assert answer.status_code == 400, faulty
-        assert answer.json["error"]["code"] == "VALIDATION_ERROR"
+        response = client.patch(path, json=faulty, as_=alice)
+        assert response.status_code == 400, faulty
+        assert response.json["error"]["code"] == "VALIDATION_ERROR"
+        assert set(response.json["error"]["details"]) == set(faulty)
     assert client.delete(path, as_=alice).status_code == 204
     assert client.get(path, as_=alice).status_code == 404
     assert client.post("/webhooks", json={}, as_=alice).status_code == 400
 
 
-def test_nobody_has_more_than_twenty(client, alice, receiver):
-    for _ in range(20):
-        hook(client, alice, receiver)
-    answer = client.post("/webhooks", json={"url": receiver.url()}, as_=alice)
-    assert answer.status_code == 409
-
-
-def test_thirty_at_once_are_twenty_all_the_same(live_server, receiver):
+def test_of_thirty_created_at_once_twenty_are_allowed(live_server, receiver):
     server = live_server(WEB_THREADS="16", DATABASE_POOL_SIZE="16", WEBHOOK_ALLOW_PRIVATE="1")
     with signed_in(server) as alice:
         token = alice.headers["Authorization"].removeprefix("Bearer ")
@@ -246,10 +195,3 @@ def test_thirty_at_once_are_twenty_all_the_same(live_server, receiver):
         answers = at_once([lambda: call(server.url, "POST", "/webhooks", body, token=token)] * 30)
         assert sorted(answer.status for answer in answers) == [201] * 20 + [409] * 10
         assert alice.get("/webhooks").json()["total"] == 20
-
-
-def test_a_change_that_fails_tells_nothing(client, alice, receiver, app):
-    webhook = hook(client, alice, receiver)
-    operations = [{"op": "create", "data": {"title": "a"}}, {"op": "delete", "id": 10**15}]
-    assert client.post("/tasks/bulk", json={"operations": operations}, as_=alice).status_code == 404
-    assert sent(client, alice, webhook) == []

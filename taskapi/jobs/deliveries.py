@@ -15,7 +15,6 @@ from sqlalchemy import bindparam, case, exists, func, literal_column, null, or_,
 from taskapi.config import settings
 from taskapi.database import Id, Moment, Query, Row, transaction
 from taskapi.jobs.addresses import BadUrl, check_url
-from taskapi.jobs.courtesy import Courtesy
 from taskapi.jobs.messages import body_of, signed_headers
 from taskapi.jobs.outgoing import Outcome, Receiver
 from taskapi.jobs.queue import Queue
@@ -146,9 +145,7 @@ class Turn:
                 is_production=config.is_production,
                 allows_private=config.webhook_allow_private,
             )
-            courtesy = Courtesy()
             for message in messages:
-                courtesy.rest()
                 if not self._may_go_on() or time.monotonic() > end:
                     break
                 if not self._send(receiver, message, keys):

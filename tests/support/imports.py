@@ -1,16 +1,18 @@
 """Imports of any size: rows of every kind, sent off, waited for, and looked after."""
 
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from flask import Flask
-from sqlalchemy import FromClause, func, select
 from werkzeug.test import TestResponse
 
-from taskapi.database import Query
-from taskapi.models.imports import batches
-from taskapi.models.job import jobs, uploads
 from tests.support.client import ApiClient, Person
 from tests.support.receiver import eventually
+from tests.support.rows import Rows
+
+BATCH = 500  # about as many rows are checked before the progress is noted
 
 
 def rows(count: int) -> list[dict[str, Any]]:
@@ -27,35 +29,63 @@ def rows(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def bring_in(client: ApiClient, who: Person, given: Any, **headers: str) -> TestResponse:
-    """The answer that tells of the job."""
-    answer = client.post("/tasks/import", json=given, as_=who, headers=headers)
-    assert answer.status_code == 202, answer.text
-    return answer
+def as_csv(given: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(given[0]))
+    writer.writeheader()
+    writer.writerows({**row, "tags": ",".join(row["tags"])} for row in given)
+    return text.getvalue().encode()
 
 
-def finished(client: ApiClient, who: Person, answer: TestResponse) -> Any:
-    """The job that such an answer told of, once it is over."""
+def start_import(client: ApiClient, who: Person, given: Any, **headers: str) -> TestResponse:
+    """The response that names the job."""
+    response = client.post("/tasks/import", json=given, as_=who, headers=headers)
+    assert response.status_code == 202, response.text
+    return response
+
+
+def finished(client: ApiClient, who: Person, response: TestResponse) -> Any:
+    """The job that such a response names, once it has ended."""
 
     def look() -> Any:
-        found: Any = client.get(answer.headers["Location"], as_=who).json
+        found: Any = client.get(response.headers["Location"], as_=who).json
         return found if found["finished_at"] else None
 
     return eventually(look, seconds=30)
 
 
-def none_waits(app: Flask) -> bool:
-    with app.app_context():
-        return Query(select(jobs.c.id).where(jobs.c.finished_at.is_(None))).first() is None
+def total(client: ApiClient, who: Person) -> int:
+    """How many tasks somebody has."""
+    count: int = client.get("/tasks?limit=1", as_=who).get_json()["total"]
+    return count
 
 
-def count(app: Flask, table: FromClause) -> int:
-    with app.app_context():
-        found: int = Query(select(func.count()).select_from(table)).value()
-        return found
+def progress(database: Rows) -> int:
+    """How many rows of the only job are done with."""
+    return max((row["done"] for row in database.all("SELECT done FROM jobs")), default=0)
 
 
-def nothing_is_left(app: Flask) -> None:
+def attempts(database: Rows) -> int:
+    """How often the only job was begun."""
+    count: int = database.value("SELECT attempts FROM jobs")
+    return count
+
+
+def status(database: Rows) -> str:
+    """What has become of the only job."""
+    found: str = database.value("SELECT status FROM jobs")
+    return found
+
+
+@contextmanager
+def tasks_locked(database: Rows) -> Iterator[None]:
+    """Nobody can write a task during the block; PostgreSQL only."""
+    with database.connection() as connection:
+        connection.execute("LOCK TABLE tasks IN SHARE MODE")
+        yield
+
+
+def nothing_is_left(database: Rows) -> None:
     """Of what a job needs only while it lasts."""
-    assert count(app, batches) == 0
-    assert count(app, uploads) == 0
+    for table in ("import_batches", "job_uploads"):
+        assert database.value(f"SELECT count(*) FROM {table}") == 0, table

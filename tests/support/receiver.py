@@ -1,4 +1,4 @@
-"""A real receiver of webhooks, which answers as it is told, and a worker that sends to it."""
+"""A real receiver of webhooks, which answers as it is told."""
 
 import ssl
 import sys
@@ -9,13 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 import orjson
-from flask import Flask
-from sqlalchemy import update
 from standardwebhooks import Webhook
-
-from taskapi.database import Query
-from taskapi.models.delivery import deliveries
-from taskapi.moments import ago
 
 
 class Message(NamedTuple):
@@ -53,7 +47,8 @@ class Receiver:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        # 0.02: how often it looks whether it is to end.
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self._server.server_port}{path}"
@@ -98,10 +93,3 @@ def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
         assert time.monotonic() < end, "it did not come to pass"
         time.sleep(0.02)
     return found
-
-
-def let_retries_come_due(app: Flask) -> None:
-    """Move the clock to where every repetition is due."""
-    later = update(deliveries).where(deliveries.c.next_attempt_at.is_not(None))
-    with app.app_context():
-        Query(later.values(next_attempt_at=ago(seconds=1))).run()

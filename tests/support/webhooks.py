@@ -1,9 +1,10 @@
-"""Webhooks and what they are told of, over HTTP."""
+"""Webhooks and their deliveries, over HTTP."""
 
 from typing import Any
 
 from tests.support.client import ApiClient, Person
 from tests.support.receiver import Receiver
+from tests.support.rows import Rows, ago
 
 
 def hook(
@@ -16,7 +17,7 @@ def hook(
 
 
 def task(client: ApiClient, who: Person, **fields: Any) -> Any:
-    """A new task, which is something to tell of."""
+    """A new task, whose event is delivered."""
     answer = client.post("/tasks", json={"title": "Write", **fields}, as_=who)
     assert answer.status_code == 201, answer.text
     return answer.json
@@ -28,3 +29,13 @@ def sent(client: ApiClient, who: Person, webhook: Any, **query: Any) -> Any:
     assert answer.status_code == 200, answer.text
     page: Any = answer.json
     return page["items"]
+
+
+def let_old_secrets_expire(rows: Rows) -> None:
+    """Move the clock to where secrets from before a rotation sign no more."""
+    rows.run("UPDATE webhooks SET old_secret_until = :past", past=ago(seconds=1))
+
+
+def move_webhook(rows: Rows, webhook: Any, url: str) -> None:
+    """Another address for a webhook, past all checks."""
+    rows.run("UPDATE webhooks SET url = :url WHERE id = :id", url=url, id=webhook["id"])

@@ -1,25 +1,93 @@
-"""A worker beside the test, in its process."""
+"""Workers beside the test, in its process or in one of their own, and the clocks of their queue."""
 
+import os
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
 
 from flask import Flask
 
+from taskapi.jobs import outgoing
 from taskapi.jobs.worker import Worker
+from tests.support.live import PASSED_ON
+from tests.support.rows import Rows, ago
+from tests.support.servers import ROOT
 
 __all__ = ["Worker", "working"]
 
 
 @contextmanager
-def working(app: Flask) -> Iterator[Worker]:
-    """A worker at work on the application's database."""
-    worker = Worker(app, "test")
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        thread.join(30)
-        assert not thread.is_alive()
+def working(app: Flask, *, answer_seconds: float | None = None) -> Iterator[Worker]:
+    """A worker at work on the application's database; `answer_seconds` instead of 15."""
+    seconds = answer_seconds or outgoing.TIMEOUT
+    with mock.patch.object(outgoing, "TIMEOUT", seconds):
+        worker = Worker(app, "test")
+        thread = threading.Thread(target=worker.run)
+        thread.start()
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """For a command in a process of its own."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | dict(settings)
+
+
+def start_worker(settings: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """`flask worker`, in a process group of its own."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", "worker"],
+            cwd=ROOT,
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def let_claims_lapse(rows: Rows) -> None:
+    """Move the clock to where every claim has ended, as if its worker had died long ago."""
+    for table in ("webhooks", "jobs"):
+        rows.run(
+            f"UPDATE {table} SET leased_until = :past WHERE leased_until IS NOT NULL",
+            past=ago(seconds=1),
+        )
+
+
+def claims(rows: Rows) -> int:
+    """How many webhooks and jobs some worker holds."""
+    return sum(
+        rows.value(f"SELECT count(*) FROM {table} WHERE leased_until IS NOT NULL")
+        for table in ("webhooks", "jobs")
+    )
+
+
+def let_retries_come_due(rows: Rows, **since: float) -> None:
+    """Move the clock to where every delivery and job that waits for another attempt is due."""
+    past = ago(**(since or {"seconds": 1}))
+    rows.run(
+        "UPDATE deliveries SET next_attempt_at = :past WHERE next_attempt_at IS NOT NULL", past=past
+    )
+    rows.run("UPDATE jobs SET run_at = :past WHERE finished_at IS NULL", past=past)
+
+
+def pending(rows: Rows) -> int:
+    """How many deliveries and jobs still wait for a worker."""
+    deliveries = "SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL"
+    jobs = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
+    return sum(rows.value(statement) for statement in (deliveries, jobs))
+
+
+def is_settled(rows: Rows) -> bool:
+    return pending(rows) == 0
