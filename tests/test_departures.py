@@ -1,251 +1,287 @@
-"""A user who is deleted while something is done for them: a clear answer, and nothing is left."""
+"""Deleting users: what goes with them, what happens meanwhile, and the last admin."""
 
-import sqlite3
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
-import psycopg
 import pytest
 
-from taskapi.models import session
-from taskapi.models.task_table import tasks
-from taskapi.routes import auth, users
-from taskapi.web import routing
-from tests.support.client import code_of, login
-from tests.support.databases import rows_of
-from tests.support.imports import rows
+from tests.support.calls import at_once
+from tests.support.client import code_of
 from tests.support.receiver import eventually
+from tests.support.rows import Rows
+from tests.support.webhooks import hook
 
-BULK = {"operations": [{"op": "create", "data": {"title": "x"}}]}
-WRITES = {
-    "a task": ("/tasks", {"title": "x"}),
-    "tasks": ("/tasks/bulk", BULK),
-    "a small import": ("/tasks/import", rows(2)),
-    "an import": ("/tasks/import", rows(101)),
-    "a webhook": ("/webhooks", {"url": "https://example.org/hook"}),
-    "a calendar": ("/users/me/calendar", None),
-    "a token": ("/auth/tokens", {"name": "n", "scope": "read"}),
-}
-TABLES = (
-    *("tasks", "jobs", "job_uploads", "webhooks", "calendars", "personal_tokens", "sessions"),
-    *("password_resets", "idempotency_keys"),
-)
-
-
-@pytest.fixture
-def deleted_after(app, make_client, admin, monkeypatch):
-    """`deleted_after(module, name, person)`: once that function has looked, the person goes.
-
-    An admin deletes them, in a request of its own that is over before anything else happens.
-    """
-
-    def delete_after(module, name, person):
-        look = getattr(module, name)
-
-        def look_and_lose(*args):
-            found = look(*args)
-            monkeypatch.setattr(module, name, look)
-            with ThreadPoolExecutor(1) as elsewhere:
-                path = f"/users/{person.id}"
-                answer = elsewhere.submit(make_client(app).delete, path, as_=admin).result()
-            assert answer.status_code == 204
-            return found
-
-        monkeypatch.setattr(module, name, look_and_lose)
-
-    return delete_after
-
-
-def nothing_is_left_of(person, url):
-    for table in TABLES:
-        of_them = f"SELECT * FROM {table} WHERE user_id = {person.id}"
-        assert table == "job_uploads" or not rows_of(url, of_them), table
-    assert not rows_of(url, "SELECT * FROM job_uploads")
-
-
-@pytest.mark.parametrize("key", [{}, {"Idempotency-Key": "k"}], ids=["", "with a key"])
-@pytest.mark.parametrize("what", WRITES)
-def test_a_caller_who_is_deleted_meanwhile(client, alice, databases, deleted_after, what, key):
-    path, body = WRITES[what]
-    deleted_after(routing, "identify", alice)
-    answer = client.post(path, json=body, as_=alice, headers=key)
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
-    nothing_is_left_of(alice, databases.shared())
-
-
-def test_a_caller_with_a_personal_token_who_is_deleted_meanwhile(client, alice, deleted_after):
-    token = client.post("/auth/tokens", json={"name": "n", "scope": "write"}, as_=alice).json
-    deleted_after(routing, "identify", alice)
-    answer = client.post("/tasks", json={"title": "x"}, as_=token["token"])
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
-
-
-ADMITTED, KNOWN = (routing, "identify"), (auth, "authenticate")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "look"),
-    [
-        ("GET", "/users/me", None, ADMITTED),
-        ("PATCH", "/users/me", {"username": "new"}, ADMITTED),
-        ("PATCH", "/users/me", {"username": "new"}, KNOWN),
-        ("DELETE", "/users/me", {}, ADMITTED),
-        ("DELETE", "/users/me", {}, KNOWN),
-        ("POST", "/auth/password", {"new_password": "Another-4-Meadows"}, ADMITTED),
-        ("POST", "/auth/password", {"new_password": "Another-4-Meadows"}, KNOWN),
-    ],
-)
-def test_who_is_deleted_while_they_see_to_themselves(
-    client, alice, databases, deleted_after, method, path, body, look
-):
-    deleted_after(*look, alice)
-    json = None if body is None else body | {"current_password": alice.password}
-    answer = client.open(path, method=method, json=json, as_=alice)
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
-    nothing_is_left_of(alice, databases.shared())
-
-
-def test_who_is_deleted_while_they_refresh(client, alice, databases, deleted_after):
-    deleted_after(session, "refresh", alice)
-    answer = client.post("/auth/refresh", json={"refresh_token": alice.refresh_token})
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
-    nothing_is_left_of(alice, databases.shared())
-
-
-def test_who_is_deleted_while_they_sign_in(client, alice, databases, deleted_after):
-    deleted_after(auth, "authenticate", alice)
-    answer = login(client, "alice", alice.password)
-    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
-    nothing_is_left_of(alice, databases.shared())
-
-
-def test_who_is_deleted_while_they_are_offered_a_new_password(
-    client, alice, admin, databases, deleted_after
-):
-    deleted_after(users, "user_by_id", alice)
-    answer = client.post(f"/users/{alice.id}/reset-token", as_=admin)
-    assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
-    nothing_is_left_of(alice, databases.shared())
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+# In SQLite every writer waits for any other.
+on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 
 @contextmanager
-def begun(url: str, statement: str, waiting: int = 1) -> Iterator[None]:
-    """The statement has run in a transaction, which is committed once so many wait for it."""
-    if url.startswith("sqlite"):
-        path = url.removeprefix("sqlite:///")
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(statement)
-            yield
-            time.sleep(0.3)  # SQLite does not tell who waits
-            connection.execute("COMMIT")
-        return
-    with psycopg.connect(url) as postgres:
-        postgres.execute(statement.encode())
-        yield
-        until_some_wait(url, waiting)
+def held(rows: Rows, statement: str, waiting: int = 1, **values: Any) -> Iterator[Any]:
+    """`with held(rows, "DELETE …") as start:` commits once `waiting` of the calls wait for it.
+
+    `start(call)` starts a call on a thread of its own; its `.result()` is there after the block.
+    """
+    with ThreadPoolExecutor(5) as elsewhere, rows.held(statement, **values):
+        yield elsewhere.submit
+        rows.until_blocked(waiting)
 
 
-def until_some_wait(url: str, count: int = 1) -> None:
-    waiting = "datname = current_database() AND wait_event_type = 'Lock'"
-    asked = f"SELECT 1 FROM pg_stat_activity WHERE {waiting}"
-    eventually(lambda: len(rows_of(url, asked)) >= count)
+@pytest.fixture
+def beside(app, make_client):
+    """`beside("POST", path, …)`: a call for another thread, on a client of its own."""
+
+    def call(method, path, **options):
+        return partial(make_client(app).open, path, method=method, **options)
+
+    return call
 
 
-@pytest.mark.parametrize("what", ["a task", "a change", "a test"])
-def test_a_webhook_that_is_deleted_meanwhile_is_told_nothing(
-    app, client, make_client, alice, databases, what
+# --- a user who is deleted during their own request ---------------------------------------------
+
+
+@pytest.fixture
+def while_deleted(rows, alice):
+    """`while_deleted(call)`: its answer, when alice is deleted before it can write anything."""
+
+    def run(call):
+        with held(rows, "DELETE FROM users WHERE id = :id", id=alice.id) as start:
+            answer = start(call)
+        for table in owned_tables(rows):
+            left = rows.value(f"SELECT count(*) FROM {table} WHERE user_id = :id", id=alice.id)
+            assert left == 0, table
+        return answer.result()
+
+    return run
+
+
+def owned_tables(rows: Rows) -> list[str]:
+    """The tables whose rows go with their user: not those of the audit."""
+    asked = (
+        "SELECT table_name AS name FROM information_schema.columns WHERE column_name = 'user_id'"
+        if rows.is_postgres
+        else "SELECT m.name FROM sqlite_master m, pragma_table_info(m.name) c"
+        " WHERE m.type = 'table' AND c.name = 'user_id'"
+    )
+    names = {row["name"] for row in rows.all(asked)} - {"events"}
+    assert {"tasks", "sessions"} <= names
+    return sorted(names)
+
+
+NEW = {"new_password": "Another-4-Meadows"}
+ME = {"current_password": "Lantern-5-ecila"}
+WRITES: dict[str, tuple[str, str, Any]] = {
+    "a task": ("POST", "/tasks", {"title": "x"}),
+    "tasks": ("POST", "/tasks/bulk", {"operations": [{"op": "create", "data": {"title": "x"}}]}),
+    "a small import": ("POST", "/tasks/import", [{"title": "x"}] * 2),
+    "an import": ("POST", "/tasks/import", [{"title": "x"}] * 101),
+    "a webhook": ("POST", "/webhooks", {"url": "https://example.org/hook"}),
+    "a calendar": ("POST", "/users/me/calendar", None),
+    "a token": ("POST", "/auth/tokens", {"name": "n", "scope": "read"}),
+    "a new name": ("PATCH", "/users/me", ME | {"username": "new"}),
+    "a new password": ("POST", "/auth/password", ME | NEW),
+    "deletion": ("DELETE", "/users/me", ME),
+}
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_a_caller_who_is_deleted_meanwhile(alice, beside, while_deleted, what):
+    assert alice.password == ME["current_password"]
+    method, path, body = WRITES[what]
+    answer = while_deleted(beside(method, path, json=body, as_=alice))
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+
+
+def test_a_personal_token_and_a_key_of_who_is_deleted_meanwhile(
+    client, alice, beside, while_deleted
+):
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "write"}, as_=alice).json
+    key = {"Idempotency-Key": "k"}
+    call = beside("POST", "/tasks", json={"title": "x"}, as_=token["token"], headers=key)
+    answer = while_deleted(call)
+    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
+
+
+def test_who_is_deleted_while_they_refresh_or_log_in(
+    client, cast, alice, beside, rows, while_deleted
+):
+    body = {"refresh_token": alice.refresh_token}
+    answer = while_deleted(beside("POST", "/auth/refresh", json=body))
+    assert answer.status_code == 401
+    assert code_of(answer) in ("TOKEN_REVOKED", "INVALID_TOKEN")
+    bob = cast.user("bob")
+    with held(rows, "DELETE FROM users WHERE id = :id", id=bob.id) as start:
+        body = {"username": "bob", "password": bob.password}
+        coming = start(beside("POST", "/auth/login", json=body))
+    answer = coming.result()
+    assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
+
+
+def test_who_is_deleted_while_they_are_offered_a_new_password(alice, admin, beside, while_deleted):
+    answer = while_deleted(beside("POST", f"/users/{alice.id}/reset-token", as_=admin))
+    assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
+
+
+# --- webhooks that come and go during a change --------------------------------------------------
+
+
+@pytest.fixture
+def app_settings():
+    return {"WEBHOOK_ALLOW_PRIVATE": "1"}
+
+
+def test_a_webhook_that_is_deleted_meanwhile_receives_nothing(
+    client, alice, beside, rows, receiver, worker
 ):
     task = client.post("/tasks", json={"title": "x"}, as_=alice).json
-    hook = client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=alice).json
-    method, path, body, status = {
-        "a task": ("POST", "/tasks", {"title": "y"}, 201),
-        "a change": ("PATCH", f"/tasks/{task['id']}", {"title": "y"}, 200),
-        "a test": ("POST", f"/webhooks/{hook['id']}/test", None, 404),
-    }[what]
-    with ThreadPoolExecutor(1) as elsewhere:
-        with begun(databases.shared(), f"DELETE FROM webhooks WHERE id = {hook['id']}"):
-            coming = elsewhere.submit(
-                make_client(app).open, path, method=method, json=body, as_=alice
-            )
-        answer = coming.result()
-    assert answer.status_code == status, answer.text
-    assert not rows_of(databases.shared(), "SELECT * FROM deliveries")
+    stays = hook(client, alice, receiver, "/stays")
+    calls = {
+        "/tasks": ("POST", {"title": "y"}, 201),
+        f"/tasks/{task['id']}": ("PATCH", {"title": "y"}, 200),
+        "/webhooks/{}/test": ("POST", None, 404),
+    }
+    for path, (method, body, status) in calls.items():
+        number = hook(client, alice, receiver, "/goes")["id"]
+        with held(rows, "DELETE FROM webhooks WHERE id = :id", id=number) as start:
+            coming = start(beside(method, path.format(number), json=body, as_=alice))
+        assert coming.result().status_code == status, coming.result().text
+    assert client.post(f"/webhooks/{stays['id']}/test", as_=alice).status_code == 202
+    eventually(lambda: len(receiver.messages) == 3)
+    assert {message.path for message in receiver.messages} == {"/stays"}
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # in SQLite the webhook waits too
-def test_a_webhook_that_is_made_while_a_change_waits_is_told(
-    app, client, make_client, alice, databases
+@on_postgres
+def test_a_webhook_that_is_made_while_a_change_waits_receives_it(
+    client, alice, beside, rows, receiver, worker
 ):
-    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
-    with ThreadPoolExecutor(1) as elsewhere:
-        held = f"UPDATE tasks SET title = 'y' WHERE id = {task['id']}"
-        with begun(databases.shared(), held):
-            path = f"/tasks/{task['id']}"
-            coming = elsewhere.submit(make_client(app).patch, path, json={"title": "z"}, as_=alice)
-            until_some_wait(databases.shared())
-            client.post("/webhooks", json={"url": "https://example.org/hook"}, as_=alice)
-        assert coming.result().status_code == 200
-    assert len(rows_of(databases.shared(), "SELECT * FROM deliveries")) == 1
+    path = f"/tasks/{client.post('/tasks', json={'title': 'x'}, as_=alice).json['id']}"
+    with held(rows, "UPDATE tasks SET title = 'y'") as start:
+        coming = start(beside("PATCH", path, json={"title": "z"}, as_=alice))
+        rows.until_blocked()
+        hook(client, alice, receiver)
+    assert coming.result().status_code == 200
+    eventually(lambda: receiver.messages)
+    assert receiver.messages[0].json["data"]["task"]["title"] == "z"
 
 
-def test_an_heir_who_is_deleted_meanwhile(app, client, make_client, alice, bob, admin, databases):
+# --- tasks that are handed over -----------------------------------------------------------------
+
+
+def test_the_tasks_go_along_or_to_another_user(client, alice, bob, admin):
+    kept = client.post("/tasks", json={"title": "Kept"}, as_=alice).get_json()
+    path = f"/users/{alice.id}"
+    for other in ("0", "-1", "x", "999999", "9223372036854775808", "", str(alice.id)):
+        answer = client.delete(f"{path}?reassign_to={other}", as_=admin)
+        assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR"), other
+        assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
+    assert client.get("/users/me", as_=alice).status_code == 200
+    assert client.delete(f"{path}?reassign_to={bob.id}", as_=admin).status_code == 204
+    assert client.get(f"/tasks/{kept['id']}", as_=bob).get_json()["user_id"] == bob.id
+    assert client.delete(f"/users/{bob.id}", as_=admin).status_code == 204
+    assert client.get(f"/tasks/{kept['id']}", as_=admin).status_code == 404
+
+
+def test_a_new_owner_who_is_deleted_meanwhile(client, alice, bob, admin, beside, rows):
     task = client.post("/tasks", json={"title": "Kept"}, as_=alice).json
-    with ThreadPoolExecutor(1) as elsewhere:
-        with begun(databases.shared(), f"DELETE FROM users WHERE id = {bob.id}"):
-            path = f"/users/{alice.id}?reassign_to={bob.id}"
-            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
-        answer = coming.result()
+    with held(rows, "DELETE FROM users WHERE id = :id", id=bob.id) as start:
+        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+    answer = coming.result()
     assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
     assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
     assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
 
 
-def test_two_who_are_to_inherit_from_each_other(
-    app, client, make_client, alice, bob, admin, databases
-):
+def test_two_whose_tasks_go_to_each_other(client, alice, bob, admin, beside, rows):
     for each in (alice, bob):
         client.post("/tasks", json={"title": "Kept"}, as_=each)
-    held = f"UPDATE users SET version = version WHERE id = {admin.id}"
-    with ThreadPoolExecutor(2) as elsewhere:
-        with begun(databases.shared(), held, waiting=2):
-            coming = [
-                elsewhere.submit(make_client(app).delete, path, as_=admin)
-                for path in (
-                    f"/users/{alice.id}?reassign_to={bob.id}",
-                    f"/users/{bob.id}?reassign_to={alice.id}",
-                )
-            ]
-        assert sorted(each.result().status_code for each in coming) == [204, 400]
+    touched = "UPDATE users SET version = version WHERE id = :id"
+    with held(rows, touched, waiting=2, id=admin.id) as start:
+        coming = [
+            start(beside("DELETE", f"/users/{one.id}?reassign_to={other.id}", as_=admin))
+            for one, other in ((alice, bob), (bob, alice))
+        ]
+    assert sorted(each.result().status_code for each in coming) == [204, 400]
     assert client.get("/tasks/admin/all", as_=admin).json["total"] == 2
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # in SQLite all who write wait
-def test_who_inherits_goes_on_writing(app, client, make_client, alice, bob, admin, databases):
-    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
-    with ThreadPoolExecutor(1) as elsewhere:
-        held = f"UPDATE tasks SET title = 'y' WHERE id = {task['id']}"
-        with begun(databases.shared(), held):
-            path = f"/users/{alice.id}?reassign_to={bob.id}"
-            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
-            until_some_wait(databases.shared())
-            for each in (bob, admin):
-                assert client.post("/tasks", json={"title": "Mine"}, as_=each).status_code == 201
-        assert coming.result().status_code == 204
+@on_postgres
+def test_the_new_owner_goes_on_writing_meanwhile(client, alice, bob, admin, beside, rows):
+    client.post("/tasks", json={"title": "x"}, as_=alice)
+    with held(rows, "UPDATE tasks SET title = 'y'") as start:
+        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+        rows.until_blocked()
+        for each in (bob, admin):
+            assert client.post("/tasks", json={"title": "Mine"}, as_=each).status_code == 201
+    assert coming.result().status_code == 204
 
 
-def test_a_task_that_comes_amid_a_handover_is_handed_over(
-    app, client, make_client, alice, bob, admin, databases
+def test_a_task_that_is_made_during_the_handover_is_handed_over(
+    client, alice, bob, admin, beside, rows
 ):
-    task = client.post("/tasks", json={"title": "x"}, as_=alice).json
-    names = ", ".join(column.name for column in tasks.c if column.name != "id")
-    with ThreadPoolExecutor(1) as elsewhere:
-        again = f"INSERT INTO tasks ({names}) SELECT {names} FROM tasks WHERE id = {task['id']}"
-        with begun(databases.shared(), again):
-            path = f"/users/{alice.id}?reassign_to={bob.id}"
-            coming = elsewhere.submit(make_client(app).delete, path, as_=admin)
-        assert coming.result().status_code == 204
+    made = client.post("/tasks", json={"title": "x"}, as_=alice).json
+    columns = ", ".join(rows.one("SELECT * FROM tasks").keys() - {"id"})
+    again = f"INSERT INTO tasks ({columns}) SELECT {columns} FROM tasks WHERE id = :id"
+    with held(rows, again, id=made["id"]) as start:
+        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+    assert coming.result().status_code == 204
     assert client.get("/tasks", as_=bob).json["total"] == 2
+
+
+# --- the last admin -----------------------------------------------------------------------------
+
+
+@on_sqlite
+def test_the_last_active_admin_stays_one(client, cast, admin, alice):
+    path = f"/users/{admin.id}"
+    me = {"current_password": admin.password}
+    disabled = cast.admin("disabled")
+    off = client.patch(f"/users/{disabled.id}", json={"is_active": False}, as_=admin)
+    assert off.status_code == 200
+    for answer in (
+        client.patch(path, json={"role": "user"}, as_=admin),
+        client.patch(path, json={"is_active": False}, as_=admin),
+        client.patch(path, json={"role": "user", "is_active": False}, as_=admin),
+        client.delete(path, as_=admin),
+        client.delete(f"{path}?reassign_to={alice.id}", as_=admin),
+        client.delete("/users/me", json=me, as_=admin),
+    ):
+        assert (answer.status_code, code_of(answer)) == (409, "CONFLICT")
+    found = client.get("/users/me", as_=admin).get_json()
+    assert (found["role"], found["is_active"], found["version"]) == ("admin", True, 1)
+    cast.admin("second")
+    assert client.delete("/users/me", json=me, as_=admin).status_code == 204
+
+
+@pytest.mark.parametrize("how", ["demote", "disable", "delete", "mixed", "command line"])
+def test_two_admins_at_once_never_leave_none(app, cast, client, rows, beside, how):
+    def act(kind, user, as_):
+        path = f"/users/{user.id}"
+        if kind == "delete":
+            return beside("DELETE", path, as_=as_)
+        if kind == "command line":
+            args = ["users", "demote", user.username]
+            return partial(app.test_cli_runner().invoke, args=args)
+        body = {"is_active": False} if kind == "disable" else {"role": "user"}
+        return beside("PATCH", path, json=body, as_=as_)
+
+    active = "SELECT count(*) FROM users WHERE role = 'admin' AND is_active"
+    for number in range(6):
+        left, right = cast.admin(f"left-{number}"), cast.admin(f"right-{number}")
+        rows.run("UPDATE users SET role = 'user' WHERE id < :id", id=left.id)
+        kinds = {"mixed": ("demote", "delete"), "command line": ("command line", "disable")}
+        one, other = kinds.get(how, (how, how))
+        # Each unmakes the other, or, every second time, oneself.
+        calls = [act(one, right, left), act(other, left, right)]
+        if number % 2:
+            calls = [act(one, left, left), act(other, right, right)]
+        if number < 2:  # both have begun when the first of them may go on
+            touched = "UPDATE users SET version = version WHERE role = 'admin'"
+            with held(rows, touched, waiting=2) as start:
+                coming = [start(call) for call in calls]
+            answers = [each.result() for each in coming]
+        else:
+            answers = at_once(calls * 2)
+        assert rows.value(active) == 1, answers

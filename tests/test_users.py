@@ -1,10 +1,12 @@
-"""Users: one's own profile, and what an admin may do with everybody."""
+"""Users: one's own profile, what an admin may do with all of them, and their list."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.client import GOOD, code_of
+from tests.support.client import GOOD, code_of, login
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def change_me(client, person, **changes):
@@ -12,6 +14,16 @@ def change_me(client, person, **changes):
     return client.patch("/users/me", json=body, as_=person)
 
 
+def details(answer, status=400, code="VALIDATION_ERROR"):
+    """The fields that an error names."""
+    assert (answer.status_code, code_of(answer)) == (status, code), answer.text
+    return answer.get_json()["error"]["details"].keys()
+
+
+# --- one's own profile --------------------------------------------------------------------------
+
+
+@on_sqlite
 def test_my_profile(client, alice):
     for path in ("/users/me", f"/users/{alice.id}"):
         answer = client.get(path, as_=alice)
@@ -22,33 +34,22 @@ def test_my_profile(client, alice):
 
 
 def test_changing_my_names(client, alice):
+    before = client.get("/users/me", as_=alice).get_json()
+    for nothing in ({}, {"username": "alice"}, {"email": None}):
+        assert change_me(client, alice, **nothing).get_json() == before
     answer = change_me(client, alice, username="Alice.B", email="alice@example.org")
     assert answer.status_code == 200
     body = answer.get_json()
-    assert (body["username"], body["email"], body["version"]) == (
-        "Alice.B",
-        "alice@example.org",
-        2,
-    )
-    assert answer.headers["ETag"] == f'"{alice.id}-2"'
+    assert (body["username"], body["email"]) == ("Alice.B", "alice@example.org")
+    assert answer.headers["ETag"] == f'"{alice.id}-{body["version"]}"' == f'"{alice.id}-2"'
     assert body["updated_at"] > body["created_at"]
     assert client.get("/users/me", as_=alice).get_json() == body
     for name in ("alice.b", "ALICE@example.org"):
-        login = {"username": name, "password": alice.password}
-        assert client.post("/auth/login", json=login).status_code == 200
+        assert login(client, name, alice.password).status_code == 200
+    assert change_me(client, alice, username="ALICE.B").get_json()["username"] == "ALICE.B"
 
 
-def test_what_changes_nothing_leaves_the_version_alone(client, alice):
-    before = client.get("/users/me", as_=alice).get_json()
-    assert change_me(client, alice).get_json() == before
-    assert change_me(client, alice, username="alice").get_json() == before
-    assert change_me(client, alice, email=None).get_json() == before
-
-
-def test_only_the_spelling_of_my_name(client, alice):
-    assert change_me(client, alice, username="ALICE").get_json()["username"] == "ALICE"
-
-
+@on_sqlite
 def test_a_name_can_go_if_another_stays(client, alice, bob):
     assert change_me(client, bob, username=None).get_json()["username"] == "bob@example.org"
     assert change_me(client, alice, username=None).status_code == 400
@@ -56,92 +57,62 @@ def test_a_name_can_go_if_another_stays(client, alice, bob):
     assert change_me(client, bob, username="bob", email=None).get_json()["email"] is None
 
 
-@pytest.mark.parametrize(
-    "field", ["role", "is_active", "password", "id", "version", "created_at", "is_admin", "foo"]
-)
-def test_i_cannot_change_more(client, alice, field):
-    answer = change_me(client, alice, **{field: 1})
-    assert answer.status_code == 400
-    assert answer.get_json()["error"]["details"].keys() == {field}
-
-
-def test_changing_me_needs_my_password(client, alice):
+@on_sqlite
+def test_what_i_cannot_change(client, alice):
+    names = ["role", "is_active", "password", "id", "version", "created_at", "is_admin", "foo"]
+    for name in names:
+        assert details(change_me(client, alice, **{name: 1})) == {name}
     answer = client.patch("/users/me", json={"username": "ana"}, as_=alice)
-    assert answer.get_json()["error"]["details"].keys() == {"current_password"}
+    assert details(answer) == {"current_password"}
     assert client.delete("/users/me", json={}, as_=alice).status_code == 400
     assert client.delete("/users/me", as_=alice).status_code == 400
-    assert client.get("/users/me", as_=alice).status_code == 200
+    assert client.get("/users/me", as_=alice).get_json()["version"] == 1
 
 
 def test_names_that_are_taken(client, alice, bob, admin):
-    for changes, field in [
-        ({"username": "BOB"}, "username"),
-        ({"email": "Bob@example.org"}, "email"),
-    ]:
+    for changes in ({"username": "BOB"}, {"email": "Bob@example.org"}):
         for answer in (
             change_me(client, alice, **changes),
             client.patch(f"/users/{alice.id}", json=changes, as_=admin),
             client.post("/users", json={**changes, "password": GOOD}, as_=admin),
         ):
-            assert (answer.status_code, code_of(answer)) == (409, "CONFLICT")
-            assert answer.get_json()["error"]["details"].keys() == {field}
+            assert details(answer, 409, "CONFLICT") == changes.keys()
     assert client.get("/users/me", as_=alice).get_json()["version"] == 1
 
 
-def test_deleting_me_takes_all_that_is_mine(client, alice, bob, admin):
+def test_deleting_me_takes_all_that_is_mine(client, cast, alice, bob, admin):
     client.post("/tasks", json={"title": "Mine"}, as_=alice)
     client.post("/tasks", json={"title": "His"}, as_=bob)
     token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
-    body = {"current_password": alice.password}
-    answer = client.delete("/users/me", json=body, as_=alice)
+    answer = client.delete("/users/me", json={"current_password": alice.password}, as_=alice)
     assert (answer.status_code, answer.data) == (204, b"")
     assert code_of(client.get("/users/me", as_=alice)) == "TOKEN_REVOKED"
     assert code_of(client.get("/users/me", as_=token["token"])) == "INVALID_TOKEN"
     assert client.post("/auth/refresh", as_=alice.refresh_token).status_code == 401
-    login = {"username": "alice", "password": alice.password}
-    assert client.post("/auth/login", json=login).status_code == 401
+    assert login(client, "alice", alice.password).status_code == 401
     assert [t["title"] for t in client.get("/tasks", as_=admin).get_json()["items"]] == ["His"]
     assert client.get(f"/users/{alice.id}", as_=admin).status_code == 404
-
-
-def test_an_id_is_never_used_again(client, cast, alice):
-    client.delete("/users/me", json={"current_password": alice.password}, as_=alice)
-    assert cast.user("carol").id > alice.id
+    client.delete(f"/users/{bob.id}", as_=admin)
+    assert cast.user("carol").id > max(alice.id, bob.id), "an id is never used again"
 
 
 # --- others -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_other_ids_are_403_whether_they_exist_or_not(client, alice, bob, method):
-    for number in (bob.id, 999_999_999, 2**63 - 1):
-        answer = client.open(f"/users/{number}", method=method, json={}, as_=alice)
-        assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+@on_sqlite
+def test_ids_of_others_of_nobody_and_what_is_no_id(client, alice, bob, admin):
+    malformed = ["0", "-1", "abc", str(2**63), "1.0", "\u0663", "01", "+1", "1e3", "%00", "ME", " "]
+    for method in ("GET", "PATCH", "DELETE"):
+        for number in (bob.id, 999_999_999, 2**63 - 1):
+            answer = client.open(f"/users/{number}", method=method, json={}, as_=alice)
+            assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+        for each in (*malformed, "999999", str(2**63 - 1)):
+            answer = client.open(f"/users/{each}", method=method, json={}, as_=admin)
+            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), each
+    assert client.post("/users/999999/reset-token", as_=admin).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "number",
-    ["0", "-1", "abc", "9223372036854775808", "1.0", "\u0663", "01", "+1", "1e3", "%00", "ME", " "],
-)
-@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_ids_that_are_none(client, admin, number, method):
-    answer = client.open(f"/users/{number}", method=method, json={}, as_=admin)
-    assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
-
-
-def test_an_admin_gets_404_for_who_is_not_there(client, admin):
-    for method, path in [
-        ("GET", "/users/999999"),
-        ("PATCH", "/users/999999"),
-        ("DELETE", "/users/999999"),
-        ("POST", "/users/999999/reset-token"),
-        ("GET", f"/users/{2**63 - 1}"),
-    ]:
-        options: dict[str, Any] = {"json": {}} if method == "PATCH" else {}
-        answer = client.open(path, method=method, as_=admin, **options)
-        assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), path
-
-
+@on_sqlite
 def test_an_admin_makes_a_user(client, admin):
     body = {"username": "carol", "password": GOOD, "role": "admin", "is_active": False}
     answer = client.post("/users", json=body, as_=admin)
@@ -162,94 +133,80 @@ def test_an_admin_changes_a_user(client, alice, admin):
     assert client.patch(path, json={"role": "user"}, as_=admin).status_code == 200
     assert client.get("/users", as_=alice).status_code == 403, "and no longer"
 
-
-def test_a_new_password_by_an_admin_ends_all(client, alice, admin):
-    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
-    path = f"/users/{alice.id}"
-    assert client.patch(path, json={"password": GOOD}, as_=admin).status_code == 200
-    for each in (alice.token, token["token"]):
-        assert client.get("/users/me", as_=each).status_code == 401
-    assert client.post("/auth/refresh", as_=alice.refresh_token).status_code == 401
-    login = {"username": "alice", "password": GOOD}
-    assert client.post("/auth/login", json=login).status_code == 200
-
-
-def test_disabling_holds_at_once(client, alice, admin):
-    client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)
+    client.patch(path, json={"is_active": False}, as_=admin)
     assert code_of(client.get("/users/me", as_=alice)) == "TOKEN_REVOKED"
-    login = {"username": "alice", "password": alice.password}
-    assert code_of(client.post("/auth/login", json=login)) == "INVALID_CREDENTIALS"
-    client.patch(f"/users/{alice.id}", json={"is_active": True}, as_=admin)
-    assert client.post("/auth/login", json=login).status_code == 200
+    assert code_of(login(client, "ana", alice.password)) == "INVALID_CREDENTIALS"
+    client.patch(path, json={"is_active": True}, as_=admin)
+    again = login(client, "ana", alice.password).get_json()
+
+    body = {"name": "n", "scope": "read"}
+    token = client.post("/auth/tokens", json=body, as_=again["access_token"]).get_json()
+    assert client.patch(path, json={"password": GOOD}, as_=admin).status_code == 200
+    for each in (again["access_token"], token["token"]):
+        assert client.get("/users/me", as_=each).status_code == 401
+    assert client.post("/auth/refresh", as_=again["refresh_token"]).status_code == 401
+    assert login(client, "ana", GOOD).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"role": "owner"},
-        {"role": None},
-        {"role": True},
-        {"is_active": None},
-        {"is_active": "true"},
-        {"is_active": 1},
+@on_sqlite
+@pytest.mark.xfail(reason="an admin's own row can be changed by its id without a password")
+def test_an_admins_own_names_and_password_need_the_current_one(client, admin):
+    path = f"/users/{admin.id}"
+    for changes in ({"username": "root-2"}, {"email": "r@example.org"}, {"password": GOOD}):
+        for wrong in ({}, {"current_password": "Wrong-1-password"}):
+            answer = client.patch(path, json=changes | wrong, as_=admin)
+            assert details(answer) == {"current_password"}
+        right = {"current_password": admin.password}
+        assert client.patch(path, json=changes | right, as_=admin).status_code == 200
+
+
+@on_sqlite
+def test_faulty_changes_by_an_admin(client, alice, admin):
+    path = f"/users/{alice.id}"
+    bodies: list[dict[str, Any]] = [
+        *({"role": role} for role in ("owner", None, True)),
+        *({"is_active": value} for value in (None, "true", 1)),
         {"username": "x"},
         {"email": "x"},
         {"password": "weak"},
         {"is_admin": True},
         {"version": 1},
         {"foo": 1},
-    ],
-    ids=str,
-)
-def test_faulty_changes_by_an_admin(client, alice, admin, body):
-    answer = client.patch(f"/users/{alice.id}", json=body, as_=admin)
-    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
-    assert answer.get_json()["error"]["details"].keys() == body.keys()
-    assert client.get(f"/users/{alice.id}", as_=admin).get_json()["version"] == 1
-
-
-def test_our_words_for_what_was_meant(client, alice, admin):
-    path = f"/users/{alice.id}"
-    for body, word in [
-        ({"is_admin": True}, "'role'"),
-        ({"role": "administrator"}, "'admin'"),
-        ({"role": "superuser"}, "'admin'"),
-    ]:
-        answer = client.patch(path, json=body, as_=admin)
-        assert word in answer.get_json()["error"]["message"], body
+    ]
+    for body in bodies:
+        assert details(client.patch(path, json=body, as_=admin)) == body.keys()
+    assert client.get(path, as_=admin).get_json()["version"] == 1
+    # Our word for what was meant.
+    for name, value, word in (
+        ("is_admin", True, "'role'"),
+        ("role", "administrator", "'admin'"),
+        ("role", "superuser", "'admin'"),
+    ):
+        answer = client.patch(path, json={name: value}, as_=admin)
+        assert word in answer.get_json()["detail"], value
     assert "'role'" in client.get("/users?is_admin=true", as_=admin).get_json()["detail"]
-    assert "parameter" in client.get("/users?foo=true", as_=admin).get_json()["detail"]
 
 
-# --- conditions ---------------------------------------------------------------------------------
-
-
-def test_if_none_match(client, alice):
+@on_sqlite
+def test_conditional_requests(client, alice, admin):
+    path = f"/users/{alice.id}"
     tag = client.get("/users/me", as_=alice).headers["ETag"]
     for value in (tag, f"W/{tag}", f'"x", {tag}', "*"):
         answer = client.get("/users/me", as_=alice, headers={"If-None-Match": value})
         assert (answer.status_code, answer.data) == (304, b""), value
         assert answer.headers["ETag"] == tag
-    answer = client.get("/users/me", as_=alice, headers={"If-None-Match": '"other"'})
-    assert answer.status_code == 200
-
-
-def test_if_match(client, alice, admin):
-    path = f"/users/{alice.id}"
-    tag = client.get(path, as_=admin).headers["ETag"]
-    changed = client.patch(
-        path, json={"email": "a@example.org"}, as_=admin, headers={"If-Match": f"W/{tag}"}
-    )
-    assert changed.status_code == 200
+    for tags, status in (({"If-None-Match": '"other"'}, 200), ({"If-None-Match": tag}, 304)):
+        assert client.get(path, as_=admin, headers=tags).status_code == status
+    for value, email in ((f"W/{tag}", "a@example.org"), ("*", "b@example.org")):
+        changed = client.patch(path, json={"email": email}, as_=admin, headers={"If-Match": value})
+        assert changed.status_code == 200
     stale = {"If-Match": tag}
-    body = {"current_password": alice.password, "username": "ana"}
+    me = {"current_password": alice.password}
     for answer in (
         client.patch(path, json={"email": None}, as_=admin, headers=stale),
         client.delete(path, as_=admin, headers=stale),
-        client.patch("/users/me", json=body, as_=alice, headers=stale),
-        client.delete(
-            "/users/me", json={"current_password": alice.password}, as_=alice, headers=stale
-        ),
+        client.patch("/users/me", json=me | {"username": "ana"}, as_=alice, headers=stale),
+        client.delete("/users/me", json=me, as_=alice, headers=stale),
         client.patch(path, json={}, as_=admin, headers={"If-Match": '"nonsense"'}),
     ):
         assert (answer.status_code, code_of(answer)) == (412, "PRECONDITION_FAILED")
@@ -258,29 +215,55 @@ def test_if_match(client, alice, admin):
     assert client.delete(path, as_=admin, headers=current).status_code == 204
 
 
-def test_if_match_any(client, alice, admin):
-    answer = client.patch(
-        f"/users/{alice.id}", json={"role": "admin"}, as_=admin, headers={"If-Match": "*"}
-    )
-    assert answer.status_code == 200
+# --- the list -----------------------------------------------------------------------------------
 
 
-# --- departures ---------------------------------------------------------------------------------
+@pytest.fixture
+def people(cast, client, admin):
+    made = [cast.user(name, email=f"{name}@Example.org") for name in ("dora", "Carl", "anton")]
+    client.patch(f"/users/{made[0].id}", json={"is_active": False}, as_=admin)
+    return made
 
 
-def test_deleting_a_user_takes_their_tasks_or_hands_them_on(client, alice, bob, admin):
-    kept = client.post("/tasks", json={"title": "Kept"}, as_=alice).get_json()
-    path = f"/users/{alice.id}"
-    assert client.delete(f"{path}?reassign_to={bob.id}", as_=admin).status_code == 204
-    assert client.get(f"/tasks/{kept['id']}", as_=bob).get_json()["user_id"] == bob.id
-    assert client.delete(f"/users/{bob.id}", as_=admin).status_code == 204
-    assert client.get(f"/tasks/{kept['id']}", as_=admin).status_code == 404
+def test_pages_filters_and_orders_of_the_list(client, people, admin):
+    for query, names in (
+        ("", "root dora Carl anton"),
+        ("sort_by=username", "anton Carl dora root"),
+        ("sort_by=-username", "root dora Carl anton"),
+        ("sort_by=-created_at&limit=2", "anton Carl"),
+        ("sort_by=-id&skip=1&limit=2", "Carl dora"),
+        ("role=admin", "root"),
+        ("is_active=false", "dora"),
+        ("is_active=true&role=user", "Carl anton"),
+        ("q=CARL", "Carl"),
+        ("q=example.ORG", "dora Carl anton"),
+        ("q=%25", ""),
+        ("q=_", ""),
+        ("q=", "root dora Carl anton"),
+    ):
+        answer = client.get(f"/users?{query}", as_=admin)
+        assert answer.status_code == 200, answer.text
+        assert [each["username"] for each in answer.get_json()["items"]] == names.split(), query
+    page = client.get("/users?limit=3", as_=admin).get_json()
+    assert (page["total"], page["skip"], page["limit"]) == (4, 0, 3)
+    last = client.get(f"/users?limit=3&cursor={page['next_cursor']}", as_=admin).get_json()
+    assert (last["total"], last["skip"], last["next_cursor"]) == (None, None, None)
+    assert [each["username"] for each in last["items"]] == ["anton"]
 
 
-@pytest.mark.parametrize("heir", ["0", "-1", "x", "999999", "9223372036854775808", "", "self"])
-def test_faulty_heirs(client, alice, admin, heir):
-    heir = alice.id if heir == "self" else heir
-    answer = client.delete(f"/users/{alice.id}?reassign_to={heir}", as_=admin)
-    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
-    assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
-    assert client.get("/users/me", as_=alice).status_code == 200
+@on_sqlite
+def test_faulty_queries_of_the_list(client, people, admin):
+    for query in (
+        *("role=boss", "is_active=1", "is_active=True", "foo=1", "status=todo", "page=2"),
+        *("sort_by=email", "sort_by=password_hash", "sort_by=", "sort_by=id,id"),
+        *("limit=0", "limit=101", "limit=-1", "limit=x", "limit=", "limit=1e1", "limit=%D9%A1"),
+        *("skip=-1", "skip=10001", "skip=99999999999999999999", "cursor=x", "cursor=x&skip=0"),
+        *("role=user&role=user", "limit=5&limit=5", "q=a&q=b", "q=" + "x" * 201),
+    ):
+        answer = client.get(f"/users?{query}", as_=admin)
+        assert query.split("=")[0] in details(answer), query
+    cursor = client.get("/users?limit=1&role=user", as_=admin).get_json()["next_cursor"]
+    assert client.get(f"/users?limit=5&role=user&cursor={cursor}", as_=admin).status_code == 200
+    for query in ("", "&role=admin", "&role=user&sort_by=-id", "&role=user&q=a"):
+        answer = client.get(f"/users?limit=1&cursor={cursor}{query}", as_=admin)
+        assert answer.status_code == 400, query

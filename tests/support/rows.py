@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,24 @@ class Rows:
                 found = _fetch(connection, self._translate(statement), row)
                 ids.append(found[0]["id"])
         return ids
+
+    @contextmanager
+    def held(self, statement: str, **values: Any) -> Iterator[None]:
+        """The statement has run in a transaction, which is committed at the end of the block."""
+        with self.connection() as connection:
+            connection.execute(self._translate(statement), values)
+            yield
+
+    def until_blocked(self, count: int = 1) -> None:
+        """Return once so many connections wait for a lock."""
+        if not self.is_postgres:
+            time.sleep(0.15)  # SQLite does not tell who waits
+            return
+        blocked = "datname = current_database() AND wait_event_type = 'Lock'"
+        end = time.monotonic() + 10
+        while self.value(f"SELECT count(*) FROM pg_stat_activity WHERE {blocked}") < count:
+            assert time.monotonic() < end, "nothing waits for a lock"
+            time.sleep(0.02)
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
