@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the files under tests/contract anew (with tests/test_contract.py)",
     )
+    parser.addoption(
+        "--record-database",
+        action="store_true",
+        help="write a database of this version to tests/data (with tests/test_old_database.py)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
