@@ -1,8 +1,21 @@
 """`flask users …`, `tokens create`, `demo`: what they do, say, and exit with."""
 
+import os
+import pty
+import subprocess
+import sys
+import termios
+import time
+
 import pytest
 
+from tests.conftest import SETTINGS
 from tests.support.client import GOOD, login
+from tests.support.live import PASSED_ON
+from tests.support.receiver import eventually
+from tests.support.servers import ROOT, free_port
+
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -14,55 +27,53 @@ def flask(app):
         if result.exit_code:
             assert isinstance(result.exception, SystemExit), result.exception
         assert "Traceback" not in result.output
+        assert GOOD not in result.output
         return result
 
     return run
 
 
-def test_every_command_has_help(flask):
-    for command in (
-        ["users"],
-        *(["users", name] for name in ("create", "list", "promote", "demote", "disable")),
-        *(["users", name] for name in ("enable", "set-password", "reset-link", "ensure-admin")),
-        ["tokens"],
-        ["tokens", "create"],
-        ["demo"],
-        ["purge"],
-    ):
+@on_sqlite
+def test_help_and_usage_errors(flask):
+    names = ["create", "list", "promote", "demote", "disable", "enable", "set-password"]
+    names += ["reset-link", "ensure-admin"]
+    commands = [["users"], *(["users", name] for name in names), ["tokens"], ["tokens", "create"]]
+    for command in (*commands, ["demo"], ["purge"]):
         result = flask(*command, "--help")
         assert result.exit_code == 0
         assert "Usage:" in result.output
         assert len(result.output.splitlines()) > 4
+    for args in (["users", "create"], ["users", "foo"], ["users", "create", "a", "--foo"]):
+        assert flask(*args).exit_code == 2
 
 
-def test_create_with_the_password_on_standard_input(flask, client):
-    result = flask("users", "create", "ana", "--password-stdin", input=f"{GOOD}\n")
-    assert result.exit_code == 0
-    assert "ana" in result.output
-    assert GOOD not in result.output
-    user = login(client, "ana").get_json()["user"]
-    assert (user["role"], user["email"]) == ("user", None)
-    email = ("--email", "Ben@example.org")
-    result = flask("users", "create", "ben", *email, "--admin", "--password-stdin", input=GOOD)
-    assert result.exit_code == 0
-    user = login(client, "ben@example.org").get_json()["user"]
-    assert (user["role"], user["email"]) == ("admin", "Ben@example.org")
-
-
-def test_create_prompts_twice(flask, client):
-    result = flask("users", "create", "ana", input=f"{GOOD}\nOther-1-password\n{GOOD}\n{GOOD}\n")
+@on_sqlite
+def test_create_and_list(flask, client):
+    first = flask("users", "create", "ana", "--password-stdin", input=f"{GOOD}\n")
+    assert first.exit_code == 0
+    assert "ana" in first.output
+    args = ("ben", "--email", "Ben@example.org", "--admin", "--password-stdin")
+    assert flask("users", "create", *args, input=GOOD).exit_code == 0
+    for name, facts in (("ana", ("user", None)), ("ben@example.org", ("admin", "Ben@example.org"))):
+        user = login(client, name).get_json()["user"]
+        assert (user["role"], user["email"]) == facts
+    # Without --password-stdin it asks twice.
+    result = flask("users", "create", "carl", input=f"{GOOD}\nOther-1-password\n{GOOD}\n{GOOD}\n")
     assert result.exit_code == 0
     assert "do not match" in result.output
-    assert GOOD not in result.output
-    assert login(client, "ana").status_code == 200
-    aborted = flask("users", "create", "ben", input="")
-    assert aborted.exit_code == 1
-    assert login(client, "ben").status_code == 401
+    assert login(client, "carl").status_code == 200
+    assert flask("users", "create", "dora", input="").exit_code == 1
+    lines = flask("users", "list").output.splitlines()
+    assert [line.split("\t")[1:] for line in lines] == [
+        ["ana", "-", "user", "active"],
+        ["ben", "Ben@example.org", "admin", "active"],
+        ["carl", "-", "user", "active"],
+    ]
 
 
-@pytest.mark.parametrize(
-    ("args", "password", "word"),
-    [
+def test_create_fails_with_one_sentence(flask, cast):
+    cast.user("taken", email="Taken@example.org")
+    for args, password, word in (
         (["ana"], "weak", "password"),
         (["ana"], "", "password"),
         (["an"], GOOD, "username"),
@@ -74,104 +85,76 @@ def test_create_prompts_twice(flask, client):
         (["taken"], GOOD, "username"),
         (["TAKEN"], GOOD, "username"),
         (["ana", "--email", "taken@example.org"], GOOD, "email"),
-    ],
-)
-def test_create_refuses_with_a_sentence(flask, args, password, word):
-    flask(
-        *("users", "create", "taken", "--email", "Taken@example.org", "--password-stdin"),
-        input=GOOD,
-    )
-    result = flask("users", "create", *args, "--password-stdin", input=password)
-    assert result.exit_code == 1
-    assert word in result.output
-    assert len(result.output.splitlines()) == 1
+    ):
+        result = flask("users", "create", *args, "--password-stdin", input=password)
+        assert result.exit_code == 1
+        assert word in result.output, args
+        assert len(result.output.splitlines()) == 1
     assert flask("users", "list").output.count("\n") == 1
 
 
-def test_usage_errors_exit_with_2(flask):
-    for args in (["users", "create"], ["users", "foo"], ["users", "create", "a", "--foo"]):
-        assert flask(*args).exit_code == 2
-
-
-def test_list(flask, cast, admin):
-    cast.user("ben", email="ben@example.org")
-    cast.user("ana")
-    lines = flask("users", "list").output.splitlines()
-    assert [line.split("\t")[1:] for line in lines] == [
-        ["root", "-", "admin", "active"],
-        ["ben", "ben@example.org", "user", "active"],
-        ["ana", "-", "user", "active"],
-    ]
-
-
-def test_promote_and_demote(flask, client, alice, admin):
+@on_sqlite
+def test_promote_demote_disable_enable(flask, client, alice, admin):
     assert flask("users", "promote", "ALICE").exit_code == 0
     assert client.get("/users", as_=alice).status_code == 200
     assert flask("users", "demote", "alice").exit_code == 0
     assert client.get("/users", as_=alice).status_code == 403
-
-
-def test_disable_and_enable(flask, client, alice, admin):
     assert flask("users", "disable", "alice").exit_code == 0
     assert client.get("/users/me", as_=alice).status_code == 401
     assert login(client, "alice", alice.password).status_code == 401
     assert flask("users", "enable", "alice").exit_code == 0
     assert login(client, "alice", alice.password).status_code == 200
     assert client.get("/users/me", as_=alice).status_code == 401, "that session has ended"
-
-
-def test_the_last_admin_stays_one(flask, client, admin):
     for command in ("demote", "disable"):
         result = flask("users", command, "root")
         assert result.exit_code == 1
         assert "last active admin" in result.output
     assert client.get("/users", as_=admin).status_code == 200
-
-
-def test_set_password_ends_all(flask, client, alice):
-    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
-    weak = flask("users", "set-password", "alice", "--password-stdin", input="weak")
-    assert weak.exit_code == 1
-    result = flask("users", "set-password", "alice", input=f"{GOOD}\n{GOOD}\n")
-    assert result.exit_code == 0
-    assert GOOD not in result.output
-    for each in (alice.token, token["token"]):
-        assert client.get("/users/me", as_=each).status_code == 401
-    assert login(client, "alice").status_code == 200
-
-
-def test_nobody_of_that_name(flask):
     for command in ("promote", "demote", "disable", "enable", "set-password", "reset-link"):
         result = flask("users", command, "nobody", input=f"{GOOD}\n{GOOD}\n")
         assert result.exit_code == 1
         assert "nobody" in result.output
 
 
-def test_reset_link(flask, client, alice, secrets):
+@on_sqlite
+def test_set_password_ends_all(flask, client, alice):
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
+    weak = flask("users", "set-password", "alice", "--password-stdin", input="weak")
+    assert weak.exit_code == 1
+    assert client.get("/users/me", as_=alice).status_code == 200
+    assert flask("users", "set-password", "alice", input=f"{GOOD}\n{GOOD}\n").exit_code == 0
+    for each in (alice.token, token["token"]):
+        assert client.get("/users/me", as_=each).status_code == 401
+    assert login(client, "alice").status_code == 200
+
+
+@on_sqlite
+def test_reset_link(flask, client, make_app, alice, secrets):
     output = flask("users", "reset-link", "alice").output
     token = output.split('"token": "')[1].split('"')[0]
     secrets.learn({"token": token})
     body = {"token": token, "new_password": GOOD}
     assert client.post("/auth/password/reset", json=body).status_code == 204
     assert login(client, "alice").status_code == 200
-
-
-def test_reset_link_is_absolute_where_the_address_is_known(flask, make_app, alice):
-    app = make_app(PUBLIC_URL="https://tasks.example.org/")
-    output = flask("users", "reset-link", "alice", of=app).output
+    public = make_app(PUBLIC_URL="https://tasks.example.org/")
+    output = flask("users", "reset-link", "alice", of=public).output
     assert "https://tasks.example.org/api/v1/auth/password/reset" in output
 
 
+@on_sqlite
 def test_tokens_create(flask, client, alice, secrets):
     result = flask("tokens", "create", "alice", "backup", "--scope", "write")
     assert result.exit_code == 0
     token = result.output.strip()
     secrets.learn({"token": token})
     assert client.post("/tasks", json={"title": "T"}, as_=token).status_code == 201
-    assert flask("tokens", "create", "alice", "x", "--scope", "admin").exit_code == 1
-    assert flask("tokens", "create", "nobody", "x").exit_code == 1
-    assert flask("tokens", "create", "alice", "").exit_code == 1
-    assert flask("tokens", "create", "alice", "x", "--scope", "all").exit_code == 2
+    for args, status in (
+        (("alice", "x", "--scope", "admin"), 1),
+        (("nobody", "x"), 1),
+        (("alice", ""), 1),
+        (("alice", "x", "--scope", "all"), 2),
+    ):
+        assert flask("tokens", "create", *args).exit_code == status
 
 
 # --- ensure-admin -------------------------------------------------------------------------------
@@ -179,20 +162,32 @@ def test_tokens_create(flask, client, alice, secrets):
 ADMIN = {"ADMIN_USERNAME": "boss", "ADMIN_EMAIL": "boss@example.org", "ADMIN_PASSWORD": GOOD}
 
 
+@on_sqlite
 def test_ensure_admin_makes_one_and_then_nothing(flask, make_app, client):
+    assert flask("users", "ensure-admin").exit_code == 0, "without settings it does nothing"
+    weak = flask("users", "ensure-admin", of=make_app(**ADMIN | {"ADMIN_PASSWORD": "weak"}))
+    assert weak.exit_code == 1
+    assert "password" in weak.output
+    assert flask("users", "list").output == ""
     app = make_app(**ADMIN)
     assert flask("users", "ensure-admin", of=app).exit_code == 0
     user = login(client, "boss").get_json()["user"]
     assert (user["role"], user["email"]) == ("admin", "boss@example.org")
     flask("users", "set-password", "boss", "--password-stdin", input="Another-7-one")
-    assert flask("users", "ensure-admin", of=app).exit_code == 0
+    only_email = make_app(ADMIN_EMAIL="boss@example.org", ADMIN_PASSWORD=GOOD)
+    for each in (app, only_email):
+        assert flask("users", "ensure-admin", of=each).exit_code == 0
     assert login(client, "boss").status_code == 401, "the password is not set back"
     assert login(client, "boss", "Another-7-one").get_json()["user"]["version"] == 2
-    assert flask("users", "list").output.count("\n") == 1
+    only_name = make_app(ADMIN_USERNAME="chief", ADMIN_PASSWORD=GOOD)
+    for _ in range(2):
+        assert flask("users", "ensure-admin", of=only_name).exit_code == 0
+    assert login(client, "chief").get_json()["user"]["role"] == "admin"
+    assert flask("users", "list").output.count("\n") == 2
 
 
 @pytest.mark.parametrize("names", [{"username": "BOSS"}, {"email": "boss@EXAMPLE.org"}])
-def test_ensure_admin_promotes_nobody(flask, make_app, client, cast, names):
+def test_ensure_admin_promotes_nobody(flask, make_app, client, names):
     body = {**names, "password": "Someone-7-elses"}
     assert client.post("/auth/register", json=body).status_code == 201
     result = flask("users", "ensure-admin", of=make_app(**ADMIN))
@@ -201,25 +196,6 @@ def test_ensure_admin_promotes_nobody(flask, make_app, client, cast, names):
     (name,) = names.values()
     assert login(client, name, "Someone-7-elses").get_json()["user"]["role"] == "user"
     assert login(client, name).status_code == 401
-
-
-def test_ensure_admin_by_either_name_alone(flask, make_app, client):
-    for name in ("ADMIN_USERNAME", "ADMIN_EMAIL"):
-        app = make_app(**{name: ADMIN[name], "ADMIN_PASSWORD": GOOD})
-        for _ in range(2):
-            assert flask("users", "ensure-admin", of=app).exit_code == 0
-        assert login(client, ADMIN[name]).get_json()["user"]["role"] == "admin"
-
-
-def test_ensure_admin_without_settings_does_nothing(flask):
-    assert flask("users", "ensure-admin").exit_code == 0
-    assert flask("users", "list").output == ""
-
-
-def test_ensure_admin_with_a_weak_password_fails(flask, make_app):
-    result = flask("users", "ensure-admin", of=make_app(**ADMIN | {"ADMIN_PASSWORD": "weak"}))
-    assert result.exit_code == 1
-    assert "password" in result.output
 
 
 # --- demo ---------------------------------------------------------------------------------------
@@ -242,6 +218,7 @@ def test_demo_makes_people_and_tasks_once(flask, client):
     assert admin["user"]["role"] == "admin"
 
 
+@on_sqlite
 def test_demo_is_for_development_only(flask, make_app):
     production = {
         "TASKAPI_ENV": "production",
@@ -251,3 +228,87 @@ def test_demo_is_for_development_only(flask, make_app):
     result = flask("demo", of=make_app(**production))
     assert result.exit_code == 1
     assert flask("users", "list").output == ""
+
+
+# --- as a process -------------------------------------------------------------------------------
+
+
+def environment(**env):
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | SETTINGS | env
+
+
+def error_of(*args, input=b"", **env):
+    """The one sentence that a command fails with."""
+    result = subprocess.run(
+        [sys.executable, "-m", "flask", *args],
+        cwd=ROOT,
+        env=environment(**env),
+        input=input,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    said = result.stderr.decode()
+    assert result.returncode == 1, said
+    assert "Traceback" not in said
+    assert "Error:" in said or "Cannot start:" in said
+    return said
+
+
+def test_without_tables_every_command_says_what_to_do(databases, flask, make_app):
+    blank = databases.blank()
+    assert "flask db upgrade" in error_of("users", "list", DATABASE_URL=blank)
+    app = make_app(DATABASE_URL=blank)
+    for args in (["users", "list"], ["users", "create", "ana", "--password-stdin"], ["demo"]):
+        result = flask(*args, input=GOOD, of=app)
+        assert result.exit_code == 1
+        assert "flask db upgrade" in result.output
+
+
+def test_without_the_database_every_command_says_so(tmp_path):
+    for url in (
+        f"postgresql://nobody:x@127.0.0.1:{free_port()}/none",
+        f"sqlite:///{tmp_path}/no/such/folder/db.sqlite3",
+    ):
+        assert "nobody:x" not in error_of("users", "list", DATABASE_URL=url)
+
+
+@on_sqlite
+def test_input_that_is_no_text_and_a_bad_setting(databases):
+    url = databases.fresh()
+    args = ("users", "create", "ana", "--password-stdin")
+    error_of(*args, input=b"\xff\xfe-Ab1234", DATABASE_URL=url)
+    error_of("users", "promote", b"\xff\xfe".decode("utf-8", "surrogateescape"), DATABASE_URL=url)
+    assert "BCRYPT_ROUNDS" in error_of("users", "list", BCRYPT_ROUNDS="many")
+
+
+@on_sqlite
+def test_the_prompt_shows_nothing_that_is_typed(databases, client):
+    """On a terminal, as a person would use it."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "users", "create", "ana"],
+        cwd=ROOT,
+        env=environment(DATABASE_URL=databases.shared()),
+        stdin=child,
+        stdout=child,
+        stderr=child,
+        start_new_session=True,
+    )
+    os.close(child)
+    seen, answered, end = "", 0, time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            seen += os.read(parent, 1024).decode()
+        except OSError:
+            break
+        if seen.count(":") > answered and answered < 2 and seen.rstrip().endswith(":"):
+            eventually(lambda: not termios.tcgetattr(parent)[3] & termios.ECHO)
+            os.write(parent, f"{GOOD}\n".encode())
+            answered += 1
+    os.close(parent)
+    assert process.wait(10) == 0, seen
+    assert answered == 2
+    assert GOOD not in seen
+    assert login(client, "ana").status_code == 200
