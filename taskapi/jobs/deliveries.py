@@ -15,8 +15,8 @@ from sqlalchemy import bindparam, case, exists, func, literal_column, null, or_,
 from taskapi.config import settings
 from taskapi.database import Id, Moment, Query, Row, transaction
 from taskapi.jobs.addresses import BadUrl, check_url
+from taskapi.jobs.http import Outcome, Receiver
 from taskapi.jobs.messages import body_of, signed_headers
-from taskapi.jobs.outgoing import Outcome, Receiver
 from taskapi.jobs.queue import Queue
 from taskapi.models.delivery import CANCEL, deliveries, is_again, is_new, webhooks
 from taskapi.models.event import events

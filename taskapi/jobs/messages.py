@@ -1,11 +1,10 @@
 """Messages as Standard Webhooks 1.0 has them: what a webhook is told, and the signature."""
 
-import base64
-import hmac
-import time
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from standardwebhooks import Webhook
 
 from taskapi.database import Row
 from taskapi.models import webhook
@@ -36,15 +35,12 @@ def signed_headers(
     webhook_id: int, event_id: int, body: bytes, keys: list[bytes]
 ) -> dict[str, str]:
     """The headers of an attempt made now, with a signature by each key."""
-    name, moment = message_id(webhook_id, event_id), str(int(time.time()))
-    content = f"{name}.{moment}.".encode() + body
-    signatures = [
-        "v1," + base64.b64encode(hmac.digest(key, content, "sha256")).decode() for key in keys
-    ]
+    name, moment = message_id(webhook_id, event_id), datetime.now(UTC)
+    signatures = [Webhook(key).sign(name, moment, body.decode()) for key in keys]
     return {
         "Content-Type": "application/json",
         "User-Agent": f"taskapi/{__version__}",
         "webhook-id": name,
-        "webhook-timestamp": moment,
+        "webhook-timestamp": str(int(moment.timestamp())),
         "webhook-signature": " ".join(signatures),
     }

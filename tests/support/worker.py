@@ -11,7 +11,7 @@ from unittest import mock
 
 from flask import Flask
 
-from taskapi.jobs import outgoing
+from taskapi.jobs import http
 from taskapi.jobs.worker import Worker
 from tests.support.live import PASSED_ON
 from tests.support.rows import Rows, ago
@@ -23,8 +23,8 @@ __all__ = ["Worker", "working"]
 @contextmanager
 def working(app: Flask, *, answer_seconds: float | None = None) -> Iterator[Worker]:
     """A worker at work on the application's database; `answer_seconds` instead of 15."""
-    seconds = answer_seconds or outgoing.TIMEOUT
-    with mock.patch.object(outgoing, "TIMEOUT", seconds):
+    seconds = answer_seconds or http.TIMEOUT
+    with mock.patch.object(http, "TIMEOUT", seconds):
         worker = Worker(app, "test")
         thread = threading.Thread(target=worker.run)
         thread.start()

@@ -1,0 +1,125 @@
+"""POST to a webhook's receiver, which may be anything: within 15 seconds, 64 KiB and public
+addresses only.
+
+libcurl connects only to a socket that `_open_socket` gives it, for the very address that was
+judged, so no second look-up of the name can lead elsewhere.
+"""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pycurl
+
+from taskapi.jobs.addresses import is_public
+
+TIMEOUT = 15.0  # seconds in all: name, connection, TLS, request and response
+RESPONSE_LIMIT = 64 * 1024  # bytes, headers included
+# pycurl has no name for it: close() does not wait for a look-up that hangs. Since libcurl 7.87.
+CURLOPT_QUICK_EXIT = 322
+
+# The same for an address that is not allowed and one that does not answer, so that nobody can
+# find out by webhooks what is in our network.
+UNREACHABLE = "The address could not be reached."
+INVALID = "The response was incomplete or not valid HTTP."
+ERRORS = {
+    pycurl.E_COULDNT_RESOLVE_HOST: UNREACHABLE,
+    pycurl.E_COULDNT_CONNECT: UNREACHABLE,
+    pycurl.E_OPERATION_TIMEDOUT: "There was no complete response within 15 seconds.",
+    pycurl.E_WRITE_ERROR: "The response was larger than 64 KiB.",  # what our callback refuses
+    pycurl.E_FILESIZE_EXCEEDED: "The response was larger than 64 KiB.",
+    pycurl.E_PEER_FAILED_VERIFICATION: "The TLS certificate is not valid for this host.",
+    pycurl.E_SSL_CONNECT_ERROR: "The TLS connection failed.",
+}
+# Where systems keep the certificates that they trust, if Python's OpenSSL does not know:
+# Debian, Fedora, macOS and Alpine.
+BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
+
+
+class Outcome(NamedTuple):
+    """The status, if one was received, and what was wrong, if anything was."""
+
+    status: int | None
+    error: str | None
+
+    @property
+    def is_success(self) -> bool:
+        return self.error is None
+
+
+class Receiver:
+    """A URL to post to; its connection is kept from one message to the next."""
+
+    def __init__(self, url: str, *, allows_private: bool):
+        self._allows_private = allows_private
+        self._received = 0
+        self._curl = curl = pycurl.Curl()
+        curl.setopt(pycurl.URL, url)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.FOLLOWLOCATION, False)
+        curl.setopt(pycurl.PROXY, "")  # whatever the environment says
+        curl.setopt(pycurl.NOPROXY, "*")
+        curl.setopt(pycurl.NOSIGNAL, True)  # signals are the main thread's
+        curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
+        curl.setopt(pycurl.MAXFILESIZE, RESPONSE_LIMIT)
+        curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        curl.setopt(pycurl.HEADERFUNCTION, self._receive)
+        curl.setopt(pycurl.WRITEFUNCTION, self._receive)
+        with suppress(pycurl.error):
+            curl.setopt(CURLOPT_QUICK_EXIT, 1)
+        for option, path in _trusted_certificates().items():
+            curl.setopt(option, path)
+
+    def post(self, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Send the body; whatever the receiver does is an outcome and not an exception."""
+        self._received = 0
+        curl = self._curl
+        # Empty: libcurl does not wait for a "100 Continue".
+        curl.setopt(pycurl.HTTPHEADER, [*(f"{n}: {v}" for n, v in headers.items()), "Expect:"])
+        curl.setopt(pycurl.POSTFIELDS, body)
+        try:
+            curl.perform()
+        except pycurl.error as failure:
+            error = ERRORS.get(failure.args[0], INVALID)
+            return Outcome(curl.getinfo(pycurl.RESPONSE_CODE) or None, error)
+        status = curl.getinfo(pycurl.RESPONSE_CODE)
+        return Outcome(status, _status_error(status))
+
+    def close(self) -> None:
+        self._curl.close()
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:
+        family, kind, protocol, name = address
+        is_internet = family in (socket.AF_INET, socket.AF_INET6)
+        if is_internet and (self._allows_private or is_public(name[0])):
+            return socket.socket(family, kind, protocol)
+        return pycurl.SOCKET_BAD
+
+    def _receive(self, data: bytes) -> int | None:
+        """Count the bytes of headers and body; another number than their own is an error."""
+        self._received += len(data)
+        return None if self._received <= RESPONSE_LIMIT else -1
+
+
+def _trusted_certificates() -> dict[int, str]:
+    """SSL_CERT_FILE and SSL_CERT_DIR, or else the system's; the wheel of pycurl has none."""
+    paths = ssl.get_default_verify_paths()
+    file = paths.cafile or next((path for path in BUNDLES if Path(path).exists()), None)
+    found = {pycurl.CAINFO: file, pycurl.CAPATH: paths.capath}
+    return {option: path for option, path in found.items() if path is not None}
+
+
+def _status_error(status: int) -> str | None:
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        return f"It answered {status}; redirects are not followed."
+    return f"It answered {status}."
