@@ -9,9 +9,9 @@ from tests.support.tasks import plant_many
 
 
 @pytest.fixture
-def begun(client, app, alice):
+def begun(client, rows, alice):
     """The pieces of a long export, of which two were read."""
-    plant_many(app, alice.id, 1_200)
+    plant_many(rows, alice.id, 1_200)
     pieces = client.get("/tasks/export", as_=alice).response
     assert (next(pieces) + next(pieces)).count(b'"id"') == 1_000
     return pieces

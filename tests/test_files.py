@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from taskapi.models.task_table import PRIORITIES, STATUSES
 from tests.support.client import signed_in
-from tests.support.tasks import plant_many, writing
+from tests.support.rows import Rows
+from tests.support.tasks import plant_many
 
 KEPT = ("title", "description", "status", "priority", "due_at", "tags")
 COLUMNS = [
@@ -72,9 +73,8 @@ tasks = st.fixed_dictionaries(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_what_is_exported_comes_back_identical(client, app, alice, bob, kind, given_tasks):
-    with writing(app) as connection:
-        connection.exec_driver_sql("DELETE FROM tasks")
+def test_what_is_exported_comes_back_identical(client, rows, alice, bob, kind, given_tasks):
+    rows.run("DELETE FROM tasks")
     for task in given_tasks:
         made = client.post("/tasks", as_=alice, json=task)
         assert made.status_code == 201, made.json
@@ -270,7 +270,7 @@ def test_a_dry_run_says_what_would_happen_and_does_nothing(client, alice):
     assert imported(client, alice, "[]").json == {"created": 0}
 
 
-def test_memory_does_not_grow_with_an_export(live_server, make_app, databases):
+def test_memory_does_not_grow_with_an_export(live_server, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
 
@@ -280,7 +280,7 @@ def test_memory_does_not_grow_with_an_export(live_server, make_app, databases):
         return sum(p.memory_info().rss for p in parent.children(recursive=True)) / 2**20
 
     with signed_in(server) as client:
-        plant_many(make_app(DATABASE_URL=url), client.get("/users/me").json()["id"], 200_000)
+        plant_many(Rows(url), client.get("/users/me").json()["id"], 200_000)
         for kind in ("json", "csv"):
             assert client.get("/tasks/export?q=Task 1999&format=" + kind).status_code == 200
             before, most, size, ends = held(), 0.0, 0, 0

@@ -2,23 +2,16 @@
 
 import os
 import signal
-import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from sqlalchemy import update
 
-from taskapi.models.idempotency import answers
-from taskapi.moments import canonical
-from tests.support.client import BASE, signed_in
-from tests.support.tasks import writing
+from tests.support.client import BASE, code_of, signed_in
+from tests.support.rows import Rows, ago
 
 KEY = {"Idempotency-Key": "a key"}
 
@@ -71,7 +64,7 @@ def test_another_body_under_the_same_key_is_a_422(client, alice):
         answer = client.post(
             "/tasks", as_=alice, data=body, content_type="application/json", headers=KEY
         )
-        assert (answer.status_code, answer.json["error"]["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+        assert (answer.status_code, code_of(answer)) == (422, "IDEMPOTENCY_KEY_REUSED")
     assert total(client, alice) == 1
 
 
@@ -123,11 +116,10 @@ def test_only_success_is_kept(client, alice, admin):
     assert total(client, admin) == 1
 
 
-def test_a_key_is_kept_for_a_day(client, app, alice):
+def test_a_key_is_kept_for_a_day(client, rows, alice):
     def age(hours):
-        with writing(app) as connection:
-            moment = canonical(datetime.now(UTC) - timedelta(hours=hours))
-            assert connection.execute(update(answers).values(created_at=moment)).rowcount == 1
+        aged = "UPDATE idempotency_keys SET created_at = :moment"
+        assert rows.run(aged, moment=ago(hours=hours)) == 1
 
     first = post(client, alice)
     age(23.9)
@@ -199,30 +191,23 @@ def test_twenty_at_once_make_one_task(live_server):
 
 
 @contextmanager
-def held(url, sql):
-    """Hold a lock, as somebody at work does, until the block ends."""
-    if url.startswith("sqlite"):
-        connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-    else:
-        connection = psycopg.connect(url)
-        connection.execute(sql)
-    try:
+def held(rows, sql):
+    """Hold a lock, as somebody at work does; on SQLite any writer is in everybody's way."""
+    with rows.connection() as connection:
+        if rows.is_postgres:
+            connection.execute(sql)
         yield
-    finally:
-        connection.rollback()
-        connection.close()
+        connection.execute("ROLLBACK")
+        connection.execute("BEGIN")
 
 
-def test_after_five_seconds_a_duplicate_is_told_to_try_again(client, app, databases, alice):
-    """On Postgres the first is one under the same key; on SQLite any writer is in the way."""
-    url = databases.shared()
+def test_after_five_seconds_a_duplicate_is_told_to_try_again(client, rows, alice):
     post(client, alice)
-    with held(url, "DELETE FROM idempotency_keys"):
+    with held(rows, "DELETE FROM idempotency_keys"):
         began = time.monotonic()
         answer = post(client, alice)
         waited = time.monotonic() - began
-    assert (answer.status_code, answer.json["error"]["code"]) == (409, "CONFLICT")
+    assert (answer.status_code, code_of(answer)) == (409, "CONFLICT")
     assert "try again" in answer.json["detail"]
     assert 4.5 < waited < 8
     assert post(client, alice).headers["Idempotency-Replayed"] == "true"
@@ -240,7 +225,7 @@ def test_after_a_kill_in_the_middle_a_retry_makes_exactly_one(live_server, datab
     server = live_server(DATABASE_URL=url)
     body = [{"title": f"Task {n}"} for n in range(90)]
     # It hangs once its key is claimed: its tasks cannot be written.
-    with signed_in(server) as before, held(url, "LOCK TABLE tasks IN SHARE MODE"):
+    with signed_in(server) as before, held(Rows(url), "LOCK TABLE tasks IN SHARE MODE"):
 
         def bring_in():
             with pytest.raises(httpx.HTTPError):

@@ -1,13 +1,31 @@
-"""Lists: pages by number, and links that a client can follow without knowing anything else."""
+"""Lists of tasks: filters, orders, pages by number and by cursor, links, held against a model."""
 
+import random
 import re
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from tests.support.tasks import after, in_order, plant, stored
+from tests.support.client import code_of
+from tests.support.rows import now
+from tests.support.tasks import PRIORITIES, STATUSES, after, in_order, plant
 
 LINK = re.compile(r'<([^<>]*)>; rel="([a-z]+)"')
+ORDERS = [
+    *["id", "-id", "created_at", "-created_at", "updated_at", "-updated_at", "due_at", "-due_at"],
+    *["priority", "-priority", "status", "-status", "title", "-title", "completed_at"],
+    *[
+        "-completed_at",
+        "priority,-due_at,title",
+        "due_at,-completed_at,title",
+        "-status,-due_at,id",
+    ],
+    "created_at,updated_at,due_at,priority,status,title,completed_at",
+]
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def links(answer):
@@ -19,74 +37,68 @@ def links(answer):
 
 def follow(client, person, path, relation="next"):
     """All items from there on, by the links alone."""
-    items = []
+    items, pages = [], 0
     while path:
         answer = client.get(path, as_=person)
         assert answer.status_code == 200, answer.json
-        items.append(answer.json["items"])
+        items += answer.json["items"]
         path = links(answer).get(relation)
-        assert len(items) < 1000
+        pages += 1
+        assert pages < 1000
     return items
 
 
-def flat(pages):
-    return [item["id"] for page in pages for item in page]
+def ids_of(items):
+    return [item["id"] for item in items]
 
 
 @pytest.fixture
-def planted(app, alice, bob):
-    ids = plant(app, [stored(alice.id, title=f"{n}", created_at=after(n)) for n in range(45)])
-    plant(app, [stored(bob.id, title="Not hers") for _ in range(3)])
+def planted(rows, alice, bob):
+    """Alice's tasks, the newest first, beside some of Bob's."""
+    ids = plant(rows, alice.id, [{"title": f"{n}", "created_at": after(n)} for n in range(45)])
+    plant(rows, bob.id, [{"title": "Not hers"}] * 3)
     return ids[::-1]
+
+
+# --- pages and links ----------------------------------------------------------------------------
 
 
 def test_a_page_says_what_it_is(client, alice, planted):
     page = client.get("/tasks", as_=alice).json
     assert page.keys() == {"items", "total", "skip", "limit", "next_cursor"}
-    assert [item["id"] for item in page["items"]] == planted[:20]
+    assert ids_of(page["items"]) == planted[:20]
     assert (page["total"], page["skip"], page["limit"]) == (45, 0, 20)
     last = client.get("/tasks?skip=40", as_=alice).json
-    assert [item["id"] for item in last["items"]] == planted[40:]
+    assert ids_of(last["items"]) == planted[40:]
     assert (last["total"], last["skip"], last["next_cursor"]) == (45, 40, None)
     behind = client.get("/tasks?skip=10000&limit=100", as_=alice).json
     assert (behind["items"], behind["total"], behind["next_cursor"]) == ([], 45, None)
+    for query, total in (("", 0), ("&cursor=", None), ("&skip=7", 0), ("&sort_by=due_at", 0)):
+        page = client.get(f"/tasks?q=nothing{query}", as_=alice).json
+        assert (page["items"], page["next_cursor"], page["total"]) == ([], None, total)
 
 
-def test_an_empty_list_is_a_page_too(client, alice):
-    for path in ("/tasks", "/tasks?cursor=", "/tasks?skip=7", "/tasks?sort_by=due_at&skip=3"):
-        page = client.get(path, as_=alice).json
-        by_cursor = "cursor" in path
-        assert (page["items"], page["next_cursor"]) == ([], None)
-        assert page["total"] == (None if by_cursor else 0)
-
-
-def test_a_page_by_cursor_has_no_number_and_limits_may_change(client, alice, planted):
-    seen, cursor = [], ""
-    for limit in (1, 2, 3, 5, 8, 13, 21, 34):
+def test_a_walk_has_no_numbers_and_its_limit_may_change(client, alice, planted):
+    seen: list[int] = []
+    cursor: str | None = ""
+    limit = 1
+    while cursor is not None:
         page = client.get(f"/tasks?limit={limit}&cursor={cursor}", as_=alice).json
         assert (page["total"], page["skip"], page["limit"]) == (None, None, limit)
-        seen += [item["id"] for item in page["items"]]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
+        seen += ids_of(page["items"])
+        cursor, limit = page["next_cursor"], limit * 2
     assert seen == planted
-
-
-def test_a_page_by_number_hands_on_to_a_walk(client, alice, planted):
     page = client.get("/tasks?skip=10&limit=10", as_=alice).json
     rest = client.get(f"/tasks?limit=100&cursor={page['next_cursor']}", as_=alice).json
-    assert [item["id"] for item in rest["items"]] == planted[20:]
+    assert ids_of(rest["items"]) == planted[20:]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "start",
     [
-        "/tasks",
         "/tasks/",
         "/tasks?cursor",
-        "/tasks?cursor=",
-        "/tasks?limit=7",
-        "/tasks?limit=7&skip=3",
         "/tasks?skip=3&&limit=7&",
         "/tasks?l%69mit=7&curso%72=",
         "/tasks?limit=7&cursor=&sort_by=-due_at,title",
@@ -96,107 +108,278 @@ def test_a_page_by_number_hands_on_to_a_walk(client, alice, planted):
         '/tasks?limit=7&q=>"<,;',
     ],
 )
-def test_links_lead_a_client_that_knows_nothing_else_to_every_item(client, app, alice, bob, start):
-    given = [
-        stored(
-            alice.id,
-            title=f'{n} >"<,;',
-            tags=['a&b>"'],
-            created_at=after(n),
-            due_at=after(n % 5) if n % 3 else None,
-        )
-        for n in range(45)
+def test_links_lead_a_client_that_knows_nothing_else_to_every_item(client, rows, alice, bob, start):
+    one = {"title": 'x >"<,;', "tags": ['a&b>"']}
+    many = [
+        one | {"created_at": after(n), "due_at": after(n % 5) if n % 3 else None} for n in range(45)
     ]
-    ids = set(plant(app, given))
-    plant(app, [stored(bob.id, title='>"<,;', tags=['a&b>"'])])
+    ids = plant(rows, alice.id, many)
+    plant(rows, bob.id, [one])
     first = client.get(start, as_=alice)
     assert all(url.startswith("/api/v1/") for url in links(first).values())
-
-    pages = follow(client, alice, start)
-
-    expected = ids if "skip=3" not in start else set(sorted(ids)[:-3])
-    assert len(flat(pages)) == len(set(flat(pages)))
-    assert set(flat(pages)) == expected
-    again = follow(client, alice, links(first)["first"])
-    assert len(flat(again)) == 45
-    if "cursor" not in start and "curso%72" not in start:
-        end = client.get(links(first)["last"], as_=alice)
-        assert "next" not in links(end)
-        assert end.json["items"]
-        back = follow(client, alice, links(first)["last"], "prev")
-        assert set(flat(back)) == ids
+    assert sorted(ids_of(follow(client, alice, start))) == (ids[:-3] if "skip=3" in start else ids)
+    assert sorted(ids_of(follow(client, alice, links(first)["first"]))) == ids
+    if "last" in links(first):
+        assert "next" not in links(client.get(links(first)["last"], as_=alice))
+        assert set(ids_of(follow(client, alice, links(first)["last"], "prev"))) == set(ids)
+    assert ("last" in links(first)) == ("curso" not in start)
 
 
 def test_links_know_prev_and_last_only_by_number(client, alice, planted):
     answer = client.get("/tasks?skip=20&limit=10&status=todo", as_=alice)
     numbers = {relation: parse_qs(urlsplit(url).query) for relation, url in links(answer).items()}
-    assert {name: each["skip"] for name, each in numbers.items()} == {
-        "first": ["0"],
-        "prev": ["10"],
-        "next": ["30"],
-        "last": ["40"],
-    }
+    skips = {name: each["skip"] for name, each in numbers.items()}
+    assert skips == {"first": ["0"], "prev": ["10"], "next": ["30"], "last": ["40"]}
     assert all(each["limit"] == ["10"] and each["status"] == ["todo"] for each in numbers.values())
-    walk = client.get("/tasks?cursor=&limit=10", as_=alice)
-    assert links(walk).keys() == {"first", "next"}
+    assert links(client.get("/tasks?cursor=&limit=10", as_=alice)).keys() == {"first", "next"}
 
 
-def test_links_go_on_where_skip_may_not(client, app, alice):
-    total = 10_250
-    ids = plant(app, [stored(alice.id, created_at=after(n)) for n in range(total)])[::-1]
-    pages = follow(client, alice, "/tasks?limit=100&skip=9900")
-    assert flat(pages) == ids[9900:]
+@on_sqlite
+def test_links_go_on_where_skip_may_not(client, rows, alice):
+    ids = plant(rows, alice.id, [{"created_at": after(n)} for n in range(10_250)])[::-1]
+    assert ids_of(follow(client, alice, "/tasks?limit=100&skip=9900")) == ids[9900:]
     assert "last" not in links(client.get("/tasks?limit=100", as_=alice))
 
 
-def test_an_admin_lists_everybodys(client, app, alice, bob, admin):
-    ids = plant(app, [stored(person.id) for person in (alice, bob, admin)])
+def test_an_admin_lists_everybodys(client, rows, alice, bob, admin):
+    people = (alice, bob, admin)
+    ids = [plant(rows, person.id, [{}])[0] for person in people]
     for path in ("/tasks", "/tasks/admin/all"):
-        assert {t["id"] for t in client.get(path, as_=admin).json["items"]} == set(ids)
-        for person, task_id in zip((alice, bob, admin), ids, strict=True):
+        assert set(ids_of(client.get(path, as_=admin).json["items"])) == set(ids)
+        for person, task_id in zip(people, ids, strict=True):
             page = client.get(f"{path}?user_id={person.id}", as_=admin).json
-            assert ([t["id"] for t in page["items"]], page["total"]) == ([task_id], 1)
+            assert (ids_of(page["items"]), page["total"]) == ([task_id], 1)
     assert client.get("/tasks/admin/all?user_id=99999", as_=admin).json["total"] == 0
     assert client.get("/tasks/admin/all", as_=alice).status_code == 403
     assert client.get("/tasks/admin/all").status_code == 401
     for bad in ("0", "x", str(2**63), "", f"{alice.id}&user_id={bob.id}"):
         assert client.get(f"/tasks?user_id={bad}", as_=admin).status_code == 400
-    for path in (f"/tasks?user_id={alice.id}", f"/tasks?user_id={bob.id}", "/tasks?user_id="):
-        answer = client.get(path, as_=alice)
-        assert (answer.status_code, answer.json["error"]["code"]) == (403, "FORBIDDEN")
+    for query in (f"user_id={alice.id}", f"user_id={bob.id}", "user_id="):
+        answer = client.get(f"/tasks?{query}", as_=alice)
+        assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
 
 
-ORDERS = [
-    *["id", "-id", "created_at", "-created_at", "updated_at", "-updated_at", "due_at", "-due_at"],
-    *["priority", "-priority", "status", "-status", "title", "-title", "completed_at"],
-    *["-completed_at", "priority,-due_at,title", "-due_at,completed_at", "status,due_at,-title"],
-    *["-completed_at,-due_at,-priority", "title,-id", "due_at,-id", "-priority,created_at,id"],
-    "created_at,updated_at,due_at,priority,status,title,completed_at",
-]
+# --- cursors ------------------------------------------------------------------------------------
 
 
-def test_every_order_is_the_contracts(client, app, alice):
-    titles = ["a", "B", "b", "Ä", "ä", "z", "ß", "ss", "🙂", "\ufffd", "İ", "_", "A"]
-    plant(
-        app,
-        [
-            stored(
-                alice.id,
-                title=titles[n % 13],
-                status=("todo", "in_progress", "done")[n % 3],
-                priority=("high", "low", "medium")[n // 2 % 3],
-                due_at=None if n % 4 == 0 else after(n % 5),
-                completed_at=after(n % 3) if n % 3 == 2 else None,
-                created_at=after(n // 4),
-                updated_at=after(100 - n // 3),
-            )
-            for n in range(60)
-        ],
+def any_task(dice):
+    """A task whose values many others have too, and some of which are missing."""
+    status = dice.choice(STATUSES)
+    return {
+        "title": dice.choice("abcABCäÄßzZ🙂\ufffdİ_") + str(dice.randrange(60)),
+        "status": status,
+        "priority": dice.choice(PRIORITIES),
+        "due_at": after(dice.randrange(100)) if dice.random() < 0.6 else None,
+        "completed_at": after(dice.randrange(100)) if status == "done" else None,
+        "created_at": after(dice.randrange(200)),
+        "updated_at": after(dice.randrange(200)),
+    }
+
+
+def test_walks_show_all_that_stays_exactly_once_while_others_come_and_go(client, rows, alice, bob):
+    dice = random.Random(7)
+    ids = plant(rows, alice.id, [any_task(dice) for _ in range(1_000)])
+    plant(rows, bob.id, [any_task(dice) for _ in range(50)])
+    doomed = dice.sample(ids, 80)
+    staying = set(ids) - set(doomed)
+    # All orders side by side, so that each page of each is followed by changes.
+    seen: dict[str, list[Any]] = {sort_by: [] for sort_by in ORDERS}
+    cursors = dict.fromkeys(ORDERS, "")
+    while cursors:
+        for sort_by, cursor in list(cursors.items()):
+            query = f"/tasks?sort_by={sort_by}&limit=50&cursor={cursor}"
+            page = client.get(query, as_=alice).json
+            seen[sort_by] += page["items"]
+            cursors[sort_by] = page["next_cursor"]
+            if page["next_cursor"] is None:
+                del cursors[sort_by]
+        plant(rows, alice.id, [any_task(dice) for _ in range(3)])
+        for _ in doomed[:2]:
+            rows.run("UPDATE tasks SET deleted_at = :t WHERE id = :id", id=doomed.pop(), t=after(0))
+            rows.run("DELETE FROM tasks WHERE id = :id", id=doomed.pop())
+    assert not doomed
+    for sort_by, items in seen.items():
+        found = ids_of(items)
+        assert len(found) == len(set(found)), sort_by
+        assert staying <= set(found), sort_by
+        assert items == in_order(items, sort_by), sort_by
+        assert {item["user_id"] for item in items} == {alice.id}
+
+
+def test_a_walk_goes_on_from_a_task_that_is_gone(client, rows, alice):
+    plant(rows, alice.id, [{"due_at": after(n) if n < 2 else None} for n in range(4)])
+    for sort_by in ("due_at", "-due_at", "title", "-id"):
+        whole = ids_of(client.get(f"/tasks?sort_by={sort_by}", as_=alice).json["items"])
+        for at in range(1, len(whole)):
+            page = client.get(f"/tasks?sort_by={sort_by}&limit={at}&cursor=", as_=alice).json
+            gone = f"/tasks/{page['items'][-1]['id']}"
+            assert client.delete(gone, as_=alice).status_code == 204
+            rest = f"/tasks?sort_by={sort_by}&cursor={page['next_cursor']}"
+            assert ids_of(client.get(rest, as_=alice).json["items"]) == whole[at:]
+            assert client.post(f"{gone}/restore", as_=alice).status_code == 200
+
+
+@on_sqlite
+def test_a_cursor_is_good_for_its_own_list_filters_and_order_only(client, rows, alice, bob, admin):
+    for person in (alice, bob):
+        plant(rows, person.id, [{"tags": ["a"]}] * 5)
+    base = "status=todo&sort_by=-priority"
+    cursor = client.get(f"/tasks?{base}&limit=2", as_=alice).json["next_cursor"]
+
+    def status(path, person=alice):
+        answer = client.get(f"{path}&cursor={cursor}", as_=person)
+        if answer.status_code == 400:
+            assert answer.json["error"]["details"].keys() == {"cursor"}
+        return answer.status_code
+
+    assert status(f"/tasks?{base}") == 200
+    assert status(f"/users/me/tasks?{base}") == 200
+    assert status("/tasks?limit=100&sort_by=-priority,-id&status=todo&deleted=false") == 200
+    assert status(f"/users/{alice.id}/tasks?{base}", admin) == 200
+    for other in (
+        *("sort_by=-priority", "status=done&sort_by=-priority", "status=todo&sort_by=priority"),
+        *("status=todo", f"status=done&{base}", f"{base},title", f"{base}&tag=a", f"{base}&q=x"),
+        *(f"{base}&deleted=true", f"{base}&skip=0", f"{base}&skip=2"),
+    ):
+        assert status(f"/tasks?{other}") == 400, other
+    for person in (bob, admin):
+        assert status(f"/tasks?{base}", person) == 400
+    users = client.get("/users?limit=1", as_=admin).json["next_cursor"]
+    assert client.get(f"/tasks?cursor={users}", as_=admin).status_code == 400
+
+
+@on_sqlite
+def test_a_changed_cursor_is_refused_wherever_it_is_changed(client, rows, alice):
+    plant(rows, alice.id, [{}] * 3)
+    cursor = client.get("/tasks?limit=1", as_=alice).json["next_cursor"]
+    changed = [cursor + "A", cursor + "=", "A" + cursor, f"{cursor}.{cursor}", cursor * 2]
+    for i, letter in enumerate(cursor):
+        other = "A" if letter != "A" else "B"
+        changed += [cursor[:i] + other + cursor[i + 1 :], cursor[:i] + cursor[i + 1 :]]
+    for each in changed:
+        assert client.get(f"/tasks?cursor={each}", as_=alice).status_code == 400, each
+    assert client.get(f"/tasks?cursor={cursor}", as_=alice).status_code == 200
+
+
+@on_sqlite
+def test_a_cursor_of_the_longest_title_still_fits_into_a_request_line(client, rows, alice):
+    for title in ("ΐ" * 200, "🙂" * 200, "ŉ" * 200, '"\\' * 100):
+        ids = plant(rows, alice.id, [{"title": title}] * 2)
+        path = "/tasks?sort_by=title,due_at&limit=1&cursor="
+        assert len(client.get(path, as_=alice).json["next_cursor"]) < 4000
+        assert set(ids) <= set(ids_of(follow(client, alice, path)))
+
+
+# --- a plain Python model of the same tasks -----------------------------------------------------
+
+# Few values, so that they meet; what is special in SQL, folds or grows among them.
+TEXTS = ["a", "A", "ab", "ß", "SS", "ŉ", "\u02bcN", "ς", "Σ", "%", "_", "\\", "a%b", "a_b", "İ"]
+TAGS = ["a", "A", "b", "ß", "ss", "%", "_", "a b", "Σ", "ς", "\\", "'", "🙂"]
+texts = st.lists(st.sampled_from([*TEXTS, "é", "🙂"]), min_size=1, max_size=3).map("".join)
+moments = st.sampled_from([*(after(n) for n in range(6)), "2999-01-01T00:00:00.000000Z"])
+sorts = [key for key in ORDERS if "," not in key and not key.startswith("-")]
+orders = st.lists(
+    st.tuples(st.sampled_from(["", "-"]), st.sampled_from(sorts)),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda key: key[1],
+).map(lambda keys: ",".join(sign + name for sign, name in keys))
+
+
+@st.composite
+def planted_tasks(draw):
+    status = draw(st.sampled_from(STATUSES))
+    tags = {tag.casefold(): tag for tag in draw(st.lists(st.sampled_from(TAGS), max_size=3))}
+    return {
+        "title": draw(texts),
+        "description": draw(st.none() | texts),
+        "status": status,
+        "priority": draw(st.sampled_from(PRIORITIES)),
+        "due_at": draw(st.none() | moments),
+        "tags": [tags[key] for key in sorted(tags)],
+        "completed_at": draw(moments) if status == "done" else None,
+        "created_at": draw(moments),
+        "updated_at": draw(moments),
+        "deleted_at": draw(st.sampled_from([None, None, None, after(0)])),
+    }
+
+
+def some(values):
+    return st.lists(st.sampled_from(values), min_size=1, max_size=3)
+
+
+TIMES = {
+    "due_after": "due_at",
+    "created_since": "created_at",
+    "updated_since": "updated_at",
+    "completed_since": "completed_at",
+}
+filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": some(STATUSES),
+        "priority": some(PRIORITIES),
+        "tag": some(TAGS),
+        "q": texts | st.just(""),
+        "overdue": st.sampled_from(["true", "false"]),
+        "deleted": st.sampled_from(["true", "false", "false"]),
+        **dict.fromkeys(("due_before", *TIMES), moments),
+    },
+)
+
+
+def selects(asked, task):
+    """Does the model of the contract's filters let this task through?"""
+    due = task["due_at"]
+    is_overdue = due is not None and due < now() and task["status"] != "done"
+    folded = {tag.casefold() for tag in task["tags"]}
+    text = asked.get("q", "").casefold()
+    return (
+        task["status"] in asked.get("status", STATUSES)
+        and task["priority"] in asked.get("priority", PRIORITIES)
+        and ("tag" not in asked or any(tag.casefold() in folded for tag in asked["tag"]))
+        and any(text in (task[name] or "").casefold() for name in ("title", "description"))
+        and ("due_before" not in asked or (due is not None and due < asked["due_before"]))
+        and all((task[field] or "") >= asked.get(name, "") for name, field in TIMES.items())
+        and ("overdue" not in asked or is_overdue == (asked["overdue"] == "true"))
+        and (task["deleted_at"] is not None) == (asked.get("deleted") == "true")
     )
-    items = client.get("/tasks?limit=100", as_=alice).json["items"]
-    assert items == in_order(items, "-created_at")
-    for sort_by in ORDERS:
-        expected = [item["id"] for item in in_order(items, sort_by)]
-        for paging in ("", "&cursor="):
-            pages = follow(client, alice, f"/tasks?limit=7&sort_by={sort_by}{paging}")
-            assert flat(pages) == expected, sort_by
+
+
+@given(
+    mine=st.lists(planted_tasks(), max_size=12),
+    theirs=st.lists(planted_tasks(), max_size=2),
+    queries=st.lists(
+        st.tuples(filters, orders, st.integers(1, 6), st.integers(0, 8)), min_size=2, max_size=6
+    ),
+)
+@settings(
+    max_examples=25,
+    phases=[Phase.explicit, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_lists_are_what_a_plain_model_says(client, rows, alice, bob, mine, theirs, queries):
+    rows.run("DELETE FROM tasks")
+    plant(rows, bob.id, theirs)
+    ids = plant(rows, alice.id, mine)
+    known = [fields | {"id": task_id} for fields, task_id in zip(mine, ids, strict=True)]
+    for asked, sort_by, limit, skip in queries:
+        expected = in_order([task for task in known if selects(asked, task)], sort_by)
+        query = f"{urlencode(asked, doseq=True)}&sort_by={sort_by}&limit={limit}"
+
+        page = client.get(f"/tasks?{query}&skip={skip}", as_=alice).json
+        assert ids_of(page["items"]) == ids_of(expected)[skip : skip + limit]
+        assert page["total"] == len(expected)
+        assert (page["next_cursor"] is not None) == (len(expected) > skip + limit)
+
+        walked = follow(client, alice, f"/tasks?{query}&cursor=")
+        assert ids_of(walked) == ids_of(expected)
+        for shown, task in zip(walked, expected, strict=True):
+            if task["deleted_at"] is None:
+                task = {name: value for name, value in task.items() if name != "deleted_at"}
+                assert "deleted_at" not in shown
+            assert shown == shown | task
+
+        exported = client.get(f"/tasks/export?{urlencode(asked, doseq=True)}", as_=alice).json
+        assert sorted(ids_of(exported)) == sorted(ids_of(expected))

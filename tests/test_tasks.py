@@ -1,9 +1,10 @@
-"""One task: made, read, replaced, changed, and never seen by a stranger."""
+"""One task, under either path: made, read, replaced, changed, thrown away, brought back."""
 
 import pytest
 
-from taskapi.extensions import db
-from taskapi.models.task_table import tasks
+from tests.support.client import code_of
+from tests.support.rows import ago
+from tests.support.tasks import plant
 
 FULL = {
     "title": "Write the README",
@@ -21,10 +22,8 @@ DEFAULTS: dict[str, object] = {
     "tags": [],
     "completed_at": None,
 }
-FIELDS = {
-    *("id", "user_id", "title", "description", "status", "priority", "due_at", "tags"),
-    *("completed_at", "created_at", "updated_at", "version"),
-}
+FIELDS = {*FULL, "id", "user_id", "completed_at", "created_at", "updated_at", "version"}
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def made(client, person, path="/tasks", **fields):
@@ -33,14 +32,10 @@ def made(client, person, path="/tasks", **fields):
     return answer.json
 
 
-def rows(app):
-    with app.app_context(), db.engine.connect() as connection:
-        return [row._asdict() for row in connection.execute(tasks.select().order_by(tasks.c.id))]
-
-
-def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, app):
-    answer = client.post("/tasks", as_=alice, json={"title": "  Water the plants "})
-
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/", "/users/me/tasks", "/users/{id}/tasks/"])
+def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, path):
+    path = path.format(id=alice.id)
+    answer = client.post(path, as_=alice, json={"title": "  Water the plants "})
     assert answer.status_code == 201
     task = answer.json
     assert task.keys() == FIELDS
@@ -50,94 +45,68 @@ def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, app):
     assert task["created_at"] == task["updated_at"]
     assert answer.headers["Location"] == f"/api/v1/tasks/{task['id']}"
     assert answer.headers["ETag"] == f'"{task["id"]}-1"'
-    assert [(row["id"], row["user_id"], row["title"]) for row in rows(app)] == [
-        (task["id"], alice.id, "Water the plants")
-    ]
-    assert client.get(answer.headers["Location"], as_=alice).data == answer.data
+    for one in (answer.headers["Location"], f"{path.rstrip('/')}/{task['id']}"):
+        for slash in ("", "/"):
+            assert client.get(one + slash, as_=alice).data == answer.data
+    assert client.get(path, as_=alice).json["items"] == [task]
 
 
-def test_every_field_comes_back_as_it_was_given(client, alice):
+@pytest.mark.parametrize("path", ["/tasks", "/users/me/tasks"])
+def test_put_replaces_and_patch_leaves_what_is_left_out(client, alice, path):
     task = made(client, alice, **FULL)
-    assert {name: task[name] for name in FULL} == FULL
-    assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
+    assert task == task | FULL
+    one = f"{path}/{task['id']}"
+    version = 1
+    for kind in ("application/json", "application/merge-patch+json"):
+        version += 1
+        answer = client.patch(one, as_=alice, data=f'{{"title": "{kind}"}}', content_type=kind)
+        assert (answer.status_code, answer.headers["ETag"]) == (200, f'"{task["id"]}-{version}"')
+        changed = {"title": kind, "version": version, "updated_at": answer.json["updated_at"]}
+        assert answer.json == task | changed
+    cleared = client.patch(one, as_=alice, json={"description": None, "due_at": None}).json
+    assert (cleared["description"], cleared["due_at"], cleared["tags"]) == (
+        None,
+        None,
+        FULL["tags"],
+    )
+
+    client.patch(one, as_=alice, json=FULL)
+    put = client.put(one, as_=alice, json={"title": "Just this"})
+    assert put.status_code == 200
+    assert put.json == task | DEFAULTS | {
+        "title": "Just this",
+        "version": 6,
+        "updated_at": put.json["updated_at"],
+    }
+    assert put.json["updated_at"] > task["updated_at"]
+    assert put.headers["ETag"] == f'"{task["id"]}-6"'
+    untitled = client.put(one, as_=alice, json={"status": "done"})
+    assert untitled.json["error"]["details"].keys() == {"title"}
+    assert client.get(one, as_=alice).json == put.json
 
 
-def test_every_path_answers_with_a_slash_too(client, alice):
-    task = client.post("/tasks/", as_=alice, json={"title": "Task"})
-    assert task.status_code == 201
-    assert client.get(f"/tasks/{task.json['id']}/", as_=alice).json == task.json
-    assert client.get("/tasks/", as_=alice).json["total"] == 1
-
-
-def test_put_replaces_and_what_is_left_out_goes_back_to_its_default(client, alice):
-    task = made(client, alice, **FULL)
-
-    answer = client.put(f"/tasks/{task['id']}", as_=alice, json={"title": "Just this"})
-
-    assert answer.status_code == 200
-    assert {name: answer.json[name] for name in DEFAULTS} == DEFAULTS
-    assert (answer.json["title"], answer.json["version"]) == ("Just this", 2)
-    assert answer.json["created_at"] == task["created_at"]
-    assert answer.json["updated_at"] > task["updated_at"]
-    assert answer.headers["ETag"] == f'"{task["id"]}-2"'
-    assert client.put(f"/tasks/{task['id']}", as_=alice, json={"status": "done"}).json["error"][
-        "details"
-    ].keys() == {"title"}
-
-
-@pytest.mark.parametrize("kind", ["application/json", "application/merge-patch+json"])
-def test_patch_leaves_out_what_is_left_out(client, alice, kind):
-    task = made(client, alice, **FULL)
-    one = f"/tasks/{task['id']}"
-
-    answer = client.patch(one, as_=alice, data='{"title": "New"}', content_type=kind)
-
-    assert answer.status_code == 200
-    changed = {"title": "New", "version": 2, "updated_at": answer.json["updated_at"]}
-    assert answer.json == task | changed
-
-
-def test_patch_clears_with_null_only_what_may_be_missing(client, alice):
+def test_what_changes_nothing_leaves_the_version_alone(client, alice):
     task = made(client, alice, **FULL)
     one = f"/tasks/{task['id']}"
-
-    cleared = client.patch(one, as_=alice, json={"description": None, "due_at": None})
-    assert (cleared.json["description"], cleared.json["due_at"]) == (None, None)
-
-    for name in ("title", "status", "priority", "tags"):
-        refused = client.patch(one, as_=alice, json={name: None})
-        assert refused.status_code == 400
-        assert refused.json["error"]["details"].keys() == {name}
-
-
-def test_an_empty_patch_and_one_that_changes_nothing_leave_the_version_alone(client, alice):
-    task = made(client, alice, **FULL)
-    one = f"/tasks/{task['id']}"
-    same = {"title": " Write the README", "due_at": "2026-12-01T10:00:00+02:00", "tags": ["Team"]}
-
-    assert client.patch(one, as_=alice, json={}).json == task
-    assert client.patch(one, as_=alice, json=same | {"tags": ["Team", "docs", "DOCS"]}).json == task
+    same = {"title": " Write the README", "due_at": "2026-12-01T10:00:00+02:00"}
+    for body in ({}, FULL, same | {"tags": ["Team", "docs", "DOCS"]}):
+        assert client.patch(one, as_=alice, json=body).json == task
     assert client.put(one, as_=alice, json=FULL).json == task
     assert client.get(one, as_=alice).json == task
 
 
-@pytest.mark.parametrize("method", ["post", "put"])
-def test_a_body_of_another_type_or_without_one_is_a_415(client, alice, method):
+@on_sqlite
+def test_a_body_of_another_type_or_without_one_is_a_415(client, alice):
     task = made(client, alice)
-    path = "/tasks" if method == "post" else f"/tasks/{task['id']}"
-    call = getattr(client, method)
-    for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "application/xml"}):
-        assert call(path, as_=alice, data='{"title": "x"}', headers=headers).status_code == 415
-    answer = call(
-        path, as_=alice, data='{"title": "x"}', content_type="application/merge-patch+json"
-    )
-    assert answer.status_code == 415
+    for call, path in ((client.post, "/tasks"), (client.put, f"/tasks/{task['id']}")):
+        for kind in (None, "text/plain", "application/xml", "application/merge-patch+json"):
+            answer = call(path, as_=alice, data='{"title": "x"}', content_type=kind)
+            assert answer.status_code == 415
 
 
 def test_completed_at_follows_the_status(client, alice):
     task = made(client, alice)
     one = f"/tasks/{task['id']}"
-
     done = client.patch(one, as_=alice, json={"status": "done"}).json
     assert done["completed_at"] == done["updated_at"] > task["updated_at"]
     still = client.patch(one, as_=alice, json={"title": "Other", "status": "done"}).json
@@ -150,45 +119,48 @@ def test_completed_at_follows_the_status(client, alice):
     assert born_done["completed_at"] == born_done["created_at"]
 
 
-def test_a_deleted_task_is_nowhere(client, alice):
-    task = made(client, alice)
-    one = f"/tasks/{task['id']}"
-
-    gone = client.delete(one, as_=alice)
-
-    assert (gone.status_code, gone.data) == (204, b"")
-    assert client.get(one, as_=alice).status_code == 404
-    assert client.patch(one, as_=alice, json={"title": "x"}).status_code == 404
-    assert client.put(one, as_=alice, json={"title": "x"}).status_code == 404
-    assert client.delete(one, as_=alice).status_code == 404
-    assert client.get("/tasks", as_=alice).json["items"] == []
-    assert client.get("/tasks/export", as_=alice).json == []
-    assert client.get("/tasks/stats", as_=alice).json["total"] == 0
-
-
+@on_sqlite
 @pytest.mark.parametrize("bad", ["0", "-1", "abc", str(2**63), "9" * 30, "٣", "1.0", "01", "1e3"])
 def test_a_path_id_that_is_none_is_a_404(client, alice, bad):
     made(client, alice)
-    for method in ("get", "put", "patch", "delete"):
-        answer = getattr(client, method)(f"/tasks/{bad}", as_=alice)
-        assert answer.status_code == 404
-        assert answer.json["error"]["code"] == "NOT_FOUND"
+    for path in (f"/tasks/{bad}", f"/users/me/tasks/{bad}"):
+        for method in ("GET", "PUT", "PATCH", "DELETE"):
+            answer = client.open(path, method=method, as_=alice)
+            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
     assert client.post(f"/tasks/{bad}/restore", as_=alice).status_code == 404
-    assert client.get(f"/users/me/tasks/{bad}", as_=alice).status_code == 404
+
+
+def test_ids_are_never_used_again(client, rows, alice):
+    first = made(client, alice)["id"]
+    rows.run("DELETE FROM tasks")
+    assert made(client, alice)["id"] > first
+
+
+# --- whose a task is ----------------------------------------------------------------------------
 
 
 def test_only_an_admin_may_say_whose_a_task_is(client, alice, bob, admin):
-    for owner in (alice.id, bob.id, None, "x"):
-        body = {"title": "x", "user_id": owner}
-        assert client.post("/tasks", as_=alice, json=body).status_code == 403
-        assert client.post("/users/me/tasks", as_=alice, json=body).status_code == 403
     task = made(client, alice)
     one = f"/tasks/{task['id']}"
-    for method in ("put", "patch"):
-        refused = getattr(client, method)(one, as_=alice, json={"title": "x", "user_id": bob.id})
-        assert refused.status_code == 403
-        assert refused.json["error"]["code"] == "FORBIDDEN"
-    assert client.get(one, as_=alice).json == task
+    for owner in (alice.id, bob.id, None, "x"):
+        body = {"title": "x", "user_id": owner}
+        for answer in (
+            client.post("/tasks", as_=alice, json=body),
+            client.post("/users/me/tasks", as_=alice, json=body),
+            client.put(one, as_=alice, json=body),
+            client.patch(one, as_=alice, json=body),
+        ):
+            assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+    for owner in (99_999, 2**63 - 1, 2**63, 0, -1, "1", 1.0, True, None):
+        body = {"title": "x", "user_id": owner}
+        for answer in (
+            client.post("/tasks", as_=admin, json=body),
+            client.put(one, as_=admin, json=body),
+            client.patch(one, as_=admin, json=body),
+        ):
+            assert answer.status_code == 400, owner
+            assert answer.json["error"]["details"].keys() == {"user_id"}
+    assert client.get("/tasks", as_=admin).json["items"] == [task]
 
     for_bob = made(client, admin, user_id=bob.id)
     assert client.get(f"/tasks/{for_bob['id']}", as_=bob).json == for_bob
@@ -196,21 +168,7 @@ def test_only_an_admin_may_say_whose_a_task_is(client, alice, bob, admin):
     assert (moved.json["user_id"], moved.json["version"]) == (bob.id, 2)
     assert client.get(one, as_=alice).status_code == 404
     assert client.get(one, as_=bob).json == moved.json
-    kept = client.put(one, as_=admin, json={"title": "Mine?"})
-    assert kept.json["user_id"] == bob.id
-
-
-def test_a_task_is_not_given_to_nobody(client, alice, admin):
-    task = made(client, alice)
-    for owner in (99_999, 2**63 - 1, 2**63, 0, -1, "1", 1.0, True, None):
-        for answer in (
-            client.post("/tasks", as_=admin, json={"title": "x", "user_id": owner}),
-            client.patch(f"/tasks/{task['id']}", as_=admin, json={"user_id": owner}),
-            client.put(f"/tasks/{task['id']}", as_=admin, json={"title": "x", "user_id": owner}),
-        ):
-            assert answer.status_code == 400, owner
-            assert answer.json["error"]["details"].keys() == {"user_id"}
-    assert client.get("/tasks", as_=admin).json["items"] == [task]
+    assert client.put(one, as_=admin, json={"title": "Mine?"}).json["user_id"] == bob.id
 
 
 def test_an_admin_does_everything_for_anybody(client, alice, admin):
@@ -223,39 +181,146 @@ def test_an_admin_does_everything_for_anybody(client, alice, admin):
     assert client.get(one, as_=alice).json["version"] == 4
 
 
-@pytest.mark.parametrize("method", ["get", "put", "patch", "delete"])
-def test_someone_elses_task_and_one_that_never_was_are_the_same_to_the_byte(
-    client, alice, bob, method
-):
-    theirs = made(client, bob)
-    trashed = made(client, bob)
+def test_someone_elses_task_and_one_that_never_was_are_the_same_to_the_byte(client, alice, bob):
+    theirs, trashed = made(client, bob), made(client, bob)
     client.delete(f"/tasks/{trashed['id']}", as_=bob)
-    never = theirs["id"] + 1_000_000
-    body = {"json": {"title": "x"}} if method in ("put", "patch") else {}
-
-    def answer(task_id, path="/tasks"):
-        headers = {"X-Request-ID": "same", "If-Match": '"1-1"'}
-        got = getattr(client, method)(f"{path}/{task_id}", as_=alice, headers=headers, **body)
-        assert got.status_code == 404
-        return got.data, list(got.headers)
-
-    expected = answer(never)
-    assert answer(theirs["id"]) == answer(trashed["id"]) == expected
-    assert answer(theirs["id"], "/users/me/tasks") == expected
+    headers = {"X-Request-ID": "same", "If-Match": '"1-1"'}
+    for method, path in (
+        *[(method, "/tasks/{}") for method in ("GET", "PUT", "PATCH", "DELETE")],
+        *[(method, "/users/me/tasks/{}") for method in ("GET", "PUT", "PATCH", "DELETE")],
+        ("POST", "/tasks/{}/restore"),
+    ):
+        given = {"json": {"title": "x"}} if method in ("PUT", "PATCH") else {}
+        answers = [
+            client.open(path.format(task_id), method=method, as_=alice, headers=headers, **given)
+            for task_id in (theirs["id"] + 1_000_000, theirs["id"], trashed["id"])
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({(answer.data, str(answer.headers)) for answer in answers}) == 1
     assert client.get(f"/tasks/{theirs['id']}", as_=bob).json == theirs
 
 
-def test_a_task_and_its_title_may_hold_any_alphabet(client, alice):
-    title, tag = "🙂rite 日本語 👩‍👩‍👧 e\u0301 עברית", "é" * 50
-    task = made(client, alice, title=title, description="  \t🙂\r\n ", tags=[tag])
-    read = client.get(f"/tasks/{task['id']}", as_=alice).json
-    assert (read["title"], read["description"], read["tags"]) == (title, "  \t🙂\r\n ", [tag])
+def test_another_users_path_is_a_403_whether_they_exist_or_not(client, alice, bob, admin):
+    task = made(client, bob)
+    for owner in (bob.id, admin.id, 99_999_999, 2**63 - 1):
+        all_ = f"/users/{owner}/tasks"
+        one = f"{all_}/{task['id']}"
+        for answer in (
+            client.get(all_, as_=alice),
+            client.get(f"{all_}?nonsense=1", as_=alice),
+            client.post(all_, as_=alice, json={"title": "x"}),
+            client.post(all_, as_=alice, data="nonsense"),
+            client.get(one, as_=alice),
+            client.put(one, as_=alice, json={"title": "x"}),
+            client.patch(one, as_=alice, json={"title": "x"}),
+            client.delete(one, as_=alice),
+        ):
+            assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
+        assert client.get(all_).status_code == 401
+    assert client.get(f"/users/{2**63}/tasks", as_=alice).status_code == 404
+    assert client.get("/users/ME/tasks", as_=alice).status_code == 404
+    assert client.get("/tasks", as_=admin).json["items"] == [task]
 
 
-def test_head_answers_like_get_without_the_body(client, alice):
-    task = made(client, alice)
-    for path in (f"/tasks/{task['id']}", "/tasks", "/tasks/stats", "/tasks/export"):
-        got, head = client.get(path, as_=alice), client.head(path, as_=alice)
-        assert (head.status_code, head.data) == (200, b"")
-        assert head.headers.get("ETag") == got.headers.get("ETag")
-        assert head.headers["Content-Type"] == got.headers["Content-Type"]
+def test_an_admin_works_in_anybodys_path_and_only_with_their_tasks(client, alice, bob, admin):
+    for_alice = f"/users/{alice.id}/tasks"
+    task, theirs = made(client, admin, for_alice), made(client, bob)
+    one, new = f"{for_alice}/{task['id']}", {"json": {"title": "x"}}
+    assert task["user_id"] == alice.id
+    assert client.get(for_alice, as_=admin).json["items"] == [task]
+    assert client.get(one, as_=admin).json == task
+    for method, given in (("GET", {}), ("PUT", new), ("PATCH", new), ("DELETE", {})):
+        answer = client.open(f"{for_alice}/{theirs['id']}", method=method, as_=admin, **given)
+        assert answer.status_code == 404
+    refused = client.post(for_alice, as_=admin, json={"title": "x", "user_id": bob.id})
+    assert refused.status_code == 400
+    assert client.get(f"{for_alice}?user_id={alice.id}", as_=admin).status_code == 400
+    for path in ("/users/99999999/tasks", "/users/99999999/tasks/1"):
+        assert client.get(path, as_=admin).status_code == 404
+    assert client.post("/users/99999999/tasks", as_=admin, **new).status_code == 404
+    assert client.patch(one, as_=admin, json={"user_id": bob.id}).json["user_id"] == bob.id
+    assert client.get(one, as_=admin).status_code == 404
+    assert client.delete(f"/users/{bob.id}/tasks/{task['id']}", as_=admin).status_code == 204
+
+
+# --- the trash ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/users/me/tasks"])
+def test_a_deleted_task_lies_in_the_trash_only(client, alice, path):
+    kept = made(client, alice)
+    task = made(client, alice, status="done", due_at="2026-12-01T00:00:00Z", tags=["x"])
+    one = f"{path}/{task['id']}"
+    deleted = client.delete(one, as_=alice)
+    assert (deleted.status_code, deleted.data) == (204, b"")
+    for method in ("GET", "PUT", "PATCH", "DELETE"):
+        given = {"json": {"title": "x"}} if method in ("PUT", "PATCH") else {}
+        assert client.open(one, method=method, as_=alice, **given).status_code == 404
+    for live in ("", "?deleted=false"):
+        assert client.get(f"{path}{live}", as_=alice).json["items"] == [kept]
+    assert client.get("/tasks/export", as_=alice).json == [kept]
+    assert client.get("/tasks/stats", as_=alice).json["total"] == 1
+
+    page = client.get(f"{path}?deleted=true", as_=alice).json
+    (trashed,) = page["items"]
+    times = {name: trashed[name] for name in ("updated_at", "deleted_at")}
+    assert trashed == task | times | {"version": 2}
+    assert trashed["deleted_at"] > task["created_at"]
+    assert page["total"] == 1
+    assert client.get(f"{path}?deleted=true&tag=x&q=TASK", as_=alice).json["items"] == [trashed]
+    assert client.get(f"{path}?deleted=true&tag=y", as_=alice).json["items"] == []
+    assert client.get("/tasks/export?deleted=true", as_=alice).json == [trashed]
+    csv = client.get("/tasks/export?deleted=true&format=csv", as_=alice).text.splitlines()
+    assert csv[0].endswith(",version,deleted_at")
+    assert csv[1].endswith(f",2,{trashed['deleted_at']}")
+
+    restored = client.post(f"/tasks/{task['id']}/restore", as_=alice)
+    assert restored.status_code == 200
+    assert restored.json == task | {"version": 3, "updated_at": restored.json["updated_at"]}
+    assert restored.headers["ETag"] == f'"{task["id"]}-3"'
+    assert client.get(f"{path}?deleted=true", as_=alice).json["items"] == []
+    live = client.post(f"/tasks/{task['id']}/restore", as_=alice)
+    assert (live.status_code, code_of(live)) == (409, "CONFLICT")
+    assert client.get(one, as_=alice).json == restored.json
+
+
+def test_only_who_sees_it_can_restore_it(client, alice, bob, admin):
+    one = f"/tasks/{made(client, alice)['id']}"
+    client.delete(one, as_=alice)
+    assert client.post(f"{one}/restore").status_code == 401
+    assert client.post(f"{one}/restore", as_=bob).status_code == 404
+    assert client.get("/tasks?deleted=true", as_=bob).json["items"] == []
+    assert client.get("/tasks?deleted=true", as_=admin).json["total"] == 1
+    assert client.post(f"{one}/restore", as_=alice, json={"title": "x"}).status_code == 400
+    assert client.post(f"{one}/restore", as_=alice, data="x").status_code == 415
+    assert client.post(f"{one}/restore", as_=alice, json={}).status_code == 200
+    assert client.post(f"{one}/restore", as_=bob).status_code == 404  # live, and still not his
+
+
+def test_purge_empties_old_trash_and_expired_keys_and_nothing_else(client, app, rows, alice):
+    old, young, live = plant(
+        rows,
+        alice.id,
+        [
+            {"deleted_at": ago(days=30, minutes=1)},
+            {"deleted_at": ago(days=30, minutes=-1)},
+            {"created_at": ago(days=400)},
+        ],
+    )
+    for age in (24.01, 23.99):
+        key = {"Idempotency-Key": f"{age}"}
+        client.post("/tasks", as_=alice, json={"title": "x"}, headers=key)
+        rows.run(
+            "UPDATE idempotency_keys SET created_at = :aged WHERE created_at > :since",
+            aged=ago(hours=age),
+            since=ago(hours=1),
+        )
+    for _ in range(2):
+        done = app.test_cli_runner().invoke(args=["purge"])
+        assert done.exit_code == 0, done.output
+    left = {row["id"] for row in rows.all("SELECT id FROM tasks")}
+    assert old not in left
+    assert {young, live} < left
+    assert rows.value("SELECT count(*) FROM idempotency_keys") == 1
+    assert client.post(f"/tasks/{old}/restore", as_=alice).status_code == 404
+    assert client.post(f"/tasks/{young}/restore", as_=alice).status_code == 200

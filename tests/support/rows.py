@@ -45,14 +45,17 @@ class Rows:
 
     def insert(self, table: str, rows: Iterable[dict[str, Any]]) -> list[int]:
         """Insert rows that have an id column; their ids in the same order."""
-        ids: list[int] = []
         with self.connection() as connection:
-            for row in rows:
-                columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-                statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING id"
-                found = _fetch(connection, self._translate(statement), row)
-                ids.append(found[0]["id"])
-        return ids
+            if not self.is_postgres:
+                return [self._insert(connection, table, row).fetchone()["id"] for row in rows]
+            with connection.pipeline():  # which waits for no answer before it sends the next
+                cursors = [self._insert(connection, table, row) for row in rows]
+            return [cursor.fetchone()["id"] for cursor in cursors]
+
+    def _insert(self, connection: Any, table: str, row: dict[str, Any]) -> Any:
+        columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+        statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING id"
+        return connection.execute(self._translate(statement), row)
 
     @contextmanager
     def held(self, statement: str, **values: Any) -> Iterator[None]:

@@ -1,20 +1,19 @@
-"""Tasks by the thousand, straight into the database, and what a list of them must look like."""
+"""Tasks by the thousand, straight into the database, and what a list of them must look like.
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+How a task is stored is known here alone: status and priority as numbers, and texts a second time,
+casefolded, to be searched and sorted by.
+"""
+
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Flask
-from sqlalchemy import Connection, func, insert, select, text
+from tests.support.rows import Rows, canonical
 
-from taskapi.extensions import db
-from taskapi.models.task_table import PRIORITIES, STATUSES, tasks
-from taskapi.moments import canonical
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-FIRST = canonical(START)
+STATUSES = ("todo", "in_progress", "done")
+PRIORITIES = ("low", "medium", "high")
 RANKS = {"status": STATUSES, "priority": PRIORITIES}
+START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def after(minutes: float) -> str:
@@ -22,11 +21,15 @@ def after(minutes: float) -> str:
     return canonical(START + timedelta(minutes=minutes))
 
 
-def stored(owner_id: int, **fields: Any) -> dict[str, Any]:
-    """A row as it lies in the table, from fields as they stand in JSON."""
+def plant(rows: Rows, owner_id: int, tasks: Iterable[dict[str, Any]]) -> list[int]:
+    """Store tasks with fields as they stand in JSON; their ids in the same order."""
+    return rows.insert("tasks", [_stored(owner_id, **fields) for fields in tasks])
+
+
+def _stored(owner_id: int, **fields: Any) -> dict[str, Any]:
     title, description = fields.get("title", "planted"), fields.get("description")
     tags = ",".join(fields.get("tags", ()))
-    created_at = fields.get("created_at", FIRST)
+    created_at = fields.get("created_at", after(0))
     return {
         "user_id": owner_id,
         "title": title,
@@ -42,68 +45,33 @@ def stored(owner_id: int, **fields: Any) -> dict[str, Any]:
         "deleted_at": fields.get("deleted_at"),
         "created_at": created_at,
         "updated_at": fields.get("updated_at", created_at),
-        "version": fields.get("version", 1),
+        "version": 1,
     }
 
 
-@contextmanager
-def writing(app: Flask) -> Iterator[Connection]:
-    """A transaction beside the application's own."""
-    with app.app_context(), db.engine.connect() as connection:
-        # Our connections leave it to us to begin.
-        is_sqlite = connection.dialect.name == "sqlite"
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else "BEGIN")
-        try:
-            yield connection
-        except BaseException:  # at Ctrl-C, too: it would hold its lock on
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-        connection.exec_driver_sql("COMMIT")
-
-
-def plant(app: Flask, rows: Iterable[dict[str, Any]]) -> list[int]:
-    """Put stored rows into the table; their ids in the same order."""
-    if not (rows := list(rows)):
-        return []
-    with writing(app) as connection:
-        newest = connection.scalar(select(func.max(tasks.c.id))) or 0
-        connection.execute(insert(tasks), rows)
-        return list(
-            connection.scalars(select(tasks.c.id).where(tasks.c.id > newest).order_by(tasks.c.id))
-        )
-
-
-def plant_many(app: Flask, owner_id: int, count: int) -> None:
+def plant_many(rows: Rows, owner_id: int, count: int) -> None:
     """Tasks of every kind by the database's own means: some with a due time, some done."""
-    with writing(app) as connection:
-        is_postgres = connection.dialect.name == "postgresql"
+    if rows.is_postgres:
+        numbers = "SELECT generate_series(1, :count) AS n"
+        moment = "timestamptz '2026-01-01 00:00:00Z' + ({}) * interval '1 minute'"
+    else:
         numbers = (
-            "SELECT generate_series(1, :count) AS n"
-            if is_postgres
-            else "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :count)"
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < :count)"
             " SELECT n FROM c"
         )
-        moment = (
-            "timestamptz '2026-01-01 00:00:00Z' + ({}) * interval '1 minute'"
-            if is_postgres
-            else "strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', ({}) || ' minutes')"
-        )
-        created, due = moment.format("n"), moment.format("n * 7919 % 100003")
-        connection.execute(
-            text(
-                "INSERT INTO tasks (user_id, title, title_key, status, priority, due_at, tags,"
-                " tags_key, completed_at, created_at, updated_at, version)"
-                " SELECT :owner_id, 'Task ' || n, 'task ' || n, n * 31 % 3, n * 17 / 5 % 3,"
-                f" CASE WHEN n % 4 > 0 THEN {due} END, '', '',"
-                f" CASE WHEN n * 31 % 3 = 2 THEN {created} END, {created}, {created}, 1"
-                f" FROM ({numbers}) AS numbers"
-            ),
-            {"owner_id": owner_id, "count": count},
-        )
-    with app.app_context(), db.engine.connect() as connection:
-        # Without SQLAlchemy's AUTOCOMMIT, after which it hands the pool a connection that begins
-        # transactions by itself.
-        connection.exec_driver_sql("VACUUM ANALYZE tasks" if is_postgres else "ANALYZE tasks")
+        moment = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', ({}) || ' minutes')"
+    created, due = moment.format("n"), moment.format("n * 7919 % 100003")
+    rows.run(
+        "INSERT INTO tasks (user_id, title, title_key, status, priority, due_at, tags, tags_key,"
+        " completed_at, created_at, updated_at, version)"
+        " SELECT :owner_id, 'Task ' || n, 'task ' || n, n * 31 % 3, n * 17 / 5 % 3,"
+        f" CASE WHEN n % 4 > 0 THEN {due} END, '', '',"
+        f" CASE WHEN n * 31 % 3 = 2 THEN {created} END, {created}, {created}, 1"
+        f" FROM ({numbers}) AS numbers",
+        owner_id=owner_id,
+        count=count,
+    )
+    rows.run("ANALYZE tasks")
 
 
 def in_order(items: Sequence[dict[str, Any]], sort_by: str) -> list[dict[str, Any]]:
