@@ -137,7 +137,7 @@ class Settings:
         0, whole(0, 10), "proxies in front, counted from the right; 1 with `DYNO`"
     )
     public_url: str | None = setting(
-        None, web_address, "for links that must be absolute (reset link on the command line)"
+        None, web_address, "for links that must be absolute (reset link, calendar)"
     )
     host: str = setting("127.0.0.1", text, "address to listen on; `0.0.0.0` in production")
     port: int = setting(8000, whole(1, 65535), "port to listen on")

@@ -29,14 +29,16 @@ def test_each_change_is_told_with_old_and_new(client, alice, admin):
         ("task.restored", alice.id),
         ("task.deleted", alice.id),
         ("task.completed", admin.id),
+        ("task.updated", admin.id),
         ("task.updated", alice.id),
         ("task.created", alice.id),
     ]
     assert set(items[0]) == {"at", "actor", "action", "changes", "request_id"}
     assert items[2]["changes"] == {"status": ["todo", "done"]}
-    assert items[3]["changes"] == {"title": ["Write", "Write more"], "tags": [[], ["a"]]}
-    assert items[4]["changes"] == {}
-    assert items[4]["request_id"] == "r-1"
+    assert items[3]["changes"] == {"status": ["todo", "done"]}
+    assert items[4]["changes"] == {"title": ["Write", "Write more"], "tags": [[], ["a"]]}
+    assert items[5]["changes"] == {}
+    assert items[5]["request_id"] == "r-1"
     (deleted_at,) = items[1]["changes"].values()
     assert deleted_at[0] is None
     assert items[0]["changes"] == {"deleted_at": [deleted_at[1], None]}

@@ -82,6 +82,7 @@ def test_an_admins_acts_on_others_tasks_and_not_ones_own(client, alice, admin):
     assert [(each["action"], each["task_id"], each["user_id"]) for each in found] == [
         ("task.deleted", task["id"], alice.id),
         ("task.completed", task["id"], alice.id),
+        ("task.updated", task["id"], alice.id),
     ]
 
 

@@ -10,6 +10,7 @@ import icalendar
 import pytest
 
 from tests.support.receiver import eventually
+from tests.support.rows import ago, from_now
 from tests.support.webhooks import task
 
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -68,7 +69,33 @@ def test_the_file_is_rfc_5545_to_the_letter(client, root, alice):
         line.decode()  # no character is torn apart by the folding
     (event,) = icalendar.Calendar.from_ical(data).walk("VEVENT")
     assert {"UID", "DTSTAMP", "DTSTART", "SUMMARY"} <= set(event)
+    assert "DTEND" not in event  # which would have to be later than DTSTART
     assert not event.errors
+
+
+def test_it_has_a_thousand_tasks_from_thirty_days_ago_on(client, root, alice):
+    url = address(client, alice)
+    for title, days in (("too old", 31), ("old", 29)):
+        due(client, alice, title=title, due_at=ago(days=days))
+    for number in range(10):
+        creates = [
+            {"op": "create", "data": {"title": f"{number}-{n}", "due_at": from_now(days=n)}}
+            for n in range(100)
+        ]
+        client.post("/tasks/bulk", json={"operations": creates}, as_=alice)
+    found = events_of(root.get(url))
+    assert len(found) == 1000
+    assert "old" in found
+    assert "too old" not in found
+    assert "9-99" not in found  # the last one
+
+
+@only_sqlite
+def test_the_address_is_absolute_where_the_public_one_is_known(make_app, make_client, root, alice):
+    public = make_client(make_app(PUBLIC_URL="https://tasks.example.org/"))
+    url = public.post("/users/me/calendar", as_=alice).json["url"]
+    assert re.fullmatch(r"https://tasks\.example\.org/calendar/[\w-]{43}\.ics", url)
+    assert root.get(url.removeprefix("https://tasks.example.org")).status_code == 200
 
 
 @only_sqlite

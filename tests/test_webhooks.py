@@ -28,10 +28,11 @@ def test_every_kind_of_change_arrives_signed_and_in_order(client, alice, receive
     client.delete(path, as_=alice)
     client.post(f"{path}/restore", as_=alice)
     client.patch(path, json={"due_at": "2020-01-01T00:00:00Z", "status": "in_progress"}, as_=alice)
-    eventually(lambda: len(receiver.messages) == 7)
+    eventually(lambda: len(receiver.messages) == 8)
     read = receiver.verified(webhook["secret"])
     assert [each["type"] for each in read] == [
         "task.created",
+        "task.updated",
         "task.updated",
         "task.completed",
         "task.deleted",
@@ -39,14 +40,14 @@ def test_every_kind_of_change_arrives_signed_and_in_order(client, alice, receive
         "task.updated",
         "task.overdue",
     ]
-    assert [each["data"]["task"]["version"] for each in read] == [1, 2, 3, 4, 5, 6, 6]
+    assert [each["data"]["task"]["version"] for each in read] == [1, 2, 3, 3, 4, 5, 6, 6]
     assert set(read[0]) == {"type", "timestamp", "data"}
     assert read[0]["data"]["task"] == one
-    assert len({message.id for message in receiver.messages}) == 7
+    assert len({message.id for message in receiver.messages}) == 8
     with pytest.raises(WebhookVerificationError, match="No matching signature"):
         receiver.verified("whsec_" + "A" * 44)
     items = eventually(
-        lambda: len(found := sent(client, alice, webhook, status="delivered")) == 7 and found
+        lambda: len(found := sent(client, alice, webhook, status="delivered")) == 8 and found
     )
     assert (items[0]["status_code"], items[0]["attempts"], items[0]["error"]) == (204, 1, None)
 

@@ -1,8 +1,9 @@
 """A user's secret calendar address, of which only a digest is kept."""
 
 import secrets
+from typing import Any
 
-from sqlalchemy import Column, ForeignKey, String, bindparam, delete, select
+from sqlalchemy import Column, ForeignKey, String, bindparam, delete, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from taskapi.database import Id, Moment, Query, Row, transaction
@@ -12,7 +13,10 @@ from taskapi.models import event
 from taskapi.models.keys import digest
 from taskapi.models.task_table import SHOWN, tasks
 from taskapi.models.user import users
-from taskapi.moments import now
+from taskapi.moments import ago, now
+
+SINCE_DAYS = 30
+AT_MOST = 1000
 
 calendars = db.Table(
     "calendars",
@@ -34,15 +38,24 @@ BY_TOKEN = Query(
     .join(calendars, calendars.c.user_id == users.c.id)
     .where(calendars.c.token_hash == bindparam("token_hash"), users.c.is_active)
 )
-_dated = (
-    tasks.c.user_id == bindparam("user_id"),
-    tasks.c.deleted_at.is_(None),
-    tasks.c.due_at.is_not(None),
-)
-DATED = Query(select(*SHOWN).where(*_dated).order_by(tasks.c.due_at, tasks.c.id))
-VERSIONS = Query(
-    select(tasks.c.id, tasks.c.version).where(*_dated).order_by(tasks.c.due_at, tasks.c.id)
-)
+
+
+def _dated(*columns: Any) -> Query:
+    """The user's tasks with a due time from `since` on, the first ones."""
+    return Query(
+        select(*columns)
+        .where(
+            tasks.c.user_id == bindparam("user_id"),
+            tasks.c.deleted_at.is_(None),
+            tasks.c.due_at >= bindparam("since", type_=Moment),
+        )
+        .order_by(tasks.c.due_at, tasks.c.id)
+        .limit(literal_column(str(AT_MOST)))
+    )
+
+
+DATED = _dated(*SHOWN)
+VERSIONS = _dated(tasks.c.id, tasks.c.version)
 
 
 def create_calendar(user_id: int) -> str:
@@ -67,3 +80,8 @@ def owner_of(token: str) -> Row:
     if owner is None:
         raise NotFound
     return owner
+
+
+def dated_tasks(user_id: int, query: Query = DATED) -> list[Row]:
+    """The user's tasks that a calendar shows."""
+    return query.all(user_id=user_id, since=ago(days=SINCE_DAYS))

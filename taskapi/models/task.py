@@ -194,8 +194,9 @@ def change_task(task: Row, fields: dict[str, Any]) -> Row:
         except integrity_error():
             raise _no_such_owner() from None
     changed = task._replace(**{name: columns[name] for name in columns.keys() & task._asdict()})
-    is_completed = "status" in changes and values["status"] == "done"
-    _record("task.completed" if is_completed else "task.updated", task_json(changed), changes)
+    _record("task.updated", task_json(changed), changes)
+    if "status" in changes and values["status"] == "done":
+        _record("task.completed", task_json(changed), {"status": changes["status"]})
     return changed
 
 

@@ -4,10 +4,11 @@ import hashlib
 
 from flask import Response, request
 
+from taskapi.config import settings
 from taskapi.models.calendar import (
-    DATED,
     VERSIONS,
     create_calendar,
+    dated_tasks,
     delete_calendar,
     owner_of,
 )
@@ -25,7 +26,7 @@ ICAL = "text/calendar"
 @calendar.post(OWN, who="user", status=201, returns=answers.Calendar())
 def add_calendar(caller: Caller) -> Response:
     """A secret address for calendar programs, shown this once; it replaces the one before."""
-    url = f"/calendar/{create_calendar(caller.id)}.ics"
+    url = f"{settings().public_url or ''}/calendar/{create_calendar(caller.id)}.ics"
     return json_answer({"url": url}, 201, {"Cache-Control": "no-store"})
 
 
@@ -44,14 +45,14 @@ def remove_calendar(caller: Caller) -> None:
     headers={"ETag": "Changes whenever one of the tasks does."},
 )
 def read_calendar(token: str) -> Response:
-    """Every task with a due time, as RFC 5545 has it."""
+    """The tasks with a due time from 30 days ago on, at most 1,000, as RFC 5545 has it."""
     owner = owner_of(token)
-    versions = repr([tuple(row) for row in VERSIONS.all(user_id=owner.id)])
+    versions = repr([tuple(row) for row in dated_tasks(owner.id, VERSIONS)])
     response = Response(content_type=f"{ICAL}; charset=utf-8")
     response.set_etag(hashlib.sha256(versions.encode()).hexdigest()[:32])
     tag, _ = response.get_etag()
     if tag is not None and not request.if_none_match.contains_weak(tag):
         from taskapi.web.ical import calendar_of  # slow to import, and only needed here
 
-        response.set_data(calendar_of(DATED.all(user_id=owner.id)))
+        response.set_data(calendar_of(dated_tasks(owner.id)))
     return response

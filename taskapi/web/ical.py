@@ -36,7 +36,6 @@ def _event(task: Row) -> Event:
     event.add("created", as_datetime(task.created_at))
     event.add("last-modified", as_datetime(task.updated_at))
     event.add("dtstart", as_datetime(task.due_at))
-    event.add("dtend", as_datetime(task.due_at))
     event.add("summary", ("\u2713 " if task.status == DONE else "") + task.title)
     if task.description:
         event.add("description", task.description)
