@@ -63,16 +63,13 @@ def test_a_hundred_and_no_more(client, alice):
         refused = bulk(client, alice, *operations)
         assert refused.status_code == 400
         assert refused.json["error"]["details"].keys() == {"operations"}
-    bodies: list[Any] = [
-        {},
-        {"operations": None},
-        {"operations": {}},
-        {"operations": "x"},
-        {"ops": []},
-    ]
+    bodies: list[Any] = [None, [], {}, {"ops": []}, {"operations": {}}, {"operations": "x"}]
     for body in bodies:
         assert client.post("/tasks/bulk", as_=alice, json=body).status_code == 400
     assert client.get("/tasks", as_=alice).json["total"] == 100
+
+
+BAD_IDS = (0, -1, "1", 2**63, 1.0, True, None)
 
 
 def faults(task, theirs, gone):
@@ -93,10 +90,7 @@ def faults(task, theirs, gone):
         (400, {"operation"}, [create()]),
         (400, {"operation"}, 5),
         (400, {"id"}, {"op": "update", "data": {}}),
-        *[
-            (400, {"id"}, {"op": "delete", "id": bad})
-            for bad in (0, -1, "1", 2**63, 1.0, True, None)
-        ],
+        *[(400, {"id"}, {"op": "delete", "id": bad}) for bad in BAD_IDS],
         (400, {"version"}, {"op": "delete", "id": task["id"], "version": "1"}),
         (400, {"version"}, {"op": "delete", "id": task["id"], "version": 0}),
         (400, {"data"}, {"op": "delete", "id": task["id"], "data": {}}),
@@ -129,18 +123,11 @@ def test_the_first_that_fails_undoes_all_and_is_named(client, alice, bob, made):
             assert error["details"].keys() >= names - {"index"}
             assert f"operation {index}" in error["message"]
             if status == 412:
+                assert error["details"] == {"index": index}
                 assert answer.headers["ETag"] == f'"{three["id"]}-1"'
     assert client.get("/tasks?sort_by=id", as_=alice).json["items"] == before
     assert client.get("/tasks", as_=bob).json["items"] == [theirs]
     assert client.get("/tasks?deleted=true", as_=alice).json["total"] == 1
-
-
-def test_a_stale_version_in_the_last_undoes_the_first(client, alice, made):
-    one, two, _ = made
-    answer = bulk(client, alice, change(one, title="x"), change(two, title="y", version=9))
-    assert (answer.status_code, answer.json["error"]["code"]) == (412, "PRECONDITION_FAILED")
-    assert answer.json["error"]["details"] == {"index": 1}
-    assert client.get(f"/tasks/{one['id']}", as_=alice).json == one
 
 
 def test_another_ones_task_is_told_from_none_by_nothing(client, alice, bob):
@@ -165,13 +152,8 @@ def test_an_admin_acts_for_anybody(client, alice, bob, admin, made):
         remove(made[2]),
         create(),
     )
-    assert [task and task["user_id"] for task in answer.json["results"]] == [
-        bob.id,
-        bob.id,
-        alice.id,
-        None,
-        admin.id,
-    ]
+    owners = [task and task["user_id"] for task in answer.json["results"]]
+    assert owners == [bob.id, bob.id, alice.id, None, admin.id]
     nobody = bulk(client, admin, create(), create(user_id=99_999))
     assert nobody.status_code == 400
     assert nobody.json["error"]["details"].keys() == {"index", "user_id"}
@@ -190,9 +172,9 @@ def test_bulks_in_opposite_order_get_in_no_circle(live_server):
             return client.post("/tasks/bulk", json={"operations": operations})
 
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(change_all, range(48)))
+            answers = list(pool.map(change_all, range(24)))
         assert {answer.status_code for answer in answers} == {200}
         tasks = [client.get(f"/tasks/{i}").json() for i in ids]
         assert len({task["title"] for task in tasks}) == 1
-        assert {task["version"] for task in tasks} == {49}
-        assert client.get("/tasks").json()["total"] == 32
+        assert {task["version"] for task in tasks} == {25}
+        assert client.get("/tasks").json()["total"] == 26

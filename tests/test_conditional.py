@@ -1,10 +1,10 @@
-"""ETag, If-Match and If-None-Match, one writer after the other and a hundred at once."""
+"""ETag, If-Match and If-None-Match, one writer after the other and fifty at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.client import signed_in
+from tests.support.client import code_of, signed_in
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def test_the_tag_is_made_of_id_and_version(client, alice, task):
     one = f"/tasks/{task['id']}"
     assert client.get(one, as_=alice).headers["ETag"] == tag_of(task)
     for version, change in enumerate(({"title": "a"}, {"tags": ["x"]}, {"status": "done"}), 2):
-        answer = client.patch(one, as_=alice, json=change)
-        assert answer.headers["ETag"] == f'"{task["id"]}-{version}"'
-        assert client.get(one, as_=alice).headers["ETag"] == f'"{task["id"]}-{version}"'
+        for answer in (client.patch(one, as_=alice, json=change), client.get(one, as_=alice)):
+            assert answer.headers["ETag"] == f'"{task["id"]}-{version}"'
+            assert answer.json == answer.json | change
     assert "ETag" not in client.get("/tasks", as_=alice).headers
 
 
@@ -46,16 +46,15 @@ def send(client, person, method, path, **headers):
     return getattr(client, method)(path, as_=person, headers=headers, **body)
 
 
-@pytest.mark.parametrize("method", ["put", "patch", "delete"])
 @pytest.mark.parametrize("path", ["/tasks/{}", "/users/me/tasks/{}"])
-def test_a_stale_tag_changes_nothing_and_is_told_the_current_one(client, alice, task, method, path):
-    one = path.format(task["id"])
+def test_a_stale_tag_changes_nothing_and_is_told_the_current_one(client, alice, task, path):
+    one, stale = path.format(task["id"]), tag_of(task)
     current = client.patch(one, as_=alice, json={"title": "Second"})
-    stale = tag_of(task)
-    for match in (stale, f"W/{stale}", '"x"', "", f'{stale}, "x"', '"*"'):
-        answer = send(client, alice, method, one, **{"If-Match": match})
-        assert (answer.status_code, answer.json["error"]["code"]) == (412, "PRECONDITION_FAILED")
-        assert answer.headers["ETag"] == current.headers["ETag"]
+    for method in ("put", "patch", "delete"):
+        for match in (stale, f"W/{stale}", '"x"', "", f'{stale}, "x"', '"*"'):
+            answer = send(client, alice, method, one, **{"If-Match": match})
+            assert (answer.status_code, code_of(answer)) == (412, "PRECONDITION_FAILED"), match
+            assert answer.headers["ETag"] == current.headers["ETag"]
     assert client.get(one, as_=alice).json == current.json
 
 
@@ -79,15 +78,8 @@ def test_checks_come_in_the_contracts_order(client, alice, bob, task):
     assert client.patch(one, as_=alice, headers=stale, json={}).status_code == 412
 
 
-def test_two_patches_of_different_fields_both_survive(client, alice, task):
-    one = f"/tasks/{task['id']}"
-    client.patch(one, as_=alice, json={"title": "By one"})
-    both = client.patch(one, as_=alice, json={"priority": "high"}).json
-    assert (both["title"], both["priority"], both["version"]) == ("By one", "high", 3)
-
-
-def test_a_hundred_at_once_lose_nothing(live_server):
-    """With If-Match each of a hundred gets through in the end; without, fields do not collide."""
+def test_fifty_at_once_lose_nothing(live_server):
+    """With If-Match each of fifty gets through in the end; without, fields do not collide."""
     server = live_server(WEB_THREADS="8")
     with signed_in(server) as client:
         one = f"/tasks/{client.post('/tasks', json={'title': '0'}).json()['id']}"
@@ -104,21 +96,21 @@ def test_a_hundred_at_once_lose_nothing(live_server):
             raise AssertionError("never got through")
 
         with ThreadPoolExecutor(10) as pool:
-            list(pool.map(count_up, range(100)))
+            list(pool.map(count_up, range(50)))
         counted = client.get(one).json()
-        assert (counted["title"], counted["version"]) == ("100", 101)
+        assert (counted["title"], counted["version"]) == ("50", 51)
 
         same = {"If-Match": client.get(one).headers["ETag"]}
         with ThreadPoolExecutor(20) as pool:
             statuses = list(
                 pool.map(
                     lambda n: client.patch(one, json={"title": f"x{n}"}, headers=same).status_code,
-                    range(100),
+                    range(50),
                 )
             )
-        assert sorted(statuses) == [200] + [412] * 99
+        assert sorted(statuses) == [200] + [412] * 49
 
-        for n in range(25):
+        for n in range(15):
             fields = [{"title": f"t{n}"}, {"description": f"d{n}"}, {"tags": [f"g{n}"]}]
             with ThreadPoolExecutor(3) as pool:
                 answers = list(pool.map(lambda each: client.patch(one, json=each), fields))
@@ -129,4 +121,4 @@ def test_a_hundred_at_once_lose_nothing(live_server):
                 f"d{n}",
                 [f"g{n}"],
             )
-        assert task["version"] == 102 + 75
+        assert task["version"] == 52 + 45

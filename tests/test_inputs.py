@@ -1,33 +1,31 @@
-"""The catalogue of bad input: never a 500, always the envelope, always within a second."""
+"""Bad input everywhere: never a 500, always within a second; and the one shape of errors."""
 
 import json
+import re
 import time
 from typing import Any
 
 import pytest
 
-from taskapi.web.routing import operations
+from tests.support.client import GOOD, code_of
+from tests.support.rows import Rows
 
+on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+PROBLEM = "application/problem+json"
 DEEP = 100_000
-BODIES = {
+NOT_JSON = {
     "empty": b"",
     "space": b"   ",
     "half": b'{"username":',
     "trailing": b'{"a": 1} x',
+    "trailing comma": b'{"a": 1,}',
     "two": b"{}{}",
     "single quotes": b"{'a': 1}",
     "comment": b"{} // x",
-    "null": b"null",
-    "number": b"1",
-    "text": b'"x"',
-    "list": b"[]",
-    "list of objects": b'[{"username": "a"}]',
-    "true": b"true",
+    "half of a word": b"nul",
     "deep lists": b"[" * DEEP + b"]" * DEEP,
     "half of deep lists": b"[" * DEEP,
     "deep objects": b'{"a":' * DEEP + b"1" + b"}" * DEEP,
-    "deep within": b'{"username":' + b"[" * 900 + b"]" * 900 + b"}",
-    "deep escapes": b'{"username":' + b"[" * 900 + b'"\\u0041"' + b"]" * 900 + b"}",
     "not UTF-8": b'{"username": "\xff\xfe"}',
     "UTF-16": '{"username": "a"}'.encode("utf-16"),
     "BOM": b'\xef\xbb\xbf{"username": "a"}',
@@ -46,92 +44,99 @@ BODIES = {
     "Infinity": b'{"username": Infinity}',
     "-Infinity": b'{"username": -Infinity}',
     "1e999": b'{"username": 1e999}',
-    "huge number": b'{"username": ' + b"9" * 100_000 + b"}",
-    "64 bits and more": b'{"username": 9223372036854775808}',
     "hex": b'{"username": 0x10}',
     "leading zero": b'{"username": 01}',
+}
+NOT_WHAT_IS_ASKED = {
+    "null": b"null",
+    "number": b"1",
+    "text": b'"x"',
+    "list": b"[]",
+    "list of objects": b'[{"username": "a"}]',
+    "true": b"true",
+    "deep within": b'{"username":' + b"[" * 900 + b"]" * 900 + b"}",
+    "deep escapes": b'{"username":' + b"[" * 900 + b'"\\u0041"' + b"]" * 900 + b"}",
+    "huge number": b'{"username": ' + b"9" * 100_000 + b"}",
+    "64 bits and more": b'{"username": 9223372036854775808}',
     "long text": b'{"username": "' + b"x" * 900_000 + b'"}',
     "many names": json.dumps({f"name-{i}": i for i in range(50_000)}).encode(),
     "odd names": b'{"": 1, " ": 2, "__proto__": 3, "_schema": 4}',
-    "object": b'{"username": {}, "email": {}, "password": {}, "name": {}, "title": {}}',
+    "objects": b'{"username": {}, "email": {}, "password": {}, "name": {}, "title": {}}',
     "lists": b'{"username": [], "email": [], "password": [], "name": [], "title": []}',
     "numbers": b'{"username": 1, "email": 1, "password": 1, "name": 1, "title": 1}',
     "nulls": b'{"username": null, "email": null, "password": null, "name": null}',
-    "too large": b" " * (2**20 + 1),
 }
 TYPES = [
-    "",
-    "text/plain",
-    "text/html",
-    "application/xml",
-    "multipart/form-data",
-    "multipart/form-data; boundary=x",
-    "application/jsonx",
-    "application/json, text/plain",
-    "application",
-    "; charset=utf-8",
-    "x" * 5000,
+    *("", "text/plain", "text/html", "application/xml", "multipart/form-data", "application"),
+    *("multipart/form-data; boundary=x", "application/jsonx", "application/json, text/plain"),
+    *("; charset=utf-8", "x" * 5000, None),
 ]
 
 
 @pytest.fixture
-def calls(app, client, cast, alice):
-    """Each operation of sections 2 and 3 that takes a body, by its path and who calls it."""
-    admin = cast.admin("boss")
-    cast.admin("second")
+def everywhere(root, alice, admin):
+    """Every documented operation as (method, path, description), for an admin."""
     found = []
-    for rule, operation in operations(app):
-        path = rule.replace("<id:user_id>", str(alice.id)).replace("<user:user_id>", "me")
-        path = path.replace("<id:session_id>", "1").replace("<id:token_id>", "1")
-        is_ours = rule.startswith(("/api/v1/auth", "/api/v1/users")) and "<" not in path
-        if is_ours and operation.body is not None:
-            found.append(
-                (operation.method, path, alice if "/me" in rule or "/auth" in rule else admin)
-            )
-    assert len(found) >= 12
+    for template, operations in root.get("/openapi.json").json["paths"].items():
+        path = template.replace("{user_id}", str(admin.id))
+        path = re.sub(r"\{\w+_id\}", "1", path)
+        if "{" not in path and path != "/metrics":
+            found += [(method.upper(), path, each) for method, each in operations.items()]
+    assert len(found) > 50
     return found
 
 
-def refused(client, calls, allowed=(400,), **options):
-    for method, path, caller in calls:
+@pytest.fixture
+def with_bodies(everywhere):
+    """Those that take a body of JSON; an import takes other ones, which its own tests know."""
+    found = [
+        (method, path, each["requestBody"].get("required"))
+        for method, path, each in everywhere
+        if "requestBody" in each and not path.endswith("/import")
+    ]
+    assert len(found) > 18
+    return found
+
+
+@on_sqlite
+@pytest.mark.parametrize("name", [*NOT_JSON, *NOT_WHAT_IS_ASKED, "too large"])
+def test_bad_bodies(root, with_bodies, admin, name):
+    body = ({"too large": b" " * (2**20 + 1)} | NOT_JSON | NOT_WHAT_IS_ASKED)[name]
+    for method, path, is_required in with_bodies:
+        if name == "empty" and not is_required:
+            continue
         started = time.thread_time()
-        answer = client.open(path, method=method, as_=caller, **options)
+        answer = root.open(
+            path, method=method, as_=admin, data=body, content_type="application/json"
+        )
         seconds = time.thread_time() - started
         where = f"{method} {path}: {answer.status} {answer.text[:200]}"
-        assert answer.status_code in allowed, where
-        error = answer.get_json()["error"]
-        assert error["code"] != "INTERNAL_ERROR", where
-        assert error["message"], where
+        if name == "too large":
+            assert (answer.status_code, code_of(answer)) == (413, "PAYLOAD_TOO_LARGE"), where
+        else:
+            code = "MALFORMED_JSON" if name in NOT_JSON else "VALIDATION_ERROR"
+            codes = {code, "MALFORMED_JSON"} if name.startswith(("deep", "huge")) else {code}
+            assert answer.status_code == 400, where
+            assert code_of(answer) in codes, where
         assert seconds < 1, where
 
 
-@pytest.mark.parametrize("name", BODIES)
-def test_bad_bodies(client, calls, name):
-    allowed = {
-        "empty": (400, 401, 415),
-        "space": (400,),
-        "too large": (413,),
-    }.get(name, (400,))
-    if name == "empty":
-        calls = [call for call in calls if not call[1].endswith(("/logout", "/calendar"))]
-    refused(client, calls, allowed, data=BODIES[name], content_type="application/json")
+@on_sqlite
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: str(kind)[:20])
+def test_bad_types(root, with_bodies, admin, kind):
+    for method, path, _ in with_bodies:
+        answer = root.open(path, method=method, as_=admin, data=b'{"a": 1}', content_type=kind)
+        assert (answer.status_code, code_of(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE"), path
 
 
-@pytest.mark.parametrize("content_type", TYPES)
-def test_bad_types(client, calls, content_type):
-    refused(client, calls, (415,), data=b'{"username": "a"}', content_type=content_type)
-
-
-def test_a_body_without_a_type(client, calls):
-    refused(client, calls, (415,), data=b'{"username": "a"}')
-
-
+@on_sqlite
 def test_a_type_with_a_charset_and_in_any_case_is_fine(client, alice):
     body = json.dumps({"username": "alice", "password": alice.password})
     for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;x=y"):
         assert client.post("/auth/login", data=body, content_type=kind).status_code == 200
 
 
+@on_sqlite
 def test_a_body_where_none_belongs(client, alice, admin):
     for method, path, caller in [
         ("GET", "/users/me", alice),
@@ -142,108 +147,211 @@ def test_a_body_where_none_belongs(client, alice, admin):
     ]:
         answer = client.open(path, method=method, as_=caller, json={"foo": 1})
         assert answer.status_code == 400
-        assert answer.get_json()["error"]["details"].keys() == {"foo"}
+        assert answer.json["error"]["details"].keys() == {"foo"}
 
 
-@pytest.fixture
-def everywhere(app, alice, admin):
-    """Every operation with its path filled in."""
-    found = []
-    for rule, operation in operations(app):
-        path = rule
-        for converter in ("user:user_id", "id:user_id"):
-            path = path.replace(f"<{converter}>", str(admin.id))
-        for word in ("task", "token", "session", "job", "webhook", "delivery"):
-            path = path.replace(f"<id:{word}_id>", "1")
-        if "<" not in path and path != "/metrics":
-            found.append((operation.method, path))
-    return found
+@on_sqlite
+def test_unknown_parameters_are_refused_everywhere(root, everywhere, admin):
+    odd = ["foo=1", "foo", "=1", "Limit=1", "limit%20=1", "%F0%9F%98%80=1", "foo[]=1"]
+    not_text = ["a=%ff", "a=%00", "%00=1", "a=%ed%a0%80", "q=%FF", "cursor=%00"]
+    for method, path, each in everywhere:
+        body: Any = [] if path.endswith("/import") else {}
+        given = {"json": body} if "requestBody" in each or method == "DELETE" else {}
+        for query in (*odd, "&".join(["a=1"] * 999)):
+            answer = root.open(f"{path}?{query}", method=method, as_=admin, **given)
+            assert answer.status_code == 400, (method, path, answer.text[:200])
+        for query in not_text:
+            answer = root.open(f"{path}?{query}", method=method, as_=admin)
+            assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST"), (method, path)
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["foo=1", "foo", "=1", "Limit=1", "limit%20=1", "%F0%9F%98%80=1", "foo[]=1", "__class__=1"],
-)
-def test_unknown_parameters_are_refused_everywhere(root, everywhere, admin, query):
-    for method, path in everywhere:
-        options: dict[str, Any] = (
-            {"json": {}} if method in ("POST", "PUT", "PATCH", "DELETE") else {}
-        )
-        if path.endswith("/import"):
-            options = {"json": []}
-        answer = root.open(f"{path}?{query}", method=method, as_=admin, **options)
-        assert answer.status_code == 400, (method, path, answer.text[:200])
-        assert answer.get_json()["error"]["code"] != "INTERNAL_ERROR"
-
-
-@pytest.mark.parametrize(
-    "query", ["a=%ff", "a=%00", "%00=1", "a=%ed%a0%80", "&".join(["a=1"] * 999)]
-)
-def test_parameters_that_are_no_text(root, everywhere, admin, query):
-    for method, path in everywhere:
-        answer = root.open(f"{path}?{query}", method=method, as_=admin)
-        assert answer.status_code == 400, (method, path)
-
-
+@on_sqlite
 def test_a_slash_at_the_end_answers_without_a_redirect(root, everywhere, admin):
-    for method, path in everywhere:
+    for method, path, _ in everywhere:
         if path in ("/", "/api/v1/auth/logout", "/api/v1/auth/logout-all"):
             continue
-        if method == "GET" and not path.startswith(("/docs", "/redoc")):
+        slashed = root.open(path + "/", method=method, as_=admin)
+        slashed.get_data()
+        if method == "GET":
             plain = root.get(path, as_=admin)
             plain.get_data()
-            slashed = root.get(path + "/", as_=admin)
-            slashed.get_data()
             assert slashed.status_code == plain.status_code, path
+        elif slashed.status_code == 404:
+            assert "/1" in path, path
         else:
-            answer = root.open(path + "/", method=method, as_=admin)
-            assert answer.status_code not in (301, 302, 307, 308, 404, 405) or (
-                answer.status_code == 404 and "/1" in path
-            ), (method, path)
+            assert slashed.status_code not in (301, 302, 307, 308, 405), path
 
 
+@on_sqlite
 def test_head_is_get_without_the_body_and_options_says_what_is_possible(root, everywhere, admin):
-    for method, path in everywhere:
+    for method, path, _ in everywhere:
         if method == "GET":
             get = root.get(path, as_=admin)
             get.get_data()
             head = root.head(path, as_=admin)
             head.close()
-            assert head.status_code == get.status_code, path
-            assert head.data == b""
+            assert (head.status_code, head.data) == (get.status_code, b""), path
             assert head.headers.get("ETag") == get.headers.get("ETag")
             assert head.mimetype == get.mimetype
         options = root.options(path)
-        assert options.status_code in (200, 204)
+        assert (options.status_code, options.data) in ((200, b""), (204, b""))
         assert method in options.headers["Allow"].split(", "), path
-        assert options.data == b""
 
 
+ODD_HEADERS = [
+    *({"Accept": "x" * 10_000}, {"Accept-Language": "\xff"}, {"If-None-Match": "x" * 10_000}),
+    *({"If-None-Match": '"' * 99}, {"If-Match": ",,,"}, {"Range": "bytes=0-1"}),
+    *({"Content-Encoding": "gzip"}, {"X-HTTP-Method-Override": "DELETE"}, {"Cookie": "=" * 5000}),
+    *({"User-Agent": "\xe9\x80" * 200}, {"Origin": "null"}, {"Host": "evil.example"}),
+    *({"If-Modified-Since": "yesterday"}, {"Accept-Charset": "utf-7"}),
+]
+
+
+@on_sqlite
+def test_odd_headers_harm_nothing(client, alice):
+    for headers in ODD_HEADERS:
+        answer = client.get("/users/me", as_=alice, headers=headers)
+        assert (answer.status_code, answer.json["username"]) == (200, "alice"), headers
+        body = {"username": "alice", "password": alice.password}
+        answer = client.post("/auth/login", json=body, headers=headers)
+        assert answer.status_code == 200, headers
+        assert "evil.example" not in str(answer.headers)
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+def failures(client, person):
+    """An answer of each status that an error may have here."""
+    as_json = {"content_type": "application/json"}
+
+    def stale(headers=()):
+        headers = {"If-Match": '"x"', **dict(headers)}
+        body = {"current_password": person.password}
+        return client.patch("/users/me", json=body, as_=person, headers=headers)
+
+    taken = {"username": "alice", "password": GOOD}
+    huge = b" " * (2**20 + 1)
+    return {
+        (400, "MALFORMED_JSON"): lambda **h: client.post("/auth/login", data="{", **as_json, **h),
+        (400, "VALIDATION_ERROR"): lambda **h: client.post("/auth/login", json={}, **h),
+        (400, "BAD_REQUEST"): lambda **h: client.get("/users/me?a=%ff", as_=person, **h),
+        (401, "UNAUTHORIZED"): lambda **h: client.get("/users/me", **h),
+        (403, "FORBIDDEN"): lambda **h: client.get("/users", as_=person, **h),
+        (404, "NOT_FOUND"): lambda **h: client.get("/nowhere", **h),
+        (405, "METHOD_NOT_ALLOWED"): lambda **h: client.delete("/auth/login", **h),
+        (409, "CONFLICT"): lambda **h: client.post("/auth/register", json=taken, **h),
+        (412, "PRECONDITION_FAILED"): stale,
+        (413, "PAYLOAD_TOO_LARGE"): lambda **h: client.post(
+            "/auth/login", data=huge, **as_json, **h
+        ),
+        (415, "UNSUPPORTED_MEDIA_TYPE"): lambda **h: client.post("/auth/login", data="x", **h),
+    }
+
+
+@on_sqlite
 @pytest.mark.parametrize(
-    "headers",
+    ("accept", "is_problem"),
     [
-        {"Accept": "x" * 10_000},
-        {"Accept-Language": "\xff"},
-        {"If-None-Match": "x" * 10_000},
-        {"If-None-Match": '"' * 99},
-        {"If-Match": ",,,"},
-        {"Range": "bytes=0-1"},
-        {"Content-Encoding": "gzip"},
-        {"X-HTTP-Method-Override": "DELETE"},
-        {"User-Agent": "\xe9\x80" * 200},
-        {"Origin": "null"},
-        {"Cookie": "=" * 5000},
-        {"Host": "evil.example"},
-        {"If-Modified-Since": "yesterday"},
-        {"Accept-Charset": "utf-7"},
+        (PROBLEM, True),
+        ("APPLICATION/Problem+JSON", True),
+        (f"application/json, {PROBLEM}", True),
+        (f"{PROBLEM};q=0.9, application/json;q=0.5", True),
+        (f"{PROBLEM}; charset=utf-8", True),
+        (f"text/html, {PROBLEM};q=0.1, */*;q=0.01", True),
+        *[(f"{PROBLEM};q=0", False), (f"{PROBLEM};q=0.5, application/json", False)],
+        *[(f"{PROBLEM};q=0, application/json", False), ("application/json", False)],
+        *[(accept, False) for accept in ("*/*", "application/*", "", "nonsense;;;q=x,,", None)],
     ],
-    ids=str,
 )
-def test_odd_headers_harm_nothing(client, alice, headers):
-    answer = client.get("/users/me", as_=alice, headers=headers)
-    assert answer.status_code == 200
-    assert answer.get_json()["username"] == "alice"
-    body = {"username": "alice", "password": alice.password}
-    answer = client.post("/auth/login", json=body, headers=headers)
-    assert answer.status_code == 200
-    assert "evil.example" not in str(answer.headers)
+def test_one_shape_of_errors_or_rfc_9457_by_accept(client, alice, accept, is_problem):
+    headers = {} if accept is None else {"Accept": accept}
+    for (status, code), fail in failures(client, alice).items():
+        answer = fail(headers=headers)
+        assert answer.status_code == status, answer.text
+        body = answer.get_json(force=True)
+        if is_problem:
+            assert answer.mimetype == PROBLEM
+            names = {"type", "title", "status", "detail", "code", "request_id"}
+            assert body.keys() - {"errors"} == names
+            assert body["status"] == status
+            error = body
+        else:
+            assert answer.mimetype == "application/json"
+            assert body.keys() == {"error", "detail"}
+            error = body["error"]
+            assert error.keys() - {"details"} == {"code", "message", "request_id"}
+            assert body["detail"] == error["message"]
+            assert error.get("details", True)
+        assert error["code"] == code
+        assert body["detail"]
+        assert error["request_id"] == answer.headers["X-Request-ID"]
+        assert "Retry-After" not in answer.headers
+        assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+    assert client.get("/users/me", as_=alice, headers=headers).mimetype == "application/json"
+
+
+@on_sqlite
+def test_paths_that_are_not_there(root):
+    for path in (
+        *("/nothing-at-the-root", "/api", "/api/v1", "/api/v2/tasks", "/api/v1//tasks", "/%00"),
+        "/a" * 999,
+    ):
+        for method in ("GET", "POST", "DELETE", "PROPFIND"):
+            answer = root.open(path, method=method)
+            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
+
+
+@on_sqlite
+def test_405_says_what_is_possible(client, alice):
+    for path, methods in [
+        ("/auth/login", {"POST", "OPTIONS"}),
+        ("/users/me", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
+        ("/users", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("/auth/tokens/1", {"DELETE", "OPTIONS"}),
+        (f"/users/{alice.id}", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
+    ]:
+        for method in ("PUT", "TRACE", "FOO"):
+            answer = client.open(path, method=method, as_=alice)
+            assert answer.status_code == 405, (path, method)
+            assert set(answer.headers["Allow"].split(", ")) == methods
+
+
+# On SQLite, whose errors say less of their cause, a table that is gone is the database's failure.
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_what_nobody_expected_is_a_500_that_tells_nothing(
+    databases, make_app, make_client, caplog, alice
+):
+    url = databases.fresh()
+    broken = make_client(make_app(DATABASE_URL=url))
+    made = broken.post("/auth/register", json={"username": "carol", "password": GOOD})
+    Rows(url).run("ALTER TABLE tasks RENAME TO tasks_gone")
+    answer = broken.get("/tasks", as_=made.json["access_token"])
+    assert (answer.status_code, code_of(answer)) == (500, "INTERNAL_ERROR")
+    for told in ("SELECT", "tasks", "Traceback", "rror:", "sqlite", "psycopg"):
+        assert told not in answer.json["detail"]
+    assert answer.headers["X-Request-ID"] == answer.json["error"]["request_id"]
+    assert "X-Content-Type-Options" in answer.headers
+    assert any(record.exc_info for record in caplog.records), "but the log has it"
+
+
+@on_sqlite
+def test_the_order_of_the_checks(client, alice, make_app, make_client):
+    """Route, method, who, what they may, size and type, content, row, precondition."""
+    huge = {"data": b"x" * (2**20 + 1), "content_type": "text/plain"}
+    odd = {"data": b"x", "content_type": "text/plain"}
+    for status, answer in [
+        (404, client.put("/nowhere", **huge)),
+        (405, client.put("/users", **huge)),
+        (401, client.post("/users", **huge)),
+        (403, client.post("/users", as_=alice, **huge)),
+        (413, client.patch("/users/me?foo=1", as_=alice, **huge)),
+        (415, client.patch("/users/me?foo=1", as_=alice, **odd)),
+        (400, client.patch("/users/me?foo=1", as_=alice, json={}, headers={"If-Match": '"x"'})),
+    ]:
+        assert answer.status_code == status
+    limited = make_client(make_app(RATE_LIMIT_PER_MINUTE="1"))
+    limited.get("/users/me", as_=alice)
+    for answer in (limited.post("/users", as_=alice, **huge), limited.get("/users", as_=alice)):
+        assert answer.status_code == 429
+    assert limited.put("/users", as_=alice).status_code == 405
