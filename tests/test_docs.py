@@ -5,7 +5,15 @@ import re
 
 import pytest
 
-from taskapi.routes.pages import ASSETS
+from tests.support.servers import ROOT
+
+pytestmark = [
+    pytest.mark.usefixtures("backend"),
+    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
+]
+
+STATIC = ROOT / "taskapi" / "static"
+ASSETS = {path.name: path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".svg")}
 
 
 def test_the_first_page_is_a_page_for_browsers_and_json_for_programs(root):

@@ -8,10 +8,15 @@ import sys
 import psycopg
 import pytest
 
-from taskapi.commands.doctor import examine
 from tests.support.live import PASSED_ON
 from tests.support.servers import ROOT, free_port
 
+pytestmark = [
+    pytest.mark.usefixtures("backend"),
+    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
+]
+
+HURTS, HINT = "HURTS", "hint"
 SOUND = {
     "TASKAPI_ENV": "production",
     "SECRET_KEY": secrets.token_urlsafe(48),
@@ -32,11 +37,21 @@ def sound(postgres, redis_url):
     return {**SOUND, "DATABASE_URL": postgres, "REDIS_URL": redis_url}
 
 
-def found(env, hurts=None):
-    return [each.text for each in examine(env) if hurts in (None, each.hurts)]
+@pytest.fixture
+def found(app):
+    """`found(environment, HURTS)`: what the command finds in it."""
+
+    def run(env, kind=None):
+        nothing_else = {name: None for name in os.environ if name.isupper() and name != "PATH"}
+        ran = app.test_cli_runner().invoke(args=["doctor"], env=nothing_else | env)
+        lines = [line.split(maxsplit=1) for line in ran.output.splitlines()]
+        assert ran.exit_code == any(each == HURTS for each, _ in lines), ran.output
+        return [text for each, text in lines if each in {HURTS, HINT} & {kind or each}]
+
+    return run
 
 
-def test_nothing_is_found_where_nothing_will_hurt(sound):
+def test_nothing_is_found_where_nothing_will_hurt(sound, found):
     assert found(sound) == []
 
 
@@ -73,8 +88,8 @@ def test_nothing_is_found_where_nothing_will_hurt(sound):
         ({"WORKER": "off"}, "no worker was seen"),
     ],
 )
-def test_what_will_hurt_is_found(sound, more, words):
-    hurting = found(sound | more, hurts=True)
+def test_what_will_hurt_is_found(sound, found, more, words):
+    hurting = found(sound | more, HURTS)
     assert any(words in each for each in hurting), hurting
     # And named only once, beside what follows from an empty SQLite.
     assert sum(words in each for each in hurting) == 1
@@ -99,9 +114,9 @@ def test_what_will_hurt_is_found(sound, more, words):
         ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS means nothing"),
     ],
 )
-def test_what_is_worth_a_thought_is_only_a_hint(sound, more, words):
-    assert [each for each in found(sound | more, hurts=False) if words in each]
-    assert found(sound | more, hurts=True) == []
+def test_what_is_worth_a_thought_is_only_a_hint(sound, found, more, words):
+    assert [each for each in found(sound | more, HINT) if words in each]
+    assert found(sound | more, HURTS) == []
 
 
 @pytest.mark.parametrize(
@@ -113,30 +128,30 @@ def test_what_is_worth_a_thought_is_only_a_hint(sound, more, words):
         ("ALLOWED_ORIGINS", "CORS_ORIGINS"),
     ],
 )
-def test_a_variable_of_similar_systems_hurts_when_nothing_says_it_here(name, ours):
-    (text,) = [each for each in found({name: "x"}, hurts=True) if name in each]
+def test_a_variable_of_similar_systems_hurts_when_nothing_says_it_here(found, name, ours):
+    (text,) = [each for each in found({name: "x"}, HURTS) if name in each]
     assert f"set {ours} instead" in text
 
 
-def test_every_reason_to_refuse_is_found_at_once(sound):
+def test_every_reason_to_refuse_is_found_at_once(sound, found):
     bad = {"PORT": "x", "WORKER": "maybe", "SECRET_KEY": "", "BCRYPT_ROUNDS": "5"}
     named = {each.split(": ")[1].split()[0] for each in found(sound | bad) if "refused" in each}
     assert named == set(bad)
 
 
-def test_connections_that_only_this_user_or_database_lacks_are_counted(all_databases, sound):
+def test_connections_that_only_this_user_or_database_lacks_are_counted(all_databases, sound, found):
     url = all_databases("postgres").fresh()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'ALTER DATABASE "{connection.info.dbname}" CONNECTION LIMIT 20')
-    (text,) = found(sound | {"DATABASE_URL": url}, hurts=True)
+    (text,) = found(sound | {"DATABASE_URL": url}, HURTS)
     assert "30 connections" in text
     assert "allows 20" in text
 
 
-def test_missing_migrations_are_found(databases, sound):
-    assert any(
-        "flask db upgrade" in each for each in found(sound | {"DATABASE_URL": databases.blank()})
-    )
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_missing_migrations_are_found(kind, all_databases, sound, found):
+    url = all_databases(kind).blank()
+    assert any("flask db upgrade" in each for each in found(sound | {"DATABASE_URL": url}))
 
 
 def run_doctor(**env: str) -> subprocess.CompletedProcess[str]:

@@ -3,21 +3,14 @@
 import re
 from typing import Any
 
-import flask_migrate
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
-from taskapi import create_app
-from taskapi.config import MIGRATIONS
-from taskapi.extensions import db
-from taskapi.models.schema import head_revision, revision_of
-from tests.conftest import SETTINGS
 from tests.support.databases import rows_of
+from tests.support.servers import ROOT
 
-FILES = sorted((MIGRATIONS / "versions").glob("*.py"))
+FILES = sorted((ROOT / "migrations" / "versions").glob("*.py"))
 
 
 def revisions():
@@ -37,19 +30,16 @@ def revisions():
 
 
 @pytest.fixture
-def migrated(databases):
-    """`migrated()`: an application, and the address of its blank database."""
-    apps = []
+def database(databases, make_app):
+    """A blank database: its address, and `flask db …` on it."""
+    url = databases.blank()
+    runner = make_app(DATABASE_URL=url).test_cli_runner()
 
-    def make():
-        url = databases.blank()
-        apps.append(create_app(SETTINGS | {"DATABASE_URL": url}))
-        return apps[-1], url
+    def flask_db(*command):
+        ran = runner.invoke(args=["db", *command])
+        assert ran.exit_code == 0, ran.output
 
-    yield make
-    for app in apps:
-        with app.app_context():
-            db.engine.dispose()
+    return url, flask_db
 
 
 def plain(url):
@@ -85,38 +75,21 @@ def schema_of(url):
     return told
 
 
-def test_up_down_and_up_again_is_the_same(migrated):
-    app, url = migrated()
-    with app.app_context():
-        flask_migrate.upgrade()
-        first = schema_of(url)
-        assert {"users", "tasks", "events"} <= set(first)
-        flask_migrate.downgrade(revision="base")
-        assert schema_of(url) == {}
-        flask_migrate.upgrade()
-    assert schema_of(url) == first
-    assert revision_of(app.extensions["settings"]) == head_revision() == revisions()[-1]
+def test_each_step_down_undoes_its_step_up(database):
+    url, flask_db = database
+    seen = [schema_of(url)]
+    for revision in revisions():
+        flask_db("upgrade", revision)
+        seen.append(schema_of(url))
+    assert {"users", "tasks", "events"} <= set(seen[-1])
+    for before in reversed(seen[:-1]):
+        flask_db("downgrade")
+        assert schema_of(url) == before
 
-
-def test_each_step_down_undoes_its_step_up(migrated):
-    app, url = migrated()
-    with app.app_context():
-        seen = [schema_of(url)]
-        for revision in revisions():
-            flask_migrate.upgrade(revision=revision)
-            seen.append(schema_of(url))
-        for before in reversed(seen[:-1]):
-            flask_migrate.downgrade(revision="-1")
-            assert schema_of(url) == before
-
-
-def test_the_models_say_the_same_as_the_migrations(migrated):
-    app, url = migrated()
-    with app.app_context():
-        flask_migrate.upgrade()
-        with plain(url).connect() as connection:
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, db.metadata) == []
+    flask_db("upgrade")
+    assert schema_of(url) == seen[-1]
+    assert rows_of(url, "SELECT version_num FROM alembic_version") == [(revisions()[-1],)]
+    flask_db("check")  # the models say the same
 
 
 USER = """
@@ -131,41 +104,28 @@ VALUES (1, '{title}', '{title}', 0, 1, '[]', '', '2026-01-02T03:04:05.000000Z',
     '2026-01-02T03:04:05.000000Z', 1)"""
 
 
-def test_code_of_the_first_release_goes_on_while_the_schema_moves_on(migrated):
-    """What it writes and reads by name still works after each later migration."""
-    app, url = migrated()
-    first, *later = revisions()
-    with app.app_context():
-        flask_migrate.upgrade(revision=first)
-        known = schema_of(url)
-        rows_of(url, USER)
-        rows_of(url, TASK.format(title="before"))
-        for revision in later:
-            flask_migrate.upgrade(revision=revision)
-            rows_of(url, TASK.format(title=f"after {revision}"))
-            for table, had in known.items():
-                names = [name for name, *_ in had["columns"]]
-                rows_of(url, f"SELECT {', '.join(names)} FROM {table}")
-        assert len(rows_of(url, "SELECT id FROM tasks")) == 1 + len(later)
-
-
-def test_no_migration_asks_old_code_for_more_than_it_gives(migrated):
+def test_code_of_earlier_releases_goes_on_while_the_schema_moves_on(database):
     """No table or column goes, none narrows, and what comes may be left out when writing."""
-    app, url = migrated()
-    with app.app_context():
-        before: dict[str, Any] = {}
-        for revision in revisions():
-            flask_migrate.upgrade(revision=revision)
-            after = schema_of(url)
-            for table, had in before.items():
-                old = {name: rest for name, *rest in had["columns"]}
-                new = {name: rest for name, *rest in after[table]["columns"]}
-                assert set(old) <= set(new), f"{revision} takes columns of {table} away"
-                for name, (_, is_nullable, default) in new.items():
+    url, flask_db = database
+    first, *later = revisions()
+    flask_db("upgrade", first)
+    rows_of(url, USER)
+    rows_of(url, TASK.format(title="before"))
+    before: dict[str, Any] = schema_of(url)
+    for revision in later:
+        flask_db("upgrade", revision)
+        rows_of(url, TASK.format(title=f"after {revision}"))
+        after = schema_of(url)
+        assert set(before) <= set(after)
+        for table, had in before.items():
+            old = {name: rest for name, *rest in had["columns"]}
+            new = {name: rest for name, *rest in after[table]["columns"]}
+            assert set(old) <= set(new), f"{revision} takes columns of {table} away"
+            for name, (_, is_nullable, default) in new.items():
+                if name not in old:
                     may_be_left_out = is_nullable or default is not None
-                    if name not in old:
-                        assert may_be_left_out, f"{revision}: {table}.{name} has no default"
-                    elif old[name][1]:
-                        assert is_nullable, f"{revision}: {table}.{name} became required"
-            assert set(before) <= set(after)
-            before = after
+                    assert may_be_left_out, f"{revision}: {table}.{name} has no default"
+                elif old[name][1]:
+                    assert is_nullable, f"{revision}: {table}.{name} became required"
+        before = after
+    assert len(rows_of(url, "SELECT id FROM tasks")) == 1 + len(later)

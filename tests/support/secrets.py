@@ -17,6 +17,7 @@ SHAPES = re.compile(r"tsk_[\w-]{20}|whsec_[\w+/=-]{20}|eyJ[\w-]{8,}\.eyJ[\w-]{8,
 # Most secrets are one long word: those are looked up, since to search for each takes minutes.
 HEAD = 20
 LONG_WORD = re.compile(rf"[\w-]{{{HEAD},}}")
+REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # most long words of a log
 
 
 class Secrets:
@@ -45,25 +46,17 @@ class Secrets:
 
     def found_in(self, text: str) -> list[str]:
         """The lines that give a secret away."""
-        words: dict[str, list[str]] = {}  # by how they begin
-        for secret in filter(LONG_WORD.fullmatch, self._known):
-            words.setdefault(secret[:HEAD], []).append(secret)
-        others = [
-            secret
-            for secret in self._known
-            if not LONG_WORD.fullmatch(secret) and not SHAPES.search(secret)
-        ]
-
-        def gives_away(line: str) -> bool:
-            return (
-                bool(SHAPES.search(line))
-                or any(
-                    secret in word
-                    for word in LONG_WORD.findall(line)
-                    for i in range(len(word) - HEAD + 1)
-                    for secret in words.get(word[i : i + HEAD], ())
-                )
-                or any(secret in line for secret in others)
-            )
-
-        return [line for line in text.splitlines() if gives_away(line)]
+        found = {match[0] for match in SHAPES.finditer(text)}
+        heads: dict[str, list[str]] = {}
+        for secret in self._known:
+            if LONG_WORD.fullmatch(secret):
+                heads.setdefault(secret[:HEAD], []).append(secret)
+            elif not SHAPES.search(secret) and secret in text:
+                found.add(secret)
+        for word in set(LONG_WORD.findall(REQUEST_ID.sub("", text))):
+            for start in range(len(word) - HEAD + 1):
+                secrets = heads.get(word[start : start + HEAD], [])
+                found |= {secret for secret in secrets if secret in word}
+        if not found:
+            return []
+        return [line for line in text.splitlines() if any(secret in line for secret in found)]
