@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import MetaData, create_engine
 
 Migrate = Callable[[str], None]
 
@@ -95,7 +96,7 @@ class PostgresDatabases:
         self._template: str | None = None
         self._shared: str | None = None
         self._emptier: psycopg.Connection | None = None
-        self._truncate: sql.Composed | None = None
+        self._delete = sql.Composed([])
 
     def _url(self, name: str) -> str:
         return self._server._replace(path=f"/{name}").geturl()
@@ -130,18 +131,28 @@ class PostgresDatabases:
         return self._url(self._shared)
 
     def empty(self) -> None:
-        if self._emptier is None or self._truncate is None:
+        if self._emptier is None:
             self._emptier = psycopg.connect(self.shared(), autocommit=True)
             # Whoever still holds a transaction open is to fail, not to hang the run.
             self._emptier.execute("SET lock_timeout = '5s'")
-            tables = self._emptier.execute(
-                "SELECT tablename FROM pg_tables"
-                " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-            ).fetchall()
-            self._truncate = sql.SQL("TRUNCATE {} CASCADE").format(
-                sql.SQL(", ").join(sql.Identifier(name) for (name,) in tables)
+            shared = self.shared()
+            engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(shared))
+            metadata = MetaData()
+            metadata.reflect(engine)
+            engine.dispose()
+            self._delete = sql.SQL("; ").join(
+                sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
+                for table in reversed(metadata.sorted_tables)  # who refers to others goes first
+                if table.name != "alembic_version"
             )
-        self._emptier.execute(self._truncate)
+        # TRUNCATE takes a hundred times as long, but leaves no dead rows.
+        large = self._emptier.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind = 'r' AND pg_total_relation_size(oid) > 2 ^ 20"
+        ).fetchall()
+        for (name,) in large:
+            self._emptier.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(name)))
+        self._emptier.execute(self._delete)
 
     def close(self) -> None:
         if self._emptier is not None:
