@@ -78,6 +78,27 @@ def test_callers_without_a_valid_token(make_scene, rows):
             assert row.call(scene, kind, token).status_code == row.expected(kind), (kind, row.name)
 
 
+@on_sqlite
+def test_the_order_of_the_checks(client, alice, bob, admin):
+    """Each call is wrong in all that follows as well."""
+    last, taken = f"/users/{admin.id}", {"username": "bob"}
+    stale, text = {"If-Match": '"stale"'}, {"data": "{", "content_type": "text/plain"}
+    for status, method, path, caller, options in (
+        (404, "PUT", "/users/x", None, text),
+        (405, "PUT", "/users/me", None, text),
+        (401, "PATCH", last, None, text),
+        (403, "PATCH", last, alice, text),
+        (415, "PATCH", "/users/999999", admin, {**text, "headers": stale}),
+        (400, "PATCH", "/users/999999", admin, {"json": {"role": "x"}, "headers": stale}),
+        (404, "PATCH", "/users/999999", admin, {"json": taken, "headers": stale}),
+        (412, "PATCH", last, admin, {"json": {"role": "user"}, "headers": stale}),
+        (409, "PATCH", last, admin, {"json": {"role": "user"}}),
+        (409, "PATCH", f"/users/{alice.id}", admin, {"json": taken}),
+    ):
+        answer = client.open(path, method=method, as_=caller, **options)
+        assert answer.status_code == status, (method, path, answer.text)
+
+
 # --- lists, counts and files --------------------------------------------------------------------
 
 LISTS = ("/tasks", "/tasks?q=hers", "/tasks?tag=secret&status=todo", "/tasks?deleted=true")
