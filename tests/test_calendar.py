@@ -1,11 +1,10 @@
 """The calendar: a secret address, a file that calendar programs read."""
 
-import json
 import re
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 
+import httpx
 import icalendar
 import pytest
 
@@ -148,22 +147,17 @@ def test_addresses_are_limited(make_app):
 def test_the_token_is_in_no_log(live_server, alice, databases):
     server = live_server(LOG_LEVEL="DEBUG", DATABASE_URL=databases.shared())
 
-    def ask(path, **more):
-        request = urllib.request.Request(server.url + path, **more)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-
-    made = ask("/api/v1/users/me/calendar", method="POST", headers=alice.headers)
-    token = json.loads(made[1])["url"].removeprefix("/calendar/").removesuffix(".ics")
-    assert ask(f"/calendar/{token}.ics")[0] == 200
-    assert ask(f"/calendar/{token}.ics?x=1")[0] == 400
-    assert ask(f"/calendar/{token}.ics/more")[0] == 404
-    assert ask(f"/calendar/{token}.ics", method="POST")[0] == 405
-    assert ask(f"/calendar/{token}.ics", headers={"Content-Length": "nonsense"})[0] == 400
+    with httpx.Client(base_url=server.url) as client:
+        made = client.post("/api/v1/users/me/calendar", headers=alice.headers).json()["url"]
+        token = made.removeprefix("/calendar/").removesuffix(".ics")
+        assert client.get(made).status_code == 200
+        assert client.get(f"{made}?x=1").status_code == 400
+        assert client.get(f"{made}/more").status_code == 404
+        assert client.post(made).status_code == 405
+    raw = HTTPConnection(server.url.removeprefix("http://"))
+    raw.request("GET", made, headers={"Content-Length": "nonsense"})  # which httpx would not send
+    assert raw.getresponse().status == 400
+    raw.close()
     eventually(lambda: server.log().count("/calendar/…") >= 3)
     server.stop()
     assert token not in server.log()

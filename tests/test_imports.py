@@ -121,12 +121,20 @@ def test_a_dry_run_of_any_size_is_answered_at_once(client, alice):
     response = client.post("/tasks/import?dry_run=true", json=new_rows(1000), as_=alice)
     assert response.status_code == 200
     assert response.json == {"dry_run": True, "created": 0, "would_create": 1000}
+    assert client.post("/tasks/import?dry_run=true", json=new_rows(3), as_=alice).json == {
+        "dry_run": True,
+        "created": 0,
+        "would_create": 3,
+    }
     given = new_rows(500)
     del given[399]["title"]
     faulty = client.post("/tasks/import?dry_run=true", json=given, as_=alice)
     assert faulty.status_code == 400
     assert faulty.json["error"]["details"]["row"] == 400
-    assert client.get("/jobs", as_=alice).json["total"] == 0
+    assert client.get("/jobs", as_=alice).json["total"] == total(client, alice) == 0
+    done = client.post("/tasks/import?dry_run=false", json=new_rows(3), as_=alice)
+    assert done.json == {"created": 3}
+    assert client.post("/tasks/import", json=[], as_=alice).json == {"created": 0}
 
 
 @only_sqlite

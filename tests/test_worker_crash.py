@@ -3,18 +3,18 @@
 CRASH_ROUNDS=20 makes it long; the table that it prints (-s) is the one in the documentation.
 """
 
-import http.client
-import json
 import os
 import signal
 import threading
 import time
-from urllib.parse import urlsplit
+from contextlib import suppress
 
+import httpx
 import pytest
 
 from tests.conftest import SETTINGS
-from tests.support.imports import as_csv, nothing_is_left
+from tests.support.client import BASE, signed_in
+from tests.support.imports import nothing_is_left
 from tests.support.imports import rows as new_rows
 from tests.support.receiver import eventually
 from tests.support.worker import is_settled, pending, start_worker
@@ -26,40 +26,33 @@ LOAD_SECONDS = 1.5
 WRITERS = 3
 
 
-class Person:
-    """Somebody who writes over HTTP until the server is gone, and notes every answer."""
+class Alice:
+    """Writes over HTTP until the server is gone, and notes every answer."""
 
-    def __init__(self, token):
-        self.token = token
+    def __init__(self, server):
         self.created, self.jobs = set(), set()
+        with signed_in(server) as client:
+            self._headers = dict(client.headers)
 
-    def post(self, url, path, body, kind="application/json"):
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        try:
-            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
-            connection.request("POST", f"/api/v1{path}", body, headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
+    def client(self, url):
+        return httpx.Client(base_url=url + BASE, headers=self._headers, timeout=10)
+
+    def post(self, client, path, body, made):
+        """Post, and add the id of what was made to `made`."""
+        with suppress(httpx.TransportError):
+            answer = client.post(path, json=body)
+            if answer.is_success:
+                made.add(answer.json()["id"])
 
     def write(self, url, over):
-        while not over.is_set():
-            try:
-                status, body = self.post(url, "/tasks", b'{"title": "under load"}')
-            except (OSError, http.client.HTTPException):
-                continue
-            if status == 201:
-                self.created.add(body["id"])
+        with self.client(url) as client:
+            while not over.is_set():
+                self.post(client, "/tasks", {"title": "under load"}, self.created)
 
     def start_import(self, url, number):
         tagged = [row | {"tags": [f"import-{number}"]} for row in new_rows(IMPORTED)]
-        try:
-            status, body = self.post(url, "/tasks/import", as_csv(tagged), "text/csv")
-        except (OSError, http.client.HTTPException):
-            return
-        if status == 202:
-            self.jobs.add(body["id"])
+        with self.client(url) as client:
+            self.post(client, "/tasks/import", tagged, self.jobs)
 
 
 def kill(process):
@@ -74,12 +67,9 @@ def test_nothing_is_lost_when_processes_are_killed(
 ):
     env = {"DATABASE_URL": databases.shared(), "WEBHOOK_ALLOW_PRIVATE": "1"}
     server = live_server(**env)
-    _, registered = Person(None).post(
-        server.url, "/auth/register", b'{"username": "alice", "password": "Lantern-5-ecila"}'
-    )
-    alice = Person(registered["access_token"])
-    hook = json.dumps({"url": receiver.url()}).encode()
-    assert alice.post(server.url, "/webhooks", hook)[0] == 201
+    alice = Alice(server)
+    with alice.client(server.url) as client:
+        assert client.post("/webhooks", json={"url": receiver.url()}).status_code == 201
     worker = None
     counts = dict.fromkeys(VICTIMS, 0)
     log = tmp_path / "worker.log"
