@@ -301,17 +301,18 @@ TIMES = {
     "updated_since": "updated_at",
     "completed_since": "completed_at",
 }
-filters = st.fixed_dictionaries(
-    {},
-    optional={
-        "status": some(STATUSES),
-        "priority": some(PRIORITIES),
-        "tag": some(TAGS),
-        "q": texts | st.just(""),
-        "overdue": st.sampled_from(["true", "false"]),
-        "deleted": st.sampled_from(["true", "false", "false"]),
-        **dict.fromkeys(("due_before", *TIMES), moments),
-    },
+FILTERS = {
+    "status": some(STATUSES),
+    "priority": some(PRIORITIES),
+    "tag": some(TAGS),
+    "q": texts | st.just(""),
+    "overdue": st.sampled_from(["true", "false"]),
+    "deleted": st.sampled_from(["true", "false"]),
+    **dict.fromkeys(("due_before", *TIMES), moments),
+}
+# Few at a time: where all are combined, nothing is left.
+filters = st.lists(st.sampled_from(list(FILTERS)), max_size=3, unique=True).flatmap(
+    lambda names: st.fixed_dictionaries({name: FILTERS[name] for name in names})
 )
 
 
@@ -333,8 +334,20 @@ def selects(asked, task):
     )
 
 
+def test_before_excludes_its_moment_and_after_and_since_include_it(client, rows, alice):
+    times = dict.fromkeys(("due_at", "created_at", "updated_at", "completed_at"), after(1))
+    plant(rows, alice.id, [times | {"status": "done"}, {"created_at": after(0)}])
+    just_before, just_after = ("2026-01-01T00:00:59.999999Z", "2026-01-01T00:01:00.000001Z")
+    for name in ("due_before", *TIMES):
+        totals = [
+            client.get(f"/tasks?{name}={moment}", as_=alice).json["total"]
+            for moment in (just_before, after(1), just_after)
+        ]
+        assert totals == ([0, 0, 1] if name == "due_before" else [1, 1, 0]), name
+
+
 @given(
-    mine=st.lists(planted_tasks(), max_size=12),
+    mine=st.lists(planted_tasks(), min_size=4, max_size=12),
     theirs=st.lists(planted_tasks(), max_size=2),
     queries=st.lists(
         st.tuples(filters, orders, st.integers(1, 6), st.integers(0, 8)), min_size=2, max_size=6
