@@ -5,20 +5,20 @@ import time
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # SQLite waits in the process
-def test_who_waits_for_a_lock_lets_the_other_threads_run(app, make_client, alice, client):
+def test_who_waits_for_a_lock_lets_the_other_threads_run(
+    app, databases, make_client, alice, client
+):
     task = client.post("/tasks", json={"title": "Held"}, as_=alice).json
-    url = make_url(app.config["SQLALCHEMY_DATABASE_URI"]).set(drivername="postgresql")
     answers = []
 
     def patch():
         path = f"/tasks/{task['id']}"
         answers.append(make_client(app).patch(path, json={"title": "Mine"}, as_=alice).status_code)
 
-    with psycopg.connect(url.render_as_string(hide_password=False)) as holder:
+    with psycopg.connect(databases.shared()) as holder:
         holder.execute("SELECT * FROM tasks WHERE id = %s FOR UPDATE", [task["id"]])
         waiting = threading.Thread(target=patch)
         waiting.start()

@@ -9,8 +9,7 @@ import pytest
 from tests.conftest import SETTINGS
 from tests.support.servers import ROOT
 
-# It takes minutes: with what takes a browser or npm's tools.
-pytestmark = pytest.mark.needs_tools
+pytestmark = pytest.mark.slow
 
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "3")
 
