@@ -1,7 +1,6 @@
-"""How gunicorn serves this, in development and in production alike."""
+"""How gunicorn serves the application, in development and in production alike."""
 
 import gc
-import importlib
 import os
 import signal
 import sys
@@ -11,11 +10,14 @@ from typing import Any
 
 from dotenv import load_dotenv
 from flask.helpers import get_load_dotenv
+from sqlalchemy.exc import DBAPIError
 
-from taskapi import start
 from taskapi.config import ConfigError, Settings
+from taskapi.jobs.embedded import Embedded
+from taskapi.models.schema import is_behind, revision_of, what_is_missing
+from taskapi.web.metrics import make_shared_folder, mark_worker_dead, remove_shared_folder
 
-# As the flask command does it; what the environment already says comes first.
+# As the flask command does it; the environment takes precedence.
 if get_load_dotenv():
     load_dotenv(Path(__file__).with_name(".env"))
 
@@ -24,70 +26,75 @@ try:
 except ConfigError as error:
     sys.exit(f"Cannot start: {error}")
 
+host = f"[{settings.host}]" if ":" in settings.host else settings.host
+
 wsgi_app = "wsgi:app"
-bind = (
-    f"[{settings.host}]:{settings.port}"
-    if ":" in settings.host
-    else f"{settings.host}:{settings.port}"
-)
-preload_app = True  # what is loaded once is shared by the workers
-worker_class = "taskapi.server.worker.Worker"  # gthread, hardened against slow clients
+bind = f"{host}:{settings.port}"
+worker_class = "gthread"
 workers = settings.web_concurrency
 threads = settings.web_threads
-
+reuse_port = True  # without it one of two workers often gets no connection
+preload_app = True
 timeout = 20
 graceful_timeout = 20
-keepalive = 95  # longer than the 90 s of a platform's router, so that it never meets a closed door
+keepalive = 95  # longer than the 90 s of a platform's router, which must not find it closed
 limit_request_line = 8190
-limit_request_field_size = 65536
-limit_request_fields = 32768  # what counts is their size together: see the worker
-
-# A heartbeat file on a real disk can block a worker for as long as that disk is slow.
+# A heartbeat file on a disk can block a worker for as long as that disk is slow.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-# The socket would lie in the home directory, where a second instance takes it over.
+# Its socket would lie in the home directory, where a second instance takes it over.
 control_socket_disable = True
-# Whom to believe about the client's address and scheme is decided by TRUSTED_PROXIES alone.
+# TRUSTED_PROXIES alone decides whose word counts about the client's address and scheme.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 proc_name = "taskapi"
 
+# The worker process that locks this file runs the embedded worker.
+embedded_lock = tempfile.TemporaryFile()  # noqa: SIM115
+embedded: Embedded | None = None
+
 if settings.metrics_token:
-    start.open_metrics_folder(worker_tmp_dir)  # before the application is loaded
-
-
-def when_ready(server: Any) -> None:
-    if settings.worker == "embedded" and server.app.app_uri == wsgi_app:
-        importlib.import_module("taskapi.jobs.embedded")  # once, for all that may become it
-    gc.collect()
-    gc.freeze()  # the collector would write to what is shared, and so copy it
+    make_shared_folder(worker_tmp_dir)  # before the application is loaded
 
 
 def on_starting(server: Any) -> None:
-    if server.app.app_uri == wsgi_app:  # the benchmark serves another one with this file
-        start.refuse_stale_database(settings, server.log.warning)
+    try:
+        revision = revision_of(settings)
+    except DBAPIError as error:
+        server.log.warning(
+            "The database cannot be reached, so its migrations were not checked. Requests are "
+            "answered with 503 until it can be (%s).",
+            type(error.orig).__name__,
+        )
+    else:
+        if is_behind(revision):
+            sys.exit(f"Cannot start: {what_is_missing(revision)}")
 
 
-def post_fork(_: Any, __: Any) -> None:
-    # Until it has handlers of its own, a worker has the master's, which would lose the signal.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def child_exit(_: Any, worker: Any) -> None:
-    if settings.metrics_token:
-        start.forget_worker(worker.pid)
-
-
-# Nameless, and opened before the workers are: whoever locks it runs the embedded worker.
-worker_turn = tempfile.TemporaryFile()  # noqa: SIM115
+def when_ready(server: Any) -> None:
+    gc.freeze()  # the collector would write to the memory that the workers share
 
 
 def post_worker_init(worker: Any) -> None:
-    if settings.worker == "embedded" and worker.app.app_uri == wsgi_app:
-        from taskapi.jobs.embedded import Embedded
+    global embedded
+    # Ctrl-C goes to the master as well, which then stops the workers: gthread may deadlock when
+    # it is stopped twice at the same moment.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if settings.worker == "embedded":
+        from wsgi import app  # already loaded, by the master
 
-        worker.embedded = Embedded(worker.wsgi, worker_turn, lambda: worker.alive)
+        embedded = Embedded(app, embedded_lock)
 
 
-def worker_exit(_: Any, worker: Any) -> None:
-    if hasattr(worker, "embedded"):
-        worker.embedded.stop()
+def worker_exit(server: Any, worker: Any) -> None:
+    if embedded is not None:
+        embedded.stop()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    if settings.metrics_token:
+        mark_worker_dead(worker.pid)
+
+
+def on_exit(server: Any) -> None:
+    if settings.metrics_token:
+        remove_shared_folder()

@@ -1,11 +1,10 @@
 """A small task service: users, sign-in and tasks over a REST API."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Request
-from werkzeug.routing import MapAdapter
+from flask import Flask
 
 from taskapi import cli, database
 from taskapi.config import INSTANCE, SETTING_NAMES, Settings, as_environment
@@ -27,21 +26,6 @@ from taskapi.web.health import Health
 __all__ = ["__version__", "create_app"]
 
 
-class TaskApi(Flask):
-    """Flask without what it asks at every request, and we know."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func  # none is a coroutine
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        if request is None:
-            return super().create_url_adapter(request)
-        # No route depends on the host, and no link names one.
-        return MapAdapter(
-            self.url_map, "", request.root_path, "", request.scheme, request.path, request.method
-        )
-
-
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The application, set up from the environment and what `config` says instead.
 
@@ -49,7 +33,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     as TESTING, is Flask's.
     """
     settings = Settings.from_env({**os.environ, **as_environment(config or {})})
-    app = TaskApi("taskapi", instance_path=str(INSTANCE), static_folder=None)
+    app = Flask("taskapi", instance_path=str(INSTANCE), static_folder=None)
     app.extensions["settings"] = settings
     app.config.update(
         {name: value for name, value in (config or {}).items() if name not in SETTING_NAMES},

@@ -46,12 +46,13 @@ def has_workers(server, count):
 
 
 def listens_everywhere(server):
-    (found,) = {
+    found = {
         each.laddr.ip
-        for each in psutil.Process(server.process.pid).net_connections("inet")
+        for worker in psutil.Process(server.process.pid).children()
+        for each in worker.net_connections("inet")
         if each.status == psutil.CONN_LISTEN
     }
-    return found == "0.0.0.0"
+    return found == {"0.0.0.0"}
 
 
 def check_addresses(server, chain):

@@ -2,7 +2,6 @@
 
 import fcntl
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -15,8 +14,8 @@ PAUSE_SECONDS = 1.0
 class Embedded:
     """Waits for its turn, which comes when the process that had it before has ended."""
 
-    def __init__(self, app: Flask, turn: Any, is_alive: Callable[[], bool]):
-        self._app, self._turn, self._is_alive = app, turn, is_alive
+    def __init__(self, app: Flask, turn: Any):
+        self._app, self._turn = app, turn
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._wait_and_work, name="embedded", daemon=True)
         self._thread.start()
@@ -33,9 +32,7 @@ class Embedded:
         worker = Worker(self._app, "embedded")
         working = threading.Thread(target=worker.run, name="worker", daemon=True)
         working.start()
-        # Gunicorn tells first that the process is to end, and later calls `stop`.
-        while self._is_alive() and not self._ended.wait(PAUSE_SECONDS / 2):
-            pass
+        self._ended.wait()
         worker.stop()
         working.join()
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from flask import request
 from marshmallow import Schema, fields
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
@@ -16,6 +17,7 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 FORM = "application/x-www-form-urlencoded"
 BODY_LIMIT = 1024 * 1024
+DISCARD_LIMIT = 2 * BODY_LIMIT
 
 
 def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
@@ -23,13 +25,31 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     environ = request.environ
     if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
-    request.max_content_length = limit
-    if request.content_length is not None and request.content_length > limit:
+    length = request.content_length or 0
+    try:
+        if limit < length <= limit + DISCARD_LIMIT:
+            _discard_body(length)
+        elif length <= limit:
+            # Werkzeug cuts chunked bodies off there in silence: one byte more shows that it did.
+            request.max_content_length = limit + 1
+            length = len(request.get_data(cache=True))
+    except HTTPException:
+        raise
+    except Exception:  # the server's: malformed chunks, or a connection that has ended
+        raise ApiError("The body cannot be read.") from None
+    if length > limit:
         raise TooLarge(f"The body may have at most {limit} bytes.")
-    raw = request.get_data(cache=True)
+    raw = request.get_data()
     if raw and _media_type(environ.get("CONTENT_TYPE", "")) not in accepts:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(accepts)}.")
     return raw
+
+
+def _discard_body(length: int) -> None:
+    """Read what is too large to its end, for clients that read an answer only then."""
+    request.max_content_length = length
+    while request.stream.read(64 * 1024):
+        pass
 
 
 @lru_cache(maxsize=64)  # few are ever sent

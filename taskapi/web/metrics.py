@@ -1,10 +1,13 @@
 """Figures for Prometheus, added up over gunicorn's workers; nothing of it without METRICS_TOKEN."""
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
 from hmac import compare_digest
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
@@ -20,6 +23,30 @@ from taskapi.web.requests import client_address
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LOGIN = "/api/v1/auth/login"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
+PREFIX = "taskapi-metrics-"
+
+
+def make_shared_folder(parent: str | None) -> None:
+    """Make the folder in which gunicorn's workers add up their figures.
+
+    Once: gunicorn reads its configuration again on HUP, and the folder stays.
+    """
+    if FOLDER not in os.environ:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
+
+
+def mark_worker_dead(pid: int) -> None:
+    """Drop the figures that hold only while a process lives; its counters stay."""
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
+
+
+def remove_shared_folder() -> None:
+    folder = Path(os.environ[FOLDER])
+    if folder.name.startswith(PREFIX):  # and is not one that the operator named
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def init_app(app: Flask, config: Settings) -> None:
@@ -48,7 +75,7 @@ class Metrics:
     def __init__(self, pool_limit: int) -> None:
         self._pool_limit = pool_limit
         self._pool_state = (-1, -1)
-        # Slow to import, and it looks once for the folder that gunicorn makes (taskapi/start.py).
+        # Slow to import, and it looks once for the folder that gunicorn makes (gunicorn.conf.py).
         import prometheus_client as client
 
         self._client = client
@@ -112,7 +139,7 @@ class Metrics:
 
     def text(self) -> bytes:
         registry = self._client.CollectorRegistry()
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if FOLDER in os.environ:
             from prometheus_client.multiprocess import MultiProcessCollector
 
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types

@@ -17,6 +17,7 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapi.config import Settings
+from taskapi.errors import ApiError
 from taskapi.models import event
 from taskapi.moments import now
 
@@ -53,6 +54,7 @@ log = logging.getLogger("taskapi.request")
 
 
 def init_app(app: Flask, config: Settings) -> None:
+    app.before_request(_require_host)
     app.wsgi_app = Frame(app.wsgi_app, config)  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
@@ -80,6 +82,12 @@ def client_address() -> str:
 
 def request_id() -> str:
     return event.origin.get().request_id or ""
+
+
+def _require_host() -> None:
+    environ = request.environ
+    if "HTTP_HOST" not in environ and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+        raise ApiError("The Host header is missing.")  # RFC 9112; gunicorn leaves it to us
 
 
 class Frame:

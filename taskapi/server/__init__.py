@@ -1,1 +1,0 @@
-"""gunicorn's worker, hardened: see worker.py."""
