@@ -215,11 +215,12 @@ TASKS = [
     ),
     ask("GET /tasks/{task}", "alice"),
     ask("GET /tasks/{task}", "alice", headers={"If-None-Match": "{tag}"}),
+    ask("HEAD /tasks/{task}", "alice"),
     ask("GET /tasks/{task}", "bob"),
     ask("GET /tasks/abc", "alice"),
     ask("GET /tasks/{task}/", "root"),
     ask("PATCH /tasks/{task}", "alice", {"status": "done"}, headers={"If-Match": "{tag}"}),
-    ask("PATCH /tasks/{task}", "alice", {"status": "done"}),
+    ask("PATCH /tasks/{task}", "alice", {"status": "done"}, headers={"If-Match": "W/{tag}"}),
     ask(
         "PATCH /tasks/{task}",
         "alice",
