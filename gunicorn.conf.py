@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from flask.helpers import get_load_dotenv
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.config import ConfigError, Settings
-from taskapi.jobs.embedded import Embedded
-from taskapi.models.schema import is_behind, revision_of, what_is_missing
+from taskapi.revision import is_behind, revision_of, what_is_missing
 from taskapi.web.metrics import make_shared_folder, mark_worker_dead, remove_shared_folder
+from taskapi.worker.loop import EmbeddedWorker
 
 # As the flask command does it; the environment takes precedence.
 if get_load_dotenv():
@@ -48,9 +47,7 @@ forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 proc_name = "taskapi"
 
-# The worker process that locks this file runs the embedded worker.
-embedded_lock = tempfile.TemporaryFile()  # noqa: SIM115
-embedded: Embedded | None = None
+embedded: EmbeddedWorker | None = None
 
 if settings.metrics_token:
     make_shared_folder(worker_tmp_dir)  # before the application is loaded
@@ -82,7 +79,7 @@ def post_worker_init(worker: Any) -> None:
     if settings.worker == "embedded":
         from wsgi import app  # already loaded, by the master
 
-        embedded = Embedded(app, embedded_lock)
+        embedded = EmbeddedWorker(app)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

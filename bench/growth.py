@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlencode
 
+from taskapi.models.task_table import LISTING
+from taskapi.web.listing import answer_page
+
 from bench import data
 from bench.report import aligned
 from bench.servers import Contender
 from bench.stage import Stage, stage
 from taskapi import create_app
 from taskapi.models.task import TaskSet, task_json
-from taskapi.models.task_table import LISTING
-from taskapi.web.listing import answer_page
 
 FEW, MANY = 1_000, 1_000_000
 CHUNK = 20_000

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Flask
 
-from taskapi import cli, database
-from taskapi.config import INSTANCE, SETTING_NAMES, Settings, as_environment
-from taskapi.extensions import db
+from taskapi import auth as authentication
+from taskapi import cli, db, extensions
+from taskapi.config import INSTANCE, MIGRATIONS, SETTING_NAMES, Settings, as_environment
+from taskapi.extensions import migrate
 from taskapi.routes.audit import audit
 from taskapi.routes.auth import auth
 from taskapi.routes.calendar import calendar
@@ -20,7 +21,7 @@ from taskapi.routes.transfer import transfer
 from taskapi.routes.users import users
 from taskapi.routes.webhooks import webhooks
 from taskapi.version import __version__
-from taskapi.web import errors, identity, limits, metrics, requests, routing, sentry
+from taskapi.web import errors, limits, metrics, requests, routing, sentry
 from taskapi.web.health import Health
 
 __all__ = ["__version__", "create_app"]
@@ -37,15 +38,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.config.update(
         {name: value for name, value in (config or {}).items() if name not in SETTING_NAMES},
-        SQLALCHEMY_DATABASE_URI=settings.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=database.engine_options(settings),
     )
     if settings.uses_sqlite:
         INSTANCE.mkdir(exist_ok=True)
 
-    db.init_app(app)
-    database.init_app(app, settings)
-    identity.init_app(app, settings)
+    db.init_app(app, settings)
+    migrate.init_app(app, extensions.db, directory=str(MIGRATIONS))
+    authentication.init_app(app, settings)
     limits.init_app(app, settings)
 
     requests.init_app(app, settings)

@@ -74,7 +74,9 @@ def origins(raw: str) -> tuple[str, ...]:
 def database_url(raw: str) -> str:
     kind, _, rest = raw.partition("://")
     if kind == "sqlite" and rest.startswith("/") and rest not in ("/", "/:memory:"):
-        return raw  # a file: each connection would have a memory of its own
+        # A file: in memory each connection would have a database of its own. A relative path
+        # means the instance folder, for the server, migrations and commands alike.
+        return f"sqlite:///{INSTANCE / rest[1:]}"
     is_postgres = kind in ("postgres", "postgresql", "postgresql+psycopg")
     if not is_postgres or not rest or _parts(raw) is None:
         raise ValueError("an address such as postgresql://user:password@host/name")
@@ -116,6 +118,9 @@ class Settings:
     database_max_overflow: int = setting(10, whole(0, 1000), "connections beyond, per worker")
     database_prepared: bool = setting(
         True, flag, "0 for a PgBouncer that cannot keep prepared statements"
+    )
+    database_statement_timeout: int = setting(
+        10, whole(1, 3600), "seconds that a statement of a web request may take on PostgreSQL"
     )
     allow_ephemeral_sqlite: bool = setting(False, flag, "1 accepts SQLite on a platform's disk")
     redis_url: str | None = setting(None, redis_url, "where limits are counted; memory without it")

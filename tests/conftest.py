@@ -2,10 +2,12 @@
 
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import flask_migrate
@@ -13,7 +15,7 @@ import pytest
 import redis
 from flask import Flask
 
-from taskapi import create_app, database
+from taskapi import create_app
 from taskapi.extensions import db
 from taskapi.web.requests import JsonLines
 from tests.support.client import ApiClient, Cast, Person
@@ -264,20 +266,29 @@ def suite_log(tmp_path_factory: pytest.TempPathFactory, secrets: Secrets) -> Ite
 
 
 @contextmanager
-def _statements() -> Iterator[list[str]]:
+def _statements(app: Flask) -> Iterator[list[str]]:
     seen: list[str] = []
-    note = seen.append
-    database.on_statement.append(note)
-    try:
+    connect = sqlite3.dbapi2.connect
+
+    def note(statement: str) -> None:
+        if not statement.startswith("PRAGMA"):  # as each new connection begins
+            seen.append(statement)
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.set_trace_callback(note)
+        return connection
+
+    _dispose(app)  # its connections are opened before the block
+    with mock.patch.object(sqlite3.dbapi2, "connect", traced):
         yield seen
-    finally:
-        database.on_statement.remove(note)
+    _dispose(app)
 
 
 @pytest.fixture
-def statements() -> Callable[[], AbstractContextManager[list[str]]]:
-    """`with statements() as seen:` lists the SQL that the block sends."""
-    return _statements
+def statements(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
+    """`with statements() as seen:` lists the SQL that SQLite gets from the block."""
+    return lambda: _statements(app)
 
 
 @pytest.fixture

@@ -104,6 +104,10 @@ VALUES (1, '{title}', '{title}', 0, 1, '[]', '', '2026-01-02T03:04:05.000000Z',
     '2026-01-02T03:04:05.000000Z', 1)"""
 
 
+# For these the service is stopped, as CHANGELOG.md says.
+NEEDS_STOP = {"20261127_rebuild"}
+
+
 def test_code_of_earlier_releases_goes_on_while_the_schema_moves_on(database):
     """No table or column goes, none narrows, and what comes may be left out when writing."""
     url, flask_db = database
@@ -116,8 +120,8 @@ def test_code_of_earlier_releases_goes_on_while_the_schema_moves_on(database):
         flask_db("upgrade", revision)
         rows_of(url, TASK.format(title=f"after {revision}"))
         after = schema_of(url)
-        assert set(before) <= set(after)
-        for table, had in before.items():
+        assert set(before) <= set(after) or revision in NEEDS_STOP
+        for table, had in before.items() if revision not in NEEDS_STOP else ():
             old = {name: rest for name, *rest in had["columns"]}
             new = {name: rest for name, *rest in after[table]["columns"]}
             assert set(old) <= set(new), f"{revision} takes columns of {table} away"

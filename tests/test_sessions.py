@@ -277,15 +277,6 @@ def test_last_use_is_right_to_five_minutes(client, alice, set_back):
     assert last_used() > before
 
 
-def test_one_query_tells_who_is_calling(client, alice, statements):
-    token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).json
-    for sent in (alice.token, token["token"]):
-        client.get("/users/me", as_=sent)
-        with statements() as seen:
-            client.get("/users/me", as_=sent)
-        assert len(seen) == 2, "the caller, and the user that was asked for"
-
-
 @pytest.mark.parametrize(
     "backend", [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"], indirect=True
 )

@@ -82,8 +82,8 @@ def attempts(client, who, webhooks):
     """One attempt for each webhook, once all were made."""
 
     def look():
-        found = [sent(client, who, webhook)[0] for webhook in webhooks]
-        return all(each["attempts"] for each in found) and found
+        found = [sent(client, who, webhook) for webhook in webhooks]
+        return all(each and each[0]["attempts"] for each in found) and [one for one, *_ in found]
 
     return eventually(look, seconds=20)
 

@@ -73,8 +73,8 @@ def test_both_secrets_sign_for_a_day_also_after_a_new_secret_key(
     assert rotated.json["secret"] != webhook["secret"]
     new = "a-new-key-Wq8rT2yU5iO9pL3kJ7hG4fD1sA6zX"
     purge = make_app(SECRET_KEY=f"{new},{SETTINGS['SECRET_KEY']}").test_cli_runner()
-    assert "webhooks' secrets: 2\n" in purge.invoke(args=["purge"]).output
-    assert "webhooks' secrets: 0\n" in purge.invoke(args=["purge"]).output
+    assert "webhook secrets: 2\n" in purge.invoke(args=["purge"]).output
+    assert "webhook secrets: 0\n" in purge.invoke(args=["purge"]).output
     task(client, alice)
     with working(make_app(SECRET_KEY=new, WEBHOOK_ALLOW_PRIVATE="1")):
         eventually(lambda: receiver.messages)

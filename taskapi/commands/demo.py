@@ -5,11 +5,11 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from taskapi.commands.common import fails_with_a_sentence
+from taskapi.commands.common import handle_cli_errors
 from taskapi.config import settings
-from taskapi.database import transaction
-from taskapi.models import task, user
-from taskapi.moments import from_now
+from taskapi.db import from_now, transaction
+from taskapi.models.task import Task
+from taskapi.models.user import User
 
 PASSWORD = "Sample-Harbour-7"  # everybody may know it: nothing here is made in production
 PEOPLE = {"demo-admin": "admin", "demo-ana": "user", "demo-ben": "user"}
@@ -29,20 +29,19 @@ TASKS: dict[str, list[dict[str, Any]]] = {
 
 @click.command("demo")
 @with_appcontext
-@fails_with_a_sentence
+@handle_cli_errors
 def demo() -> None:
     """Make sample users and tasks, in development only; what is there already stays."""
     if settings().is_production:
         raise click.ClickException("Sample users have a known password: not in production.")
     for name, role in PEOPLE.items():
-        if user.user_by_name(name) is not None:
+        if User.by_name(name) is not None:
             click.echo(f"{name} is there already.")
             continue
-        prepared = user.prepare_user(username=name, password=PASSWORD, role=role)
+        user = User.build(username=name, password=PASSWORD, role=role)
         with transaction():
-            made = user.insert_user(prepared)
-            for sample in TASKS.get(name, []):
-                task.create_task(made.id, _fields(sample))
+            user.insert()
+            Task.create_all(user.id, [_fields(sample) for sample in TASKS.get(name, [])])
         click.echo(f"Made {role} {name} with {len(TASKS.get(name, []))} tasks.")
     base = f"http://localhost:{settings().port}/api/v1"
     click.echo(f"Their password is {PASSWORD} unless somebody changed it. To sign in:")

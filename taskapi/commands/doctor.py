@@ -14,8 +14,8 @@ from sqlalchemy.pool import NullPool
 
 from taskapi.commands.foreign_settings import foreign_settings
 from taskapi.config import PLATFORMS, ConfigError, Settings
-from taskapi.models.schema import is_behind, revision_of, what_is_missing
-from taskapi.moments import ago
+from taskapi.db import ago
+from taskapi.revision import is_behind, revision_of, what_is_missing
 from taskapi.secret_key import is_weak
 from taskapi.web import sentry
 
@@ -208,6 +208,11 @@ def check_worker(case: Case) -> Iterator[Finding]:
 def check_database(case: Case) -> Iterator[Finding]:
     settings = case.settings
     yield from check_disk(case)
+    if not settings.uses_sqlite and not settings.database_prepared:
+        yield hint(
+            "DATABASE_PREPARED=0: behind PgBouncer DATABASE_STATEMENT_TIMEOUT has no effect. "
+            "Set it for the role: ALTER ROLE … SET statement_timeout = '10s'."
+        )
     if settings.database_pool_size + settings.database_max_overflow < settings.web_threads:
         yield hurts(
             f"WEB_THREADS={settings.web_threads} wait for each other: DATABASE_POOL_SIZE plus "

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from flask.cli import AppGroup, ScriptInfo, pass_script_info
+from flask.cli import AppGroup
 
-from taskapi.commands.common import fails_with_a_sentence, named
+from taskapi.commands.common import get_user, handle_cli_errors
 from taskapi.errors import ApiError
-from taskapi.jobs import imports
-from taskapi.models.job import LostLease
+from taskapi.models.job import LostClaim
 from taskapi.schemas.files import checked_rows, decode, rows_of, rows_of_csv
+from taskapi.worker import imports
 
 tasks = AppGroup("tasks", help="Tasks in files.")
 
@@ -21,11 +21,10 @@ tasks = AppGroup("tasks", help="Tasks in files.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--user", "username", required=True, help="Whose tasks they will be.")
 @click.option("--dry-run", is_flag=True, help="Only check the file.")
-@pass_script_info
-@fails_with_a_sentence
-def import_file(info: ScriptInfo, file: Path, username: str, dry_run: bool) -> None:
+@handle_cli_errors
+def import_file(file: Path, username: str, dry_run: bool) -> None:
     """Make tasks from an exported JSON or CSV file, all or nothing, of any size."""
-    owner = named(username)
+    owner = get_user(username)
     if dry_run:
         count = sum(1 for _ in checked_rows(_rows(file)))
         click.echo(f"{count} tasks could be imported.")
@@ -37,12 +36,11 @@ def import_file(info: ScriptInfo, file: Path, username: str, dry_run: bool) -> N
     with bar:
         try:
             imports.run_here(
-                info.load_app(),
                 owner.id,
                 lambda: _rows(file),
                 lambda done: bar.update(done - bar.pos),
             )
-        except LostLease:
+        except LostClaim:
             raise click.ClickException(
                 f"Nothing was imported: {username} is gone, or this command was silent for so long "
                 "that a worker put an end to it."

@@ -3,7 +3,7 @@
 import click
 from flask.cli import AppGroup
 
-from taskapi.commands.common import fails_with_a_sentence, named
+from taskapi.commands.common import get_user, handle_cli_errors
 from taskapi.models import token
 from taskapi.schemas.auth import NewToken
 from taskapi.schemas.fields import load
@@ -21,10 +21,10 @@ tokens = AppGroup("tokens", help="Personal access tokens.")
     show_default=True,
     help="Its powers.",
 )
-@fails_with_a_sentence
+@handle_cli_errors
 def create_token(username: str, name: str, scope: str) -> None:
     """Make a personal access token for a user; it is printed this once."""
     checked = load(NewToken(), {"name": name, "scope": scope})
-    user = named(username)
+    user = get_user(username)
     _, secret = token.create_token(user.id, user.role, **checked)
     click.echo(secret)

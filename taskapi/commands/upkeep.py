@@ -3,14 +3,14 @@
 import click
 from flask.cli import with_appcontext
 
-from taskapi.commands.common import fails_with_a_sentence
-from taskapi.jobs.chores import PURGES
+from taskapi.commands.common import handle_cli_errors
+from taskapi.worker.purge import PURGES
 
 
 @click.command("purge")
 @with_appcontext
-@fails_with_a_sentence
+@handle_cli_errors
 def purge() -> None:
     """Delete for good what has expired: trash, sessions, tokens, deliveries, jobs, events."""
-    for what, empty in PURGES.items():
-        click.echo(f"{what}: {empty()}")
+    for what, purge in PURGES.items():
+        click.echo(f"{what}: {purge()}")

@@ -5,12 +5,15 @@ from typing import Any
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy import select
 
-from taskapi.commands.common import fails_with_a_sentence, named
+from taskapi.auth import revoke_credentials
+from taskapi.commands.common import get_user, handle_cli_errors
 from taskapi.config import settings
-from taskapi.database import Row, transaction
-from taskapi.models import session, throttle, token, user
-from taskapi.models.access import revoke_all
+from taskapi.db import transaction
+from taskapi.extensions import db
+from taskapi.models import session, throttle, token
+from taskapi.models.user import User
 from taskapi.schemas.fields import load
 from taskapi.schemas.user import NewUser
 
@@ -34,31 +37,30 @@ password_stdin = click.option(
 @click.option("--email", help="Their e-mail address.")
 @click.option("--admin", is_flag=True, help="Make them an admin.")
 @password_stdin
-@fails_with_a_sentence
+@handle_cli_errors
 def create_user(username: str, email: str | None, admin: bool, password_stdin: bool) -> None:
     """Make a user."""
     given = {"username": username, "role": "admin" if admin else "user"}
     if email is not None:
         given["email"] = email
     checked = load(NewUser(exclude=("password",)), given)
-    made = user.create_user(**checked, password=read_password(password_stdin))
-    click.echo(f"Made {made.role} {user.name_of(made)} with id {made.id}.")
+    user = User.build(**checked, password=read_password(password_stdin))
+    user.insert()
+    click.echo(f"Made {user.role} {user.name} with id {user.id}.")
 
 
 @users.command("list")
-@fails_with_a_sentence
+@handle_cli_errors
 def list_users() -> None:
     """Everybody, one a line: id, name, e-mail, role, activity."""
-    for each in user.ALL.all():
-        state = "active" if each.is_active else "disabled"
-        click.echo(
-            "\t".join((str(each.id), user.name_of(each), each.email or "-", each.role, state))
-        )
+    for user in db.session.scalars(select(User).order_by(User.id)):
+        state = "active" if user.is_active else "disabled"
+        click.echo("\t".join((str(user.id), user.name, user.email or "-", user.role, state)))
 
 
 @users.command("promote")
 @click.argument("name")
-@fails_with_a_sentence
+@handle_cli_errors
 def promote(name: str) -> None:
     """Make a user an admin."""
     _change(name, role="admin")
@@ -67,7 +69,7 @@ def promote(name: str) -> None:
 
 @users.command("demote")
 @click.argument("name")
-@fails_with_a_sentence
+@handle_cli_errors
 def demote(name: str) -> None:
     """Make an admin a plain user."""
     _change(name, role="user")
@@ -76,7 +78,7 @@ def demote(name: str) -> None:
 
 @users.command("disable")
 @click.argument("name")
-@fails_with_a_sentence
+@handle_cli_errors
 def disable(name: str) -> None:
     """Lock a user out at once."""
     with transaction():
@@ -86,7 +88,7 @@ def disable(name: str) -> None:
 
 @users.command("enable")
 @click.argument("name")
-@fails_with_a_sentence
+@handle_cli_errors
 def enable(name: str) -> None:
     """Let a user in again, and forget their failed logins."""
     with transaction():
@@ -97,23 +99,23 @@ def enable(name: str) -> None:
 @users.command("set-password")
 @click.argument("name")
 @password_stdin
-@fails_with_a_sentence
+@handle_cli_errors
 def set_password(name: str, password_stdin: bool) -> None:
     """Give a user a new password; their sessions and personal tokens end."""
-    found = named(name)
-    password_hash = user.hash_new_password(found, read_password(password_stdin))
+    user = get_user(name)
+    password_hash = user.hash_new_password(read_password(password_stdin))
     with transaction():
         _change(name, password_hash=password_hash)
-        revoke_all(found.id)
+        revoke_credentials(user.id)
     click.echo(f"{name} has a new password; their sessions and tokens have ended.")
 
 
 @users.command("reset-link")
 @click.argument("name")
-@fails_with_a_sentence
+@handle_cli_errors
 def reset_link(name: str) -> None:
     """A token, good once and for an hour, with which a user sets a new password."""
-    secret, expires_at = token.create_reset(named(name).id)
+    secret, expires_at = token.create_reset(get_user(name).id)
     base = settings().public_url or ""
     click.echo(f"Until {expires_at}, {name} may set a new password with:")
     click.echo(f"  POST {base}/api/v1/auth/password/reset")
@@ -121,7 +123,7 @@ def reset_link(name: str) -> None:
 
 
 @users.command("ensure-admin")
-@fails_with_a_sentence
+@handle_cli_errors
 def ensure_admin() -> None:
     """Make the admin that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe, once."""
     config = settings()
@@ -132,23 +134,23 @@ def ensure_admin() -> None:
     # Either name may be taken, and by different people: each has to be this admin.
     holders = {
         found.id: found
-        for found in map(
-            user.user_by_name, filter(None, (config.admin_username, config.admin_email))
-        )
+        for found in map(User.by_name, filter(None, (config.admin_username, config.admin_email)))
         if found is not None
     }
     for found in holders.values():
         if found.role != "admin":
-            raise click.ClickException(f"{user.name_of(found)} exists and is not an admin.")
+            raise click.ClickException(f"{found.name} exists and is not an admin.")
     if holders:
         click.echo(f"Admin {name} is there.")
         return
     given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
     checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
-    user.create_user(**checked, password=config.admin_password)
+    User.build(**checked, password=config.admin_password).insert()
     click.echo(f"Made admin {name}.")
 
 
-def _change(name: str, **changes: Any) -> Row:
+def _change(name: str, **changes: Any) -> User:
     with transaction():
-        return user.change_user(user.lock_user(named(name).id), changes)
+        user = User.lock(get_user(name).id)
+        user.update(changes)
+    return user

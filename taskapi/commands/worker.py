@@ -10,8 +10,8 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo, pass_script_info
 
-from taskapi.jobs.worker import Worker
 from taskapi.models.worker import queue_state
+from taskapi.worker.loop import Worker
 
 NICENESS = 19  # on a machine that they share, requests come first
 
@@ -26,9 +26,7 @@ def worker(info: ScriptInfo) -> None:
     working = Worker(app, "process")
 
     def end(_: int, __: FrameType | None) -> None:
-        # Not stop(), which rings: this runs on the main thread, perhaps in the midst of waiting
-        # for the bell, and would wait for a lock that it holds itself.
-        working.is_stopping = True
+        working.stop()
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
@@ -44,8 +42,8 @@ def _show(app: Flask, working: Worker) -> None:
         with app.app_context():
             waiting = queue_state()["depth"]
         click.echo(
-            f"\r\x1b[K{working.delivered} delivered, {working.failed} failed, "
-            f"{working.jobs_done} jobs, {waiting} waiting",
+            f"\r\x1b[K{working.counts['delivered']} delivered, "
+            f"{working.counts['failed']} failed, {working.counts['jobs']} jobs, {waiting} waiting",
             nl=False,
             err=True,
         )

@@ -1,11 +1,9 @@
-"""What is stored, and the rules about it. Importing this names every table to the migrations."""
+"""The tables and their rules. Importing this package registers every table."""
 
 from taskapi.models import (
     calendar,
-    delivery,
     event,
     idempotency,
-    imports,
     job,
     session,
     task,
@@ -18,10 +16,8 @@ from taskapi.models import (
 
 __all__ = [
     "calendar",
-    "delivery",
     "event",
     "idempotency",
-    "imports",
     "job",
     "session",
     "task",

@@ -1,87 +1,50 @@
 """A user's secret calendar address, of which only a digest is kept."""
 
 import secrets
-from typing import Any
 
-from sqlalchemy import Column, ForeignKey, String, bindparam, delete, literal_column, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ForeignKey, String, delete, select
+from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.database import Id, Moment, Query, Row, transaction
+from taskapi.db import Id, Timestamp, affected_rows, now, transaction, upsert
 from taskapi.errors import NotFound
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.keys import digest
-from taskapi.models.task_table import SHOWN, tasks
-from taskapi.models.user import users
-from taskapi.moments import ago, now
+from taskapi.models.token import digest
+from taskapi.models.user import User
 
-SINCE_DAYS = 30
-AT_MOST = 1000
 
-calendars = db.Table(
-    "calendars",
-    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
-)
+class Calendar(db.Model):
+    __tablename__ = "calendars"
 
-_set = upsert(calendars).values({c.name: bindparam(c.name) for c in calendars.c})
-SET = Query(
-    _set.on_conflict_do_update(
-        index_elements=["user_id"],
-        set_={"token_hash": _set.excluded.token_hash, "created_at": _set.excluded.created_at},
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-)
-DELETE = Query(delete(calendars).where(calendars.c.user_id == bindparam("user_id")))
-BY_TOKEN = Query(
-    select(users)
-    .join(calendars, calendars.c.user_id == users.c.id)
-    .where(calendars.c.token_hash == bindparam("token_hash"), users.c.is_active)
-)
-
-
-def _dated(*columns: Any) -> Query:
-    """The user's tasks with a due time from `since` on, the first ones."""
-    return Query(
-        select(*columns)
-        .where(
-            tasks.c.user_id == bindparam("user_id"),
-            tasks.c.deleted_at.is_(None),
-            tasks.c.due_at >= bindparam("since", type_=Moment),
-        )
-        .order_by(tasks.c.due_at, tasks.c.id)
-        .limit(literal_column(str(AT_MOST)))
-    )
-
-
-DATED = _dated(*SHOWN)
-VERSIONS = _dated(tasks.c.id, tasks.c.version)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[str] = mapped_column(Timestamp)
 
 
 def create_calendar(user_id: int) -> str:
-    """A new secret token; the one before opens nothing any more."""
+    """A new secret token; the previous one stops working."""
     token = secrets.token_urlsafe(32)
     with transaction():
-        SET.run(user_id=user_id, token_hash=digest(token), created_at=now())
+        upsert(Calendar, user_id=user_id, token_hash=digest(token), created_at=now())
         event.record("calendar.created", user_id=user_id)
     return token
 
 
-def delete_calendar(user_id: int) -> None:
+def delete_calendar(user_id: int, *, is_required: bool = True) -> None:
+    mine = delete(Calendar).where(Calendar.user_id == user_id)
     with transaction():
-        if not DELETE.run(user_id=user_id):
-            raise NotFound("There is no calendar.")
-        event.record("calendar.deleted", user_id=user_id)
+        if affected_rows(mine):
+            event.record("calendar.deleted", user_id=user_id)
+        elif is_required:
+            raise NotFound("Calendar not found.")
 
 
-def owner_of(token: str) -> Row:
-    """Whose calendar it is, or NotFound."""
-    owner = BY_TOKEN.first(token_hash=digest(token))
+def calendar_owner(token: str) -> User:
+    """The active user whose calendar it is, or NotFound."""
+    query = select(User).join(Calendar, Calendar.user_id == User.id)
+    owner = db.session.scalar(query.where(Calendar.token_hash == digest(token), User.is_active))
     if owner is None:
         raise NotFound
     return owner
-
-
-def dated_tasks(user_id: int, query: Query = DATED) -> list[Row]:
-    """The user's tasks that a calendar shows."""
-    return query.all(user_id=user_id, since=ago(days=SINCE_DAYS))

@@ -1,37 +1,30 @@
-"""What happened: one row for each change, written with it."""
+"""Events: one row for each change, written in its transaction."""
 
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-import orjson
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Index,
-    Integer,
-    String,
-    Text,
-    bindparam,
-    delete,
-    insert,
-    literal_column,
-    not_,
-    select,
-    text,
-)
+from sqlalchemy import Index, Integer, String, bindparam, delete, insert, not_, select, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.database import Id, Moment, Query, Row, last_id
+from taskapi.db import Id, Json, Statement, Timestamp, ago, now, partial
 from taskapi.extensions import db
-from taskapi.models import delivery
-from taskapi.models.page import Filter, Flag, Listing
-from taskapi.moments import ago, now
+from taskapi.paging import Filter, Flag, Listing
 
 KEPT_DAYS = 90
 AUDIT_KEPT_DAYS = 365
-# Everything that is ever written down.
+# The events that webhooks may subscribe to.
+WEBHOOK_EVENTS = (
+    "task.created",
+    "task.updated",
+    "task.completed",
+    "task.deleted",
+    "task.restored",
+    "task.overdue",
+)
+WEBHOOK_TEST = "webhook.test"
 ACTIONS = (
-    *delivery.OFFERED,
-    "webhook.test",
+    *WEBHOOK_EVENTS,
+    WEBHOOK_TEST,
     *("webhook.created", "webhook.updated", "webhook.deleted", "webhook.secret_rotated"),
     *("calendar.created", "calendar.deleted"),
     *("login.failed", "session.started", "session.ended", "session.all_ended", "session.stolen"),
@@ -40,57 +33,53 @@ ACTIONS = (
     *("user.created", "user.updated", "user.deleted"),
 )
 
-events = db.Table(
-    "events",
-    Column("id", Id, primary_key=True),
-    Column("at", Moment, nullable=False),
-    # No foreign keys: what happened stays known when its people and tasks are gone.
-    Column("actor_id", Id),
-    Column("action", String(40), nullable=False),
-    Column("task_id", Id),
-    Column("user_id", Id),  # the task's owner, or the user whom it concerns
-    Column("is_audit", Boolean, nullable=False),
-    Column("version", Integer),  # the task's, after the change
-    Column("changes", Text, nullable=False),  # JSON: {field: [old, new]}
-    Column("task", Text),  # JSON: the task after the change, without its id; for webhooks
-    Column("address", String(45)),
-    Column("request_id", String(128)),
-    Index(
-        "ix_events_task",
-        "task_id",
-        "id",
-        postgresql_where=text("task_id IS NOT NULL"),
-        sqlite_where=text("task_id IS NOT NULL"),
-    ),
-    Index(
-        "ix_events_audit", "id", postgresql_where=text("is_audit"), sqlite_where=text("is_audit")
-    ),
-    Index("ix_events_at", "at"),
-    sqlite_autoincrement=True,
-)
 
-_given: dict[str, Any] = {c.name: bindparam(c.name) for c in events.c if c.name != "id"}
-INSERT = Query(insert(events).values(_given).inline())  # nobody asks for the row's id
-# Of a task that was made just before, in the same round trip: nobody knows its id yet.
-INSERT_OF_NEW_TASK = Query(insert(events).values(_given | {"task_id": last_id("tasks")}).inline())
+class Event(db.Model):
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    at: Mapped[str] = mapped_column(Timestamp)
+    # No foreign keys: an event outlives its people and its task.
+    actor_id: Mapped[int | None] = mapped_column(Id)
+    action: Mapped[str] = mapped_column(String(40))
+    task_id: Mapped[int | None] = mapped_column(Id)
+    user_id: Mapped[int | None] = mapped_column(Id)  # the task's owner, or the user concerned
+    is_audit: Mapped[bool]
+    version: Mapped[int | None] = mapped_column(Integer)  # of the task, after the change
+    changes: Mapped[dict[str, Any]] = mapped_column(Json)  # {field: [old, new]}
+    task: Mapped[dict[str, Any] | None] = mapped_column(Json)  # after the change, without its id
+    address: Mapped[str | None] = mapped_column(String(45))
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    # True until the worker has made the deliveries of this event.
+    is_undelivered: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        Index("ix_events_task", "task_id", "id", **partial("task_id IS NOT NULL")),
+        Index("ix_events_audit", "id", **partial("is_audit")),
+        Index("ix_events_at", "at"),
+        Index(
+            "ix_events_undelivered", "id", **partial("is_undelivered", sqlite="is_undelivered = 1")
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+
+INSERT = Statement(
+    insert(Event.__table__)
+    .values({c.name: bindparam(c.name) for c in Event.__table__.c if c.name != "id"})
+    .inline()
+)
 LISTING = Listing(
-    columns=tuple(c for c in events.c if c.name != "task"),
+    columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "is_undelivered")),
     filters={
-        "task_id": Filter(lambda value: events.c.task_id == value),
-        "is_audit": Flag(events.c.is_audit, not_(events.c.is_audit)),
-        "actor": Filter(lambda value: events.c.actor_id == value),
-        "action": Filter(lambda value: events.c.action == value),
-        "since": Filter(lambda value: events.c.at >= value),
+        "task_id": Filter(lambda value: Event.task_id == value),
+        "is_audit": Flag(Event.is_audit, not_(Event.is_audit)),
+        "actor": Filter(lambda value: Event.actor_id == value),
+        "action": Filter(lambda value: Event.action == value),
+        "since": Filter(lambda value: Event.at >= value),
     },
     sorts={},
 )
-_old = (
-    select(events.c.id)
-    .where(events.c.at < bindparam("before", type_=Moment))
-    .limit(literal_column("1000"))
-)
-PURGE = Query(delete(events).where(events.c.id.in_(_old.where(not_(events.c.is_audit)))))
-PURGE_AUDIT = Query(delete(events).where(events.c.id.in_(_old)))
 
 
 class Origin(NamedTuple):
@@ -102,16 +91,21 @@ class Origin(NamedTuple):
 
 
 NOBODY = Origin()
-# Set for each request and command, so that no rule has to hand it on.
+# Set for each request, so that no rule has to pass it on.
 origin: ContextVar[Origin] = ContextVar("origin", default=NOBODY)
 
 
 def act_as(user_id: int) -> None:
-    """What follows is this user's doing."""
+    """Record what follows as done by this user."""
     origin.set(origin.get()._replace(actor_id=user_id))
 
 
-def record(
+def record(action: str, **fields: Any) -> None:
+    """Insert an event in the transaction of the change."""
+    INSERT.execute(**event_values(action, **fields))
+
+
+def event_values(
     action: str,
     *,
     user_id: int | None = None,
@@ -119,52 +113,54 @@ def record(
     version: int | None = None,
     changes: dict[str, Any] | None = None,
     task: dict[str, Any] | None = None,
-    is_new_task: bool = False,
     actor_id: int | None = None,
     is_audit: bool = True,
-) -> None:
-    """Write down what happens, in the transaction of the change."""
+) -> dict[str, Any]:
     source = origin.get()
-    (INSERT_OF_NEW_TASK if is_new_task else INSERT).later(
-        at=now(),
-        actor_id=actor_id or source.actor_id,
-        action=action,
-        task_id=task_id,
-        user_id=user_id,
-        is_audit=is_audit,
-        version=version,
-        changes=orjson.dumps(changes or {}).decode(),
-        task=None if task is None else orjson.dumps(task).decode(),
-        address=source.address,
-        request_id=source.request_id,
-    )
-    if action in delivery.OFFERED:
-        delivery.offer(action, user_id)
-
-
-def activity_json(happened: Row) -> dict[str, Any]:
     return {
-        "at": happened.at,
-        "actor": happened.actor_id,
-        "action": happened.action,
-        "changes": orjson.loads(happened.changes),
-        "request_id": happened.request_id,
+        "at": now(),
+        "actor_id": actor_id or source.actor_id,
+        "action": action,
+        "task_id": task_id,
+        "user_id": user_id,
+        "is_audit": is_audit,
+        "version": version,
+        "changes": changes or {},
+        "task": task,
+        "address": source.address,
+        "request_id": source.request_id,
+        "is_undelivered": action in WEBHOOK_EVENTS,
     }
 
 
-def audit_json(happened: Row) -> dict[str, Any]:
-    return activity_json(happened) | {
-        "id": happened.id,
-        "user_id": happened.user_id,
-        "task_id": happened.task_id,
-        "address": happened.address,
+def activity_json(found: Any) -> dict[str, Any]:
+    return {
+        "at": found.at,
+        "actor": found.actor_id,
+        "action": found.action,
+        "changes": found.changes,
+        "request_id": found.request_id,
     }
+
+
+def audit_json(found: Any) -> dict[str, Any]:
+    return activity_json(found) | {
+        "id": found.id,
+        "user_id": found.user_id,
+        "task_id": found.task_id,
+        "address": found.address,
+    }
+
+
+_old = select(Event.id).where(Event.at < bindparam("before")).limit(1000)
+PURGE = Statement(delete(Event).where(Event.id.in_(_old.where(not_(Event.is_audit)))))
+PURGE_AUDIT = Statement(delete(Event).where(Event.id.in_(_old)))
 
 
 def purge() -> int:
-    """Forget what is too old, the audit later than the rest; a little at a time."""
+    """Delete old events in batches, those of the audit later than the rest."""
     deleted = 0
-    for query, days in ((PURGE, KEPT_DAYS), (PURGE_AUDIT, AUDIT_KEPT_DAYS)):
-        while count := query.run(before=ago(days=days)):
+    for statement, days in ((PURGE, KEPT_DAYS), (PURGE_AUDIT, AUDIT_KEPT_DAYS)):
+        while count := statement.execute(before=ago(days=days)):
             deleted += count
     return deleted

@@ -1,4 +1,4 @@
-"""Passwords: what is good enough, and how they are kept."""
+"""Passwords: which are good enough, and how they are hashed."""
 
 import base64
 import functools
@@ -10,7 +10,7 @@ import bcrypt
 from taskapi.config import settings
 from taskapi.errors import Invalid
 
-LONGEST = 256
+MAX_LENGTH = 256
 
 
 @functools.cache
@@ -20,19 +20,19 @@ def common_passwords() -> frozenset[str]:
 
 
 def refuse_weak(password: str, own_names: set[str], field: str = "password") -> None:
-    """Invalid, naming the field, unless the password is good enough."""
-    shortest = settings().password_min_length
+    """Raise Invalid, naming the field, unless the password is good enough."""
+    min_length = settings().password_min_length
     faults = []
-    if len(password) < shortest:
-        faults.append(f"Needs at least {shortest} characters.")
-    if len(password) > LONGEST:
-        faults.append(f"May have at most {LONGEST} characters.")
+    if len(password) < min_length:
+        faults.append(f"Must have at least {min_length} characters.")
+    if len(password) > MAX_LENGTH:
+        faults.append(f"Must have at most {MAX_LENGTH} characters.")
     if not any(character.isupper() for character in password):
-        faults.append("Needs an upper-case letter.")
+        faults.append("Must contain an upper-case letter.")
     if not any(character.isdigit() for character in password):
-        faults.append("Needs a digit.")
+        faults.append("Must contain a digit.")
     if not faults and password.casefold() in common_passwords():
-        faults.append("Is one of the commonest passwords.")
+        faults.append("Is one of the most common passwords.")
     if not faults and password.casefold() in own_names:
         faults.append("Must not be your own name.")
     if faults:
@@ -45,23 +45,23 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Does it match? Without a hash to match the same time passes, and nothing does."""
+    """Check a password; without a hash it takes as long and is never right."""
     if password_hash is None:
-        bcrypt.checkpw(_digest(password), _nobodys_hash(settings().bcrypt_rounds))
+        bcrypt.checkpw(_digest(password), _unmatched_hash(settings().bcrypt_rounds))
         return False
     return bcrypt.checkpw(_digest(password), password_hash.encode())
 
 
 def is_outdated(password_hash: str) -> bool:
-    """Was it made at another cost than today's?"""
+    """True if the hash was made at another cost than BCRYPT_ROUNDS."""
     return int(password_hash.split("$")[2]) != settings().bcrypt_rounds
 
 
 def _digest(password: str) -> bytes:
-    # bcrypt reads 72 bytes and stops at a NUL; a digest in base64 makes every character count.
+    # bcrypt reads 72 bytes and stops at a NUL; in a base64 digest every character counts.
     return base64.b64encode(hashlib.sha256(password.encode()).digest())
 
 
-def _nobodys_hash(rounds: int) -> bytes:
-    # Of no password, so that it costs nothing to make, even the first time.
+def _unmatched_hash(rounds: int) -> bytes:
+    # Of no password, so that making it costs nothing.
     return b"$2b$%02d$" % rounds + b"." * 53

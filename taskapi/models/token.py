@@ -1,112 +1,85 @@
-"""Secrets that are handed out once and kept as a digest: personal and password reset tokens."""
+"""Secrets that are shown once and kept as a digest: personal tokens and password resets."""
 
+import hashlib
 import secrets
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, String, bindparam, delete, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ForeignKey, String, bindparam, delete, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.database import Id, Moment, Query, Row, integrity_error, transaction
+from taskapi.db import (
+    INTEGRITY_ERRORS,
+    Id,
+    Statement,
+    Timestamp,
+    affected_rows,
+    from_now,
+    now,
+    transaction,
+    upsert,
+)
 from taskapi.errors import Forbidden, Invalid, NotFound
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.keys import digest
-from taskapi.models.page import Filter, Listing
-from taskapi.models.user import users
-from taskapi.moments import from_now, now
+from taskapi.models.user import User
+from taskapi.paging import Filter, Listing
 
 PREFIX = "tsk_"
 SCOPES = ("read", "write", "admin")
 RESET_HOURS = 1
 
-tokens = db.Table(
-    "personal_tokens",
-    Column("id", Id, primary_key=True),
-    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("name", String(100), nullable=False),
-    Column("scope", String(5), nullable=False),
-    Column("prefix", String(12), nullable=False),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("last_used_at", Moment),
-    sqlite_autoincrement=True,
-)
 
-# One a user: a new link replaces the one before.
-password_resets = db.Table(
-    "password_resets",
-    Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    Column("token_hash", String(64), nullable=False, unique=True),
-    Column("expires_at", Moment, nullable=False),
-)
+class PersonalToken(db.Model):
+    __tablename__ = "personal_tokens"
 
-_is_live = or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > bindparam("now"))
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    scope: Mapped[str] = mapped_column(String(5))
+    prefix: Mapped[str] = mapped_column(String(12))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    expires_at: Mapped[str | None] = mapped_column(Timestamp)
+    last_used_at: Mapped[str | None] = mapped_column(Timestamp)
 
-INSERT = Query(
-    insert(tokens)
-    .values({c.name: bindparam(c.name) for c in tokens.c if c.name not in ("id", "last_used_at")})
-    .returning(tokens)
-)
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class PasswordReset(db.Model):
+    """One for each user: a new one replaces it."""
+
+    __tablename__ = "password_resets"
+
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[str] = mapped_column(Timestamp)
+
+
 LISTING = Listing(
-    columns=tuple(tokens.c),
-    filters={"user_id": Filter(lambda value: tokens.c.user_id == value)},
+    columns=tuple(PersonalToken.__table__.c),
+    filters={"user_id": Filter(lambda value: PersonalToken.user_id == value)},
     sorts={},
 )
 # Who is calling: the token and its user in one query.
-WITH_USER = Query(
+WITH_USER = Statement(
     select(
-        *(users.c.id, users.c.role, users.c.is_active),
-        tokens.c.id.label("token_id"),
-        tokens.c.scope,
-        tokens.c.expires_at,
-        tokens.c.last_used_at,
+        *(User.id, User.role, User.is_active),
+        PersonalToken.id.label("token_id"),
+        *(PersonalToken.scope, PersonalToken.expires_at, PersonalToken.last_used_at),
     )
-    .join(users, users.c.id == tokens.c.user_id)
-    .where(tokens.c.token_hash == bindparam("token_hash"))
+    .join(User, User.id == PersonalToken.user_id)
+    .where(PersonalToken.token_hash == bindparam("token_hash"))
 )
-TOUCH = Query(
-    update(tokens).where(tokens.c.id == bindparam("id")).values(last_used_at=bindparam("now"))
-)
-DELETE = Query(
-    delete(tokens).where(tokens.c.id == bindparam("id"), tokens.c.user_id == bindparam("user_id"))
-)
-DELETE_ALL = Query(delete(tokens).where(tokens.c.user_id == bindparam("user_id")))
-PURGE = Query(delete(tokens).where(tokens.c.expires_at < bindparam("now")))
-
-_reset = upsert(password_resets).values({c.name: bindparam(c.name) for c in password_resets.c})
-SET_RESET = Query(
-    _reset.on_conflict_do_update(
-        index_elements=["user_id"],
-        set_={
-            "token_hash": _reset.excluded.token_hash,
-            "expires_at": _reset.excluded.expires_at,
-        },
-    )
-)
-BY_RESET = Query(
-    select(users)
-    .join(password_resets, password_resets.c.user_id == users.c.id)
-    .where(
-        password_resets.c.token_hash == bindparam("token_hash"),
-        password_resets.c.expires_at > bindparam("now"),
-    )
-)
-TAKE_RESET = Query(
-    delete(password_resets)
-    .where(
-        password_resets.c.token_hash == bindparam("token_hash"),
-        password_resets.c.expires_at > bindparam("now"),
-    )
-    .returning(password_resets.c.user_id)
-)
-DELETE_RESET = Query(
-    delete(password_resets).where(password_resets.c.user_id == bindparam("user_id"))
-)
-PURGE_RESETS = Query(delete(password_resets).where(password_resets.c.expires_at < bindparam("now")))
 
 
-def token_json(token: Row) -> dict[str, Any]:
+def digest(secret: str) -> str:
+    """What is kept of a secret that is too random to be guessed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def token_json(token: Any) -> dict[str, Any]:
     return {
         "id": token.id,
         "name": token.name,
@@ -120,34 +93,52 @@ def token_json(token: Row) -> dict[str, Any]:
 
 def create_token(
     user_id: int, role: str, name: str, scope: str, expires_at: str | None = None
-) -> tuple[Row, str]:
-    """A personal token and its secret, which is known only now."""
+) -> tuple[PersonalToken, str]:
+    """Create a personal token; its secret is known only now."""
     if scope == "admin" and role != "admin":
-        raise Forbidden("Only an admin may have a token of scope admin.")
+        raise Forbidden("Only an admin may have a token of scope 'admin'.")
     if expires_at is not None and expires_at <= now():
-        raise Invalid({"expires_at": ["Must lie in the future."]})
+        raise Invalid({"expires_at": ["Must be in the future."]})
     secret = PREFIX + secrets.token_urlsafe(32)
+    token = PersonalToken(
+        user_id=user_id,
+        name=name,
+        scope=scope,
+        prefix=secret[:12],
+        token_hash=digest(secret),
+        created_at=now(),
+        expires_at=expires_at,
+    )
     with transaction():
-        token = INSERT.first(
-            user_id=user_id,
-            name=name,
-            scope=scope,
-            prefix=secret[:12],
-            token_hash=digest(secret),
-            created_at=now(),
-            expires_at=expires_at,
-        )
-        assert token is not None
+        db.session.add(token)
         changes = {"name": [None, name], "scope": [None, scope]}
         event.record("token.created", user_id=user_id, changes=changes)
     return token, secret
 
 
-def delete_token(user_id: int, token_id: int) -> None:
+def touch(token_id: int) -> None:
+    """Note that a token is used."""
     with transaction():
-        if not DELETE.run(id=token_id, user_id=user_id):
-            raise NotFound("There is no such token.")
+        mine = update(PersonalToken).where(PersonalToken.id == token_id)
+        db.session.execute(mine.values(last_used_at=now()))
+
+
+def delete_token(user_id: int, token_id: int) -> None:
+    """Revoke one of the user's tokens; the webhooks made with it go along."""
+    mine = (PersonalToken.id == token_id, PersonalToken.user_id == user_id)
+    with transaction():
+        if not affected_rows(delete(PersonalToken).where(*mine)):
+            raise NotFound("Token not found.")
         event.record("token.deleted", user_id=user_id)
+
+
+def delete_all_tokens(user_id: int) -> None:
+    """Revoke the user's personal tokens and what could reset the password."""
+    with transaction():
+        db.session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
+        mine = delete(PersonalToken).where(PersonalToken.user_id == user_id)
+        if affected_rows(mine):
+            event.record("token.all_deleted", user_id=user_id)
 
 
 def create_reset(user_id: int) -> tuple[str, str]:
@@ -155,29 +146,42 @@ def create_reset(user_id: int) -> tuple[str, str]:
     secret, expires_at = secrets.token_urlsafe(32), from_now(hours=RESET_HOURS)
     try:
         with transaction():
-            SET_RESET.run(user_id=user_id, token_hash=digest(secret), expires_at=expires_at)
+            # The user's row first, as in every change of a password.
+            User.lock(user_id)
+            values = {"token_hash": digest(secret), "expires_at": expires_at}
+            upsert(PasswordReset, user_id=user_id, **values)
             event.record("password.reset_offered", user_id=user_id)
-    except integrity_error():  # deleted since somebody looked
-        raise NotFound("There is no such user.") from None
+    except INTEGRITY_ERRORS:  # deleted meanwhile
+        raise NotFound("User not found.") from None
     return secret, expires_at
 
 
-def user_of_reset(secret: str) -> Row:
-    user = BY_RESET.first(token_hash=digest(secret), now=now())
+def user_of_reset(secret: str) -> User:
+    """The user of a valid reset token, or Invalid."""
+    query = (
+        select(User)
+        .join(PasswordReset, PasswordReset.user_id == User.id)
+        .where(PasswordReset.token_hash == digest(secret), PasswordReset.expires_at > now())
+    )
+    user = db.session.scalar(query)
     if user is None:
-        raise _unknown_reset()
+        raise _invalid_reset()
     return user
 
 
-def take_reset(secret: str) -> None:
+def use_reset(secret: str) -> None:
     """Use the token up, or Invalid where somebody else just did."""
-    if TAKE_RESET.first(token_hash=digest(secret), now=now()) is None:
-        raise _unknown_reset()
+    valid = (PasswordReset.token_hash == digest(secret), PasswordReset.expires_at > now())
+    if not affected_rows(delete(PasswordReset).where(*valid)):
+        raise _invalid_reset()
 
 
 def purge() -> int:
-    return PURGE.run(now=now()) + PURGE_RESETS.run(now=now())
+    with transaction():
+        tokens = delete(PersonalToken).where(PersonalToken.expires_at < now())
+        resets = delete(PasswordReset).where(PasswordReset.expires_at < now())
+        return affected_rows(tokens) + affected_rows(resets)
 
 
-def _unknown_reset() -> Invalid:
-    return Invalid({"token": ["Is not valid, was used, or has expired."]})
+def _invalid_reset() -> Invalid:
+    return Invalid({"token": ["Is invalid, was used, or has expired."]})

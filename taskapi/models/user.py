@@ -1,128 +1,176 @@
-"""Users: their names, roles and passwords, and that there is always an active admin."""
+"""Users: their names, roles and passwords. There is always an active admin."""
 
 import re
 import unicodedata
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Integer,
-    String,
-    bindparam,
-    delete,
-    func,
-    insert,
-    not_,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import String, func, or_, select, update
+from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.database import Id, Moment, Query, Row, integrity_error, transaction
+from taskapi.db import INTEGRITY_ERRORS, Id, Timestamp, now, transaction
 from taskapi.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.page import Filter, Flag, Listing, as_pattern, contains
-from taskapi.models.password import hash_password, refuse_weak
-from taskapi.moments import now
+from taskapi.models.password import hash_password, is_outdated, refuse_weak
+from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
 
 USERNAME = re.compile(r"[A-Za-z0-9._-]{3,50}")
 ROLES = ("user", "admin")
 
-users = db.Table(
-    "users",
-    Column("id", Id, primary_key=True),
-    Column("username", String(50)),  # None: the e-mail serves as one
-    Column("name_key", String(320), nullable=False, unique=True),  # the name, as compared
-    Column("email", String(254)),
-    Column("email_key", String(320), unique=True),
-    Column("password_hash", String(60), nullable=False),
-    Column("role", String(5), nullable=False),
-    Column("is_active", Boolean, nullable=False),
-    Column("created_at", Moment, nullable=False, index=True),
-    Column("updated_at", Moment, nullable=False),
-    Column("version", Integer, nullable=False),
-    sqlite_autoincrement=True,
-)
 
-STORED = [c.name for c in users.c if c.name not in ("id", "created_at")]
-_by_id = users.c.id == bindparam("id")
-_is_active_admin = (users.c.role == "admin") & users.c.is_active
+class User(db.Model):
+    __tablename__ = "users"
 
-BY_ID = Query(select(users).where(_by_id))
-BY_NAME = Query(
-    select(users).where(
-        or_(users.c.name_key == bindparam("key"), users.c.email_key == bindparam("key"))
-    )
-)
-# The row to change, an heir and every active admin, locked in the order of their ids: whoever
-# demotes an admin waits for whoever demotes another, and nobody waits in a circle. What they
-# write meanwhile does not wait: a foreign key only asks that the row stays.
-LOCK_WITH_ADMINS = Query(
-    select(users)
-    .where(or_(_by_id, users.c.id == bindparam("heir_id", type_=Id), _is_active_admin))
-    .order_by(users.c.id)
-    .with_for_update(key_share=True)
-)
-LOCK_OUT = Query(select(users.c.id).where(_by_id).with_for_update())
-INSERT = Query(
-    insert(users)
-    .values({c.name: bindparam(c.name) for c in users.c if c.name != "id"})
-    .returning(users)
-)
-UPDATE = Query(
-    update(users)
-    .where(_by_id, users.c.version == bindparam("read_version"))
-    .values({name: bindparam(name) for name in STORED})
-    .returning(users)
-)
-DELETE = Query(delete(users).where(_by_id))
-REHASH = Query(
-    update(users)
-    .where(_by_id, users.c.password_hash == bindparam("old_hash"))
-    .values(password_hash=bindparam("password_hash"))
-)
-OTHERS_WITH_KEY = Query(
-    select(users.c.name_key, users.c.email_key).where(
-        or_(users.c.name_key == bindparam("name_key"), users.c.email_key == bindparam("email_key")),
-        users.c.id != bindparam("id"),
-    )
-)
-ALL = Query(select(users).order_by(users.c.id))
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    username: Mapped[str | None] = mapped_column(String(50))  # None: the e-mail serves as one
+    name_key: Mapped[str] = mapped_column(String(320), unique=True)  # the name, as compared
+    email: Mapped[str | None] = mapped_column(String(254))
+    email_key: Mapped[str | None] = mapped_column(String(320), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(60))
+    role: Mapped[str] = mapped_column(String(5))
+    is_active: Mapped[bool]
+    created_at: Mapped[str] = mapped_column(Timestamp, index=True)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
+    version: Mapped[int] = mapped_column()
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version}
+
+    @property
+    def name(self) -> str:
+        return self.username or self.email or ""
+
+    @classmethod
+    def get(cls, user_id: int) -> "User":
+        """The user, or NotFound."""
+        user = db.session.get(cls, user_id, populate_existing=True)
+        if user is None:
+            raise missing_user(user_id)
+        return user
+
+    @classmethod
+    def by_name(cls, name: str) -> "User | None":
+        """The user of this username or e-mail, in any spelling."""
+        key = key_of(name)
+        return db.session.scalar(select(cls).where(or_(cls.name_key == key, cls.email_key == key)))
+
+    @classmethod
+    def lock(cls, user_id: int, new_owner_id: int | None = None) -> "User":
+        """Lock the user, the new owner of their tasks and every active admin, or NotFound.
+
+        In the order of ids, so that nobody waits in a circle: whoever demotes one admin waits for
+        whoever demotes another. Foreign keys to the locked rows do not wait.
+        """
+        is_active_admin = (cls.role == "admin") & cls.is_active
+        wanted = or_(cls.id == user_id, cls.id == new_owner_id, is_active_admin)
+        query = select(cls).where(wanted).order_by(cls.id).with_for_update(key_share=True)
+        locked = db.session.scalars(query.execution_options(populate_existing=True)).all()
+        user = next((user for user in locked if user.id == user_id), None)
+        if user is None:
+            raise missing_user(user_id)
+        return user
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        password: str,
+        username: str | None = None,
+        email: str | None = None,
+        role: str = "user",
+        is_active: bool = True,
+    ) -> "User":
+        """Check and hash what makes a new user; slow, so not within a transaction."""
+        names = _names(username, email)
+        refuse_weak(password, _own_names(names))
+        _refuse_taken(names, user_id=0)  # the constraint decides a race
+        return cls(**names, role=role, is_active=is_active, password_hash=hash_password(password))
+
+    def insert(self) -> None:
+        """Insert a built user, or raise Conflict when a name is taken."""
+        with transaction():
+            self.created_at = self.updated_at = now()
+            db.session.add(self)
+            _flush()
+            event.record("user.created", user_id=self.id, changes={"role": [None, self.role]})
+
+    def hash_new_password(self, password: str, field: str = "password", **names: Any) -> str:
+        """Hash a password that is good enough for this user; not within a transaction."""
+        own = _names(names.get("username", self.username), names.get("email", self.email))
+        refuse_weak(password, _own_names(own), field)
+        return hash_password(password)
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Apply the changes to a locked user; the version rises only if something changed."""
+        fields = ("username", "email", "role", "is_active")
+        before = {name: getattr(self, name) for name in (*fields, "password_hash")}
+        after = before | changes
+        changed = {
+            name: [before[name], after[name]] for name in fields if before[name] != after[name]
+        }
+        if after == before:
+            return
+        after |= _names(after["username"], after["email"])
+        self._keep_an_admin(stays=after["role"] == "admin" and after["is_active"])
+        _refuse_taken(after, self.id)
+        for name, value in after.items():
+            setattr(self, name, value)
+        self.updated_at = now()
+        _flush()
+        if changed:
+            event.record("user.updated", user_id=self.id, changes=changed)
+        if after["password_hash"] != before["password_hash"]:
+            event.record("password.changed", user_id=self.id)
+
+    def rehash(self, password: str) -> None:
+        """Hash a right password anew where the cost has changed."""
+        if not is_outdated(self.password_hash):
+            return
+        newer = hash_password(password)
+        mine = (User.id == self.id) & (User.password_hash == self.password_hash)
+        # By a statement, because this is no change that the version counts.
+        change = update(User).where(mine).values(password_hash=newer, version=User.version)
+        with transaction():
+            db.session.execute(change, execution_options={"synchronize_session": "fetch"})
+
+    def delete(self) -> None:
+        """Delete a locked user and all that is theirs."""
+        self._keep_an_admin(stays=False)
+        db.session.delete(self)
+        db.session.flush()
+        event.record("user.deleted", user_id=self.id, changes={"username": [self.name, None]})
+
+    def _keep_an_admin(self, *, stays: bool) -> None:
+        is_admin = self.role == "admin" and self.is_active
+        if is_admin and not stays and count_active_admins() == 1:
+            raise Conflict("This is the last active admin. Make another one first.")
+
+
 LISTING = Listing(
-    columns=tuple(users.c),
+    columns=tuple(User.__table__.c),
     filters={
-        "role": Filter(lambda value: users.c.role == value),
-        "is_active": Flag(users.c.is_active, not_(users.c.is_active)),
+        "role": Filter(lambda value: User.role == value),
+        "is_active": Flag(User.is_active, ~User.is_active),
         "q": Filter(
-            lambda value: or_(
-                contains(users.c.name_key)(value), contains(users.c.email_key)(value)
-            ),
+            lambda value: or_(contains(User.name_key)(value), contains(User.email_key)(value)),
             lambda text: as_pattern(key_of(text)),
         ),
     },
-    sorts={"username": users.c.name_key, "created_at": users.c.created_at},
+    sorts={"username": User.__table__.c.name_key, "created_at": User.__table__.c.created_at},
 )
-COUNT_ACTIVE_ADMINS = Query(select(func.count()).select_from(users).where(_is_active_admin))
 
 
-def user_json(user: Row) -> dict[str, Any]:
+def user_json(user: Any) -> dict[str, Any]:
     return {
         "id": user.id,
-        "username": name_of(user),
+        "username": user.username or user.email,
         "email": user.email,
         "role": user.role,
-        "is_active": bool(user.is_active),
+        "is_active": user.is_active,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
         "version": user.version,
     }
-
-
-def name_of(user: Row) -> str:
-    name: str = user.username or user.email
-    return name
 
 
 def key_of(name: str) -> str:
@@ -131,122 +179,25 @@ def key_of(name: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
-def user_by_id(user_id: int) -> Row:
-    user = BY_ID.first(id=user_id)
-    if user is None:
-        raise _missing(user_id)
-    return user
-
-
-def user_by_name(name: str) -> Row | None:
-    return BY_NAME.first(key=key_of(name))
-
-
-def create_user(**fields: Any) -> Row:
-    """A new user, or Conflict when a name is taken; see prepare_user for the fields."""
-    return insert_user(prepare_user(**fields))
-
-
-def prepare_user(
-    *,
-    password: str,
-    username: str | None = None,
-    email: str | None = None,
-    role: str = "user",
-    is_active: bool = True,
-) -> dict[str, Any]:
-    """What is slow about a new user, checking and hashing, to be done outside a transaction."""
-    names = _names(username, email)
-    refuse_weak(password, _own_names(names))
-    _refuse_taken(names, user_id=0)  # the constraint decides a race
-    return {
-        **names,
-        "role": role,
-        "is_active": is_active,
-        "password_hash": hash_password(password),
-    }
-
-
-def insert_user(prepared: dict[str, Any]) -> Row:
-    moment = now()
-    with transaction():
-        try:
-            user = INSERT.first(**prepared, created_at=moment, updated_at=moment, version=1)
-        except integrity_error():
-            raise _taken() from None
-        assert user is not None
-        event.record("user.created", user_id=user.id, changes={"role": [None, user.role]})
-    return user
-
-
-def hash_new_password(user: Row, password: str, field: str = "password") -> str:
-    """The hash of a password that is good enough for this user; slow, so not in a transaction."""
-    refuse_weak(password, _own_names(_names(user.username, user.email)), field)
-    return hash_password(password)
-
-
-def lock_user(user_id: int, heir_id: int | None = None) -> Row:
-    """The user, held until the end of the transaction, with their heir and every active admin."""
-    for row in LOCK_WITH_ADMINS.all(id=user_id, heir_id=heir_id):
-        if row.id == user_id:
-            return row
-    raise _missing(user_id)
+def count_active_admins() -> int:
+    query = select(func.count()).select_from(User).where(User.role == "admin", User.is_active)
+    return db.session.scalar(query) or 0
 
 
 def lock_out(user_id: int) -> None:
-    """From now on nothing new becomes theirs; what was just being written is waited for."""
-    LOCK_OUT.run(id=user_id)
+    """Wait for what is being written for the user; nothing new becomes theirs from now on."""
+    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
 
 
-def _missing(user_id: int) -> ApiError:
-    if user_id == event.origin.get().actor_id:  # who was deleted since they were let in
+def missing_user(user_id: int) -> ApiError:
+    if user_id == event.origin.get().actor_id:  # deleted since they were let in
         return Unauthorized("This account was deleted.", code="TOKEN_REVOKED")
-    return NotFound("There is no such user.")
-
-
-def change_user(user: Row, changes: dict[str, Any]) -> Row:
-    """Apply the changes to a locked user; the version rises only if something changed."""
-    values = {name: getattr(user, name) for name in STORED} | changes
-    values |= _names(values["username"], values["email"])
-    changed = {
-        name: [getattr(user, name), values[name]]
-        for name in ("username", "email", "role", "is_active")
-        if getattr(user, name) != values[name]
-    }
-    has_new_password = values["password_hash"] != user.password_hash
-    if not changed and not has_new_password:
-        return user
-    _keep_an_admin(user, stays=values["role"] == "admin" and values["is_active"])
-    _refuse_taken(values, user.id)
-    values.update(updated_at=now(), version=user.version + 1)
-    try:
-        stored = UPDATE.first(**values, id=user.id, read_version=user.version)
-    except integrity_error():
-        raise _taken() from None
-    assert stored is not None
-    if changed:
-        event.record("user.updated", user_id=user.id, changes=changed)
-    if has_new_password:
-        event.record("password.changed", user_id=user.id)
-    return stored
-
-
-def delete_user(user: Row) -> None:
-    """Remove a locked user, and with them all that is theirs."""
-    _keep_an_admin(user, stays=False)
-    DELETE.run(id=user.id)
-    event.record("user.deleted", user_id=user.id, changes={"username": [name_of(user), None]})
-
-
-def _keep_an_admin(user: Row, *, stays: bool) -> None:
-    is_admin = user.role == "admin" and user.is_active
-    if is_admin and not stays and COUNT_ACTIVE_ADMINS.value() == 1:
-        raise Conflict("This is the last active admin; make another one first.")
+    return NotFound("User not found.")
 
 
 def _names(username: str | None, email: str | None) -> dict[str, Any]:
     if not (username or email):
-        raise Invalid({"username": ["A username or an e-mail is needed."]})
+        raise Invalid({"username": ["A username or an e-mail is required."]})
     return {
         "username": username,
         "email": email,
@@ -261,11 +212,21 @@ def _own_names(names: dict[str, Any]) -> set[str]:
 
 
 def _refuse_taken(names: dict[str, Any], user_id: int) -> None:
-    for other in OTHERS_WITH_KEY.all(
-        id=user_id, name_key=names["name_key"], email_key=names["email_key"]
-    ):
-        is_email = other.email_key is not None and other.email_key == names["email_key"]
-        raise _taken("email" if is_email else "username")
+    taken = User.name_key == names["name_key"]
+    if names["email_key"]:
+        taken |= User.email_key == names["email_key"]
+    query = select(User.name_key, User.email_key).where(taken, User.id != user_id)
+    with db.session.no_autoflush:
+        for other in db.session.execute(query):
+            is_email = other.email_key is not None and other.email_key == names["email_key"]
+            raise _taken("email" if is_email else "username")
+
+
+def _flush() -> None:
+    try:
+        db.session.flush()
+    except INTEGRITY_ERRORS:
+        raise _taken() from None
 
 
 def _taken(field: str = "username") -> Conflict:

@@ -1,48 +1,50 @@
-"""Workers' signs of life, and how much waits for them."""
+"""The workers' heartbeats, and how much waits for them."""
 
 from typing import Any
 
-from sqlalchemy import Column, String, bindparam, delete, func, insert, select, update
+from sqlalchemy import String, delete, func, select
+from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.database import Moment, Query
+from taskapi.db import Timestamp, affected_rows, ago, now, seconds_since, transaction
 from taskapi.extensions import db
-from taskapi.models.delivery import WAITING as DELIVERIES_WAITING
-from taskapi.models.job import WAITING as JOBS_WAITING
-from taskapi.moments import ago, now, seconds_since
+from taskapi.models.job import Job
+from taskapi.models.webhook import Delivery
 
-FORGOTTEN_DAYS = 7
-
-workers = db.Table(
-    "workers",
-    Column("name", String(40), primary_key=True),
-    Column("started_at", Moment, nullable=False),
-    Column("seen_at", Moment, nullable=False),
-)
-
-_by_name = workers.c.name == bindparam("worker")
-
-INSERT = Query(
-    insert(workers).values(
-        name=bindparam("worker"), started_at=bindparam("now"), seen_at=bindparam("now")
-    )
-)
-TOUCH = Query(update(workers).where(_by_name).values(seen_at=bindparam("now")))
-LAST_SEEN = Query(select(func.max(workers.c.seen_at)))
-PURGE = Query(delete(workers).where(workers.c.seen_at < bindparam("before", type_=Moment)))
+KEPT_DAYS = 7
 
 
-def sign_of_life(worker: str) -> None:
+class WorkerHeartbeat(db.Model):
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    started_at: Mapped[str] = mapped_column(Timestamp)
+    seen_at: Mapped[str] = mapped_column(Timestamp)
+
+
+def heartbeat(name: str) -> None:
     moment = now()
-    if not TOUCH.run(worker=worker, now=moment):
-        INSERT.run(worker=worker, now=moment)
+    with transaction():
+        known = db.session.get(WorkerHeartbeat, name)
+        if known is None:
+            db.session.add(WorkerHeartbeat(name=name, started_at=moment, seen_at=moment))
+        else:
+            known.seen_at = moment
 
 
 def queue_state() -> dict[str, Any]:
-    """How many deliveries and jobs wait, since when the oldest, and when a worker was last seen."""
+    """How much is due, since when the oldest, and when a worker was last seen."""
     moment = now()
-    waiting = [query.all(now=moment)[0] for query in (DELIVERIES_WAITING, JOBS_WAITING)]
+    due = [
+        select(func.count(), func.min(Delivery.next_attempt_at)).where(
+            Delivery.next_attempt_at <= moment
+        ),
+        select(func.count(), func.min(Job.run_at)).where(
+            Job.finished_at.is_(None), Job.run_at <= moment
+        ),
+    ]
+    waiting = [db.session.execute(query).one() for query in due]
     oldest = min((since for _, since in waiting if since is not None), default=None)
-    seen = LAST_SEEN.value()
+    seen = db.session.scalar(select(func.max(WorkerHeartbeat.seen_at)))
     return {
         "depth": sum(count for count, _ in waiting),
         "oldest_seconds": None if oldest is None else round(seconds_since(oldest), 1),
@@ -51,4 +53,6 @@ def queue_state() -> dict[str, Any]:
 
 
 def purge() -> int:
-    return PURGE.run(before=ago(days=FORGOTTEN_DAYS))
+    forgotten = delete(WorkerHeartbeat).where(WorkerHeartbeat.seen_at < ago(days=KEPT_DAYS))
+    with transaction():
+        return affected_rows(forgotten)

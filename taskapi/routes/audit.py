@@ -4,13 +4,13 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.auth import Caller
 from taskapi.models.event import LISTING, activity_json, audit_json
-from taskapi.routes.tasks import visible_tasks
+from taskapi.models.task import Task
+from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.fields import PageQuery
 from taskapi.schemas.job import AuditQuery
-from taskapi.web.identity import Caller
-from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.routing import Api
 
 audit = Api("audit", __name__, url_prefix="/api/v1")
@@ -25,7 +25,7 @@ audit = Api("audit", __name__, url_prefix="/api/v1")
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Who changed a task, what and when; the newest first."""
-    task = visible_tasks(caller).get(task_id)
+    task = Task.visible_to(caller).get(task_id)
     return answer_page(LISTING, query, {"task_id": task.id}, activity_json)
 
 

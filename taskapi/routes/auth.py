@@ -4,29 +4,26 @@ from typing import Any
 
 from flask import Response, request
 
+from taskapi.auth import (
+    Caller,
+    access_token,
+    authenticate,
+    bearer,
+    identify,
+    revoke_credentials,
+)
 from taskapi.config import settings
-from taskapi.database import Row, transaction
+from taskapi.db import transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
 from taskapi.models import event, session, token
-from taskapi.models.access import authenticate, revoke_all
-from taskapi.models.user import (
-    change_user,
-    hash_new_password,
-    insert_user,
-    lock_user,
-    name_of,
-    prepare_user,
-    user_by_id,
-    user_by_name,
-    user_json,
-)
+from taskapi.models.session import Session
+from taskapi.models.user import User, user_json
+from taskapi.paging import answer_page
 from taskapi.schemas import answers
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
 from taskapi.schemas.user import Registration
-from taskapi.web.identity import Caller, access_token, bearer, identify
 from taskapi.web.inputs import FORM, JSON, load_form, parse_object
-from taskapi.web.listing import answer_page
 from taskapi.web.routing import Api
 
 auth = Api("auth", __name__, url_prefix="/api/v1/auth")
@@ -51,9 +48,10 @@ def _refuse_when_closed() -> None:
 )
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Make an account and sign in to it."""
-    prepared = prepare_user(**body)
+    user = User.build(**body)
     with transaction():
-        return _signed_in(insert_user(prepared))
+        user.insert()
+        return _signed_in(user)
 
 
 @auth.post(
@@ -72,8 +70,8 @@ def login(raw: bytes) -> dict[str, Any]:
     is_form = request.mimetype == FORM
     body = load_form(LOGIN_FORM, raw) if is_form else load(LOGIN, parse_object(raw))
     name = body.get("username") or body["email"]
-    user = authenticate(user_by_name(name), name, body["password"])
-    if user is None:
+    user = User.by_name(name)
+    if not authenticate(user, name, body["password"]) or user is None:
         raise _wrong_credentials()
     return _signed_in(user)
 
@@ -92,9 +90,9 @@ def refresh(body: dict[str, Any]) -> dict[str, Any]:
     credentials = body.get("refresh_token") or bearer()
     if credentials is None:
         raise Unauthorized("Send the refresh token in the body or as bearer.")
-    current = session.refresh(credentials)
+    current = Session.refresh(credentials)
     event.act_as(current.user_id)
-    user = user_by_id(current.user_id)
+    user = User.get(current.user_id)
     if not user.is_active:
         raise Unauthorized("This session has ended.", code="TOKEN_REVOKED")
     return _tokens(user, current)
@@ -104,7 +102,7 @@ def refresh(body: dict[str, Any]) -> dict[str, Any]:
 def logout(caller: Caller | None, body: dict[str, Any]) -> None:
     """End this session, by its access token or by its refresh token alone."""
     if "refresh_token" in body:
-        ended = session.session_of(body["refresh_token"])
+        ended = Session.of_token(body["refresh_token"])
         session.end_session(ended.user_id, ended.id, is_required=False)
         return
     caller = caller or identify()
@@ -141,8 +139,7 @@ def end_session(caller: Caller, session_id: int) -> None:
 def change_password(caller: Caller, body: dict[str, Any]) -> None:
     """Set a new password; every other session and every personal token ends."""
     user = check_current_password(caller, body["current_password"])
-    new_hash = hash_new_password(user, body["new_password"], "new_password")
-    _set_password(user, new_hash, except_session=caller.session_id or 0)
+    _set_password(user, body["new_password"], except_session=caller.session_id)
 
 
 @auth.post(
@@ -154,10 +151,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> None:
 def reset_password(body: dict[str, Any]) -> None:
     """Set a new password with a token that an admin handed out."""
     user = token.user_of_reset(body["token"])
-    new_hash = hash_new_password(user, body["new_password"], "new_password")
-    with transaction():
-        token.take_reset(body["token"])
-        _set_password(user, new_hash)
+    _set_password(user, body["new_password"], reset_token=body["token"])
 
 
 @auth.get(
@@ -187,35 +181,43 @@ def delete_token(caller: Caller, token_id: int) -> None:
     token.delete_token(caller.id, token_id)
 
 
-def check_current_password(caller: Caller, password: str) -> Row:
-    """The caller, or Invalid where it is not their password; tries count like failed logins."""
-    known = user_by_id(caller.id)
-    user = authenticate(known, name_of(known), password)
-    if user is None:
-        raise Invalid({"current_password": ["Is wrong."]})
+def check_current_password(caller: Caller, password: str) -> User:
+    """The caller, or Invalid if it is not their password; attempts count like failed logins."""
+    user = User.get(caller.id)
+    if not authenticate(user, user.name, password):
+        raise Invalid({"current_password": ["Incorrect password."]})
     return user
 
 
-def _set_password(user: Row, new_hash: str, *, except_session: int = 0) -> None:
+def _set_password(
+    user: User,
+    password: str,
+    *,
+    except_session: int | None = None,
+    reset_token: str | None = None,
+) -> None:
+    old_hash, new_hash = user.password_hash, user.hash_new_password(password, "new_password")
     with transaction():
-        locked = lock_user(user.id)
-        if locked.password_hash != user.password_hash:
+        user = User.lock(user.id)
+        if reset_token is not None:
+            token.use_reset(reset_token)
+        if user.password_hash != old_hash:
             raise Conflict("The password was changed at the same time.")
-        change_user(locked, {"password_hash": new_hash})
-        revoke_all(user.id, except_session=except_session)
+        user.update({"password_hash": new_hash})
+        revoke_credentials(user.id, except_session=except_session)
 
 
-def _signed_in(user: Row) -> dict[str, Any]:
-    started = session.start_session(user, request.user_agent.string)
+def _signed_in(user: User) -> dict[str, Any]:
+    started = Session.start(user, request.user_agent.string)
     if started is None:
         raise _wrong_credentials()
     return _tokens(user, started)
 
 
-def _tokens(user: Row, current: Row) -> dict[str, Any]:
+def _tokens(user: User, current: Session) -> dict[str, Any]:
     return {
         "access_token": access_token(user.id, current.id),
-        "refresh_token": session.refresh_token(current),
+        "refresh_token": current.refresh_token,
         "token_type": "bearer",
         "expires_in": settings().access_token_expire_minutes * 60,
         "user": user_json(user),
@@ -223,4 +225,4 @@ def _tokens(user: Row, current: Row) -> dict[str, Any]:
 
 
 def _wrong_credentials() -> Unauthorized:
-    return Unauthorized("The name or the password is wrong.", code="INVALID_CREDENTIALS")
+    return Unauthorized("Incorrect username or password.", code="INVALID_CREDENTIALS")

@@ -4,23 +4,21 @@ import hashlib
 
 from flask import Response, request
 
+from taskapi.auth import Caller
 from taskapi.config import settings
-from taskapi.models.calendar import (
-    VERSIONS,
-    create_calendar,
-    dated_tasks,
-    delete_calendar,
-    owner_of,
-)
+from taskapi.db import ago
+from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
+from taskapi.models.task import VisibleTasks
 from taskapi.schemas import answers
 from taskapi.web.answers import json_answer
-from taskapi.web.identity import Caller
 from taskapi.web.routing import Api
 
 calendar = Api("calendar", __name__)
 
 OWN = "/api/v1/users/me/calendar"
 ICAL = "text/calendar"
+SHOWN_DAYS = 30  # that a task is shown after its due time
+MAX_EVENTS = 1000
 
 
 @calendar.post(OWN, who="user", status=201, returns=answers.Calendar())
@@ -46,13 +44,14 @@ def remove_calendar(caller: Caller) -> None:
 )
 def read_calendar(token: str) -> Response:
     """The tasks with a due time from 30 days ago on, at most 1,000, as RFC 5545 has it."""
-    owner = owner_of(token)
-    versions = repr([tuple(row) for row in dated_tasks(owner.id, VERSIONS)])
+    owner = calendar_owner(token)
+    tasks = VisibleTasks(owner.id).due(since=ago(days=SHOWN_DAYS), limit=MAX_EVENTS)
+    versions = repr([(task.id, task.version) for task in tasks])
     response = Response(content_type=f"{ICAL}; charset=utf-8")
     response.set_etag(hashlib.sha256(versions.encode()).hexdigest()[:32])
     tag, _ = response.get_etag()
     if tag is not None and not request.if_none_match.contains_weak(tag):
         from taskapi.web.ical import calendar_of  # slow to import, and only needed here
 
-        response.set_data(calendar_of(dated_tasks(owner.id)))
+        response.set_data(calendar_of(tasks))
     return response

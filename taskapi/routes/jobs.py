@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Response
 
-from taskapi.models.job import LISTING, job_json, job_of
+from taskapi.auth import Caller
+from taskapi.models.job import LISTING, Job, job_json
+from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.job import JobQuery
-from taskapi.web.identity import Caller
-from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.routing import Api
 
 jobs = Api("jobs", __name__, url_prefix="/api/v1/jobs")
@@ -23,4 +23,4 @@ def list_jobs(caller: Caller, query: dict[str, Any]) -> Response:
 @jobs.get("/<id:job_id>", who="user", returns=answers.Job())
 def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
     """One job, and how far it is."""
-    return job_json(job_of(caller.id, job_id))
+    return job_json(Job.of_user(caller.id, job_id))

@@ -5,24 +5,15 @@ from typing import Any
 
 from flask import Response
 
-from taskapi.database import Row, transaction
-from taskapi.models.stats import task_stats
-from taskapi.models.task import (
-    TaskSet,
-    change_task,
-    create_task,
-    delete_task,
-    restore_task,
-    task_json,
-)
-from taskapi.models.task_table import DEFAULTS, LISTING
-from taskapi.models.user import user_by_id
+from taskapi.auth import Caller
+from taskapi.db import Row, transaction
+from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, task_json
+from taskapi.models.user import User
+from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery
 from taskapi.web.answers import entity
-from taskapi.web.identity import Caller
 from taskapi.web.inputs import JSON, MERGE_PATCH
-from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.preconditions import check_if_match
 from taskapi.web.routing import Api, View
 
@@ -34,13 +25,11 @@ TASK = answers.Task()
 OWNER = ("user_id",)  # only an admin may say whose task it is
 
 
-def visible_tasks(caller: Caller, user_id: int | None = None) -> TaskSet:
-    """What the caller may see: their own, everybody's for an admin, or that user's."""
-    if user_id is None:
-        return TaskSet(None if caller.is_admin else caller.id)
-    if user_id != caller.id:
-        user_by_id(user_id)  # only an admin gets this far
-    return TaskSet(user_id)
+def visible_tasks(caller: Caller, user_id: int | None = None) -> VisibleTasks:
+    """What the caller may see, or that user's tasks."""
+    if user_id is not None and user_id != caller.id:
+        User.get(user_id)  # only an admin gets this far
+    return Task.visible_to(caller, user_id)
 
 
 def also_of_user(
@@ -68,7 +57,7 @@ def also_of_user(
 )
 def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
     """The tasks that the caller may see, filtered, sorted and page by page."""
-    chosen = visible_tasks(caller, user_id).chosen(filters_of(query))
+    chosen = visible_tasks(caller, user_id).filters(filters_of(query))
     return answer_page(
         LISTING, query, chosen, lambda row: task_json(row, with_deleted=chosen["deleted"])
     )
@@ -84,7 +73,7 @@ def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
 @tasks.get("/tasks/stats", who="user", query=StatsQuery(), returns=answers.Stats())
 def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     """Counts by status and priority, what is due, and what was done in the last 30 days."""
-    return task_stats(visible_tasks(caller), query["tz"])
+    return visible_tasks(caller).stats(query["tz"])
 
 
 @also_of_user(
@@ -102,8 +91,8 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
 def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
     """Make a task."""
     visible = visible_tasks(caller, user_id)
-    task = create_task(body.pop("user_id", visible.owner_id or caller.id), body)
-    return entity(task, 201, f"/api/v1/tasks/{task['id']}")
+    task = Task.create(body.pop("user_id", visible.owner_id or caller.id), body)
+    return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
 
 
 @also_of_user(tasks.get, ONE, who="user", is_conditional=True, returns=TASK)
@@ -151,7 +140,7 @@ def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> Non
     """Move a task to the trash, where it lies for 30 days."""
     visible = visible_tasks(caller, user_id)
     with transaction():
-        delete_task(_locked(visible, task_id))
+        Task.soft_delete(_locked(visible, task_id))
 
 
 def _sees_in_any_state(caller: Caller, task_id: int) -> None:
@@ -170,15 +159,15 @@ def restore(caller: Caller, task_id: int) -> Response:
     """Take a task out of the trash."""
     with transaction():
         task = visible_tasks(caller).get(task_id, lock=True, deleted=None)
-        return entity(task_json(restore_task(task)))
+        return entity(task_json(Task.restore(task)))
 
 
-def _change(visible: TaskSet, task_id: int, fields: dict[str, Any]) -> Response:
+def _change(visible: VisibleTasks, task_id: int, fields: dict[str, Any]) -> Response:
     with transaction():
-        return entity(task_json(change_task(_locked(visible, task_id), fields)))
+        return entity(task_json(Task.update(_locked(visible, task_id), fields)))
 
 
-def _locked(visible: TaskSet, task_id: int) -> Row:
+def _locked(visible: VisibleTasks, task_id: int) -> Row:
     task = visible.get(task_id, lock=True)
     check_if_match(task)
     return task

@@ -7,13 +7,12 @@ from typing import Any
 
 from flask import Response, copy_current_request_context, request
 
-from taskapi.database import transaction
+from taskapi.auth import Caller
+from taskapi.db import now, transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed
 from taskapi.models.job import enqueue_import, job_json
-from taskapi.models.page import Key, Page, fetch_page, position_of
-from taskapi.models.task import TaskSet, change_task, create_task, delete_task, task_json
-from taskapi.models.task_table import LISTING
-from taskapi.moments import now
+from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
+from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.routes.tasks import OWNER, visible_tasks
 from taskapi.schemas import answers
 from taskapi.schemas import task as schemas
@@ -29,7 +28,6 @@ from taskapi.schemas.files import (
 )
 from taskapi.schemas.strict_json import malformed
 from taskapi.web.answers import json_answer
-from taskapi.web.identity import Caller
 from taskapi.web.inputs import JSON
 from taskapi.web.preconditions import etag_of
 from taskapi.web.routing import Api, refuse_admin_only
@@ -95,7 +93,7 @@ def _naming(index: int) -> Iterator[None]:
         raise
 
 
-def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | None:
+def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any] | None:
     if not isinstance(given, dict):
         raise Invalid({"operation": ["Must be a JSON object."]})
     refuse_admin_only(OWNER, caller, given.get("data"))
@@ -105,7 +103,7 @@ def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | N
     operation = load(schema, given)
     if operation["op"] == "create":
         fields = load(FIELDS, operation["data"])
-        return create_task(fields.pop("user_id", caller.id), fields)
+        return task_json(Task.create(fields.pop("user_id", caller.id), fields))
     changes = load(CHANGES, operation["data"]) if operation["op"] == "update" else {}
     task = visible.get(operation["id"], lock=True)
     if operation.get("version", task.version) != task.version:
@@ -113,9 +111,9 @@ def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | N
             "The task was changed in the meantime.", headers={"ETag": f'"{etag_of(task)}"'}
         )
     if operation["op"] == "delete":
-        delete_task(task)
+        Task.soft_delete(task)
         return None
-    return task_json(change_task(task, changes))
+    return task_json(Task.update(task, changes))
 
 
 @transfer.get(
@@ -130,7 +128,7 @@ def _perform(caller: Caller, visible: TaskSet, given: Any) -> dict[str, Any] | N
 def export(caller: Caller, query: dict[str, Any]) -> Response:
     """Everything that the filters select, streamed as JSON or CSV."""
     kind = query.pop("format")
-    chosen = visible_tasks(caller).chosen(query)
+    chosen = visible_tasks(caller).filters(query)
     batches = _batches(chosen)
     first = next(batches)  # before the answer begins, so that a failure is still an error
     everything = chain([first], batches)
@@ -187,7 +185,5 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
         found = enqueue_import(caller.id, kind, text)
         return json_answer(job_json(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
     rows = list(checked_rows(first))
-    with transaction():
-        for row in rows:
-            create_task(caller.id, row)
+    Task.create_all(caller.id, rows)
     return json_answer({"created": len(rows)})

@@ -4,32 +4,19 @@ from typing import Any
 
 from flask import Response
 
-from taskapi.database import expect_wait, transaction
+from taskapi.auth import Caller, revoke_credentials
+from taskapi.db import allow_seconds, transaction
+from taskapi.extensions import db
 from taskapi.models import session, token
-from taskapi.models.access import revoke_all
-from taskapi.models.inheritance import no_such_heir, reassign_all
-from taskapi.models.user import (
-    BY_ID,
-    LISTING,
-    change_user,
-    create_user,
-    delete_user,
-    hash_new_password,
-    lock_user,
-    user_by_id,
-    user_json,
-)
+from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_tasks
+from taskapi.models.user import LISTING, User, user_json
+from taskapi.paging import answer_page, filters_of
 from taskapi.routes.auth import check_current_password
 from taskapi.schemas import answers
 from taskapi.schemas import user as schemas
 from taskapi.web.answers import entity
-from taskapi.web.identity import Caller
-from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.preconditions import check_if_match
 from taskapi.web.routing import Api
-
-# A user may have very many tasks, and all of them go or change hands in one transaction.
-DELETION_SECONDS = 600
 
 users = Api("users", __name__, url_prefix="/api/v1/users")
 
@@ -47,9 +34,10 @@ def update_me(caller: Caller, body: dict[str, Any]) -> Response:
     """Change one's own username or e-mail."""
     check_current_password(caller, body.pop("current_password"))
     with transaction():
-        user = lock_user(caller.id)
+        user = User.lock(caller.id)
         check_if_match(user)
-        return entity(user_json(change_user(user, body)))
+        user.update(body)
+    return entity(user_json(user))
 
 
 @users.delete(
@@ -63,10 +51,10 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
     """Delete one's own account and everything in it."""
     check_current_password(caller, body["current_password"])
     with transaction():
-        user = lock_user(caller.id)
+        user = User.lock(caller.id)
         check_if_match(user)
-        expect_wait(DELETION_SECONDS)
-        delete_user(user)
+        allow_seconds(DELETION_SECONDS)
+        user.delete()
 
 
 @users.get("", who="admin", query=schemas.UserQuery(), is_page=True, returns=answers.User())
@@ -87,20 +75,21 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
 )
 def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Make a user, with a role."""
-    user = user_json(create_user(**body))
-    return entity(user, 201, f"/api/v1/users/{user['id']}")
+    user = User.build(**body)
+    user.insert()
+    return entity(user_json(user), 201, f"/api/v1/users/{user.id}")
 
 
 @users.get("/me", who="user", is_conditional=True, returns=answers.User())
 def get_me(caller: Caller) -> Response:
     """One's own profile."""
-    return entity(user_json(user_by_id(caller.id)))
+    return entity(user_json(User.get(caller.id)))
 
 
 @users.get("/<user:user_id>", who="user", is_conditional=True, returns=answers.User())
 def get_user(caller: Caller, user_id: int) -> Response:
     """One user: oneself, or anybody for an admin."""
-    return entity(user_json(user_by_id(user_id)))
+    return entity(user_json(User.get(user_id)))
 
 
 @users.patch(
@@ -117,17 +106,17 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
     """Change a user's names, role, activity or password."""
     if "password" in body:
         names = {name: body[name] for name in ("username", "email") if name in body}
-        renamed = user_by_id(user_id)._replace(**names)
-        body["password_hash"] = hash_new_password(renamed, body.pop("password"))
+        new_hash = User.get(user_id).hash_new_password(body.pop("password"), **names)
+        body["password_hash"] = new_hash
     with transaction():
-        user = lock_user(user_id)
+        user = User.lock(user_id)
         check_if_match(user)
-        changed = change_user(user, body)
+        user.update(body)
         if "password_hash" in body:
-            revoke_all(user_id)
-        elif not changed.is_active:
+            revoke_credentials(user_id)
+        elif not user.is_active:
             session.end_all_sessions(user_id)
-        return entity(user_json(changed))
+    return entity(user_json(user))
 
 
 @users.post(
@@ -135,7 +124,7 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
 )
 def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
     """A token, shown this once, with which the user sets a new password within an hour."""
-    secret, expires_at = token.create_reset(user_by_id(user_id).id)
+    secret, expires_at = token.create_reset(User.get(user_id).id)
     return {"token": secret, "expires_at": expires_at}
 
 
@@ -148,13 +137,13 @@ def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
 )
 def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     """Delete a user, with their tasks or after handing them to somebody else."""
-    heir_id = query.get("reassign_to")
+    new_owner_id = query.get("reassign_to")
     with transaction():
-        user = lock_user(user_id, heir_id)
-        if heir_id is not None and (heir_id == user_id or BY_ID.first(id=heir_id) is None):
-            raise no_such_heir()
+        user = User.lock(user_id, new_owner_id)
+        if new_owner_id == user_id or (new_owner_id and not db.session.get(User, new_owner_id)):
+            raise no_such_new_owner()
         check_if_match(user)
-        expect_wait(DELETION_SECONDS)
-        if heir_id is not None:
-            reassign_all(user_id, heir_id)
-        delete_user(user)
+        allow_seconds(DELETION_SECONDS)
+        if new_owner_id is not None:
+            reassign_tasks(user_id, new_owner_id)
+        user.delete()

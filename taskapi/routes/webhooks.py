@@ -4,15 +4,20 @@ from typing import Any
 
 from flask import Response
 
-from taskapi.models import delivery, webhook
-from taskapi.models.delivery import OFFERED, delivery_json
-from taskapi.models.webhook import LISTING, webhook_json, webhook_of
+from taskapi.auth import Caller
+from taskapi.db import transaction
+from taskapi.models.webhook import (
+    DELIVERY_LISTING,
+    LISTING,
+    Webhook,
+    delivery_json,
+    webhook_json,
+)
+from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.fields import PageQuery
 from taskapi.schemas.webhook import DeliveryQuery, WebhookFields
 from taskapi.web.answers import json_answer
-from taskapi.web.identity import Caller
-from taskapi.web.listing import answer_page, filters_of
 from taskapi.web.routing import Api
 
 webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
@@ -39,9 +44,7 @@ def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
 )
 def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
     """Make a webhook; the secret that signs its messages is shown this once."""
-    made, secret = webhook.create_webhook(
-        caller.id, body["url"], body.get("events", list(OFFERED)), body.get("is_active", True)
-    )
+    made, secret = Webhook.create(caller.id, token_id=caller.token_id, **body)
     location = {"Location": f"/api/v1/webhooks/{made.id}"}
     return json_answer({**webhook_json(made), "secret": secret}, 201, SECRET | location)
 
@@ -49,32 +52,39 @@ def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
 @webhooks.get(ONE, who="user", returns=answers.Webhook())
 def get_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """One webhook."""
-    return webhook_json(webhook_of(caller.id, webhook_id))
+    return webhook_json(Webhook.of_user(caller.id, webhook_id))
 
 
 @webhooks.patch(ONE, who="user", body=WebhookFields(partial=True), returns=answers.Webhook())
 def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dict[str, Any]:
     """Change where a webhook leads, what it is told of, or whether it is on."""
-    return webhook_json(webhook.change_webhook(caller.id, webhook_id, body))
+    with transaction():
+        webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
+        webhook.update(body)
+    return webhook_json(webhook)
 
 
 @webhooks.delete(ONE, who="user")
 def remove_webhook(caller: Caller, webhook_id: int) -> None:
     """Delete a webhook with all its deliveries."""
-    webhook.delete_webhook(caller.id, webhook_id)
+    with transaction():
+        Webhook.of_user(caller.id, webhook_id, lock=True).delete()
 
 
 @webhooks.post(f"{ONE}/rotate-secret", who="user", returns=answers.NewWebhook())
 def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     """A new secret, shown this once; for a day both sign."""
-    changed, secret = webhook.rotate_secret(caller.id, webhook_id)
-    return json_answer({**webhook_json(changed), "secret": secret}, 200, SECRET)
+    with transaction():
+        webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
+        secret = webhook.rotate_secret()
+    return json_answer({**webhook_json(webhook), "secret": secret}, 200, SECRET)
 
 
 @webhooks.post(f"{ONE}/test", who="user", status=202, returns=answers.Delivery(), errors=OFF)
 def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """Send a message that says nothing, to see whether it arrives."""
-    return delivery_json(webhook.send_test(caller.id, webhook_id))
+    with transaction():
+        return delivery_json(Webhook.of_user(caller.id, webhook_id, lock=True).send_test())
 
 
 @webhooks.get(
@@ -86,8 +96,8 @@ def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
 )
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
     """What was sent to a webhook, is to be, and what came of it; the newest first."""
-    chosen = {**filters_of(query), "webhook_id": webhook_of(caller.id, webhook_id).id}
-    return answer_page(delivery.LISTING, query, chosen, delivery_json)
+    chosen = {**filters_of(query), "webhook_id": Webhook.of_user(caller.id, webhook_id).id}
+    return answer_page(DELIVERY_LISTING, query, chosen, delivery_json)
 
 
 @webhooks.post(
@@ -99,4 +109,6 @@ def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> R
 )
 def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> dict[str, Any]:
     """Send a message again, as a delivery of its own."""
-    return delivery_json(webhook.send_again(caller.id, webhook_id, delivery_id))
+    with transaction():
+        webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
+        return delivery_json(webhook.redeliver(delivery_id))

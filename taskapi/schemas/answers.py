@@ -2,15 +2,13 @@
 
 from marshmallow import Schema, fields
 
-from taskapi.models.delivery import OFFERED
-from taskapi.models.delivery import STATUSES as DELIVERY_STATUSES
-from taskapi.models.event import ACTIONS
+from taskapi.models.event import ACTIONS, WEBHOOK_EVENTS, WEBHOOK_TEST
 from taskapi.models.job import KINDS
 from taskapi.models.job import STATUSES as JOB_STATUSES
-from taskapi.models.task_table import PRIORITIES, SHOWN_NAMES, STATUSES
+from taskapi.models.task import PRIORITIES, SHOWN, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
-from taskapi.models.webhook import TEST
+from taskapi.models.webhook import STATUSES as DELIVERY_STATUSES
 from taskapi.schemas.fields import BIGGEST_ID, Choice, Number, Text, Time
 from taskapi.schemas.task import TaskFields
 
@@ -38,7 +36,7 @@ class Task(TaskFields, Answer):
     deleted_at = Time(metadata=OPTIONAL)
 
     class Meta(TaskFields.Meta):
-        fields = SHOWN_NAMES
+        fields = tuple(column.name for column in SHOWN)
 
 
 class User(Answer):
@@ -141,7 +139,7 @@ class Job(Answer):
 class Webhook(Answer):
     id = identifier()
     url = fields.String(metadata={"example": "https://example.org/hook"})
-    events = fields.List(Choice(OFFERED))
+    events = fields.List(Choice(WEBHOOK_EVENTS))
     is_active = fields.Boolean()
     failing_since = Time(allow_none=True)
     created_at = Time()
@@ -154,7 +152,7 @@ class NewWebhook(Webhook):
 
 class Delivery(Answer):
     id = identifier()
-    event = Choice((*OFFERED, TEST))
+    event = Choice((*WEBHOOK_EVENTS, WEBHOOK_TEST))
     message_id = fields.String(metadata={"example": "msg_7_1204"})
     status = Choice(DELIVERY_STATUSES)
     attempts = amount(1)

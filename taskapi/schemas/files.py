@@ -10,12 +10,12 @@ import orjson
 from marshmallow import fields
 
 from taskapi.errors import ApiError, Invalid
-from taskapi.models.task_table import SHOWN_NAMES
+from taskapi.models.task import SHOWN
 from taskapi.schemas.fields import load
 from taskapi.schemas.strict_json import items_of, malformed
 from taskapi.schemas.task import TaskFields
 
-COLUMNS = [name for name in SHOWN_NAMES if name != "deleted_at"]
+COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
 IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at", "deleted_at"}
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import ValidationError, fields, validate
 
-from taskapi.models.task_table import LISTING, PRIORITIES, STATUSES
+from taskapi.models.task import LISTING, PRIORITIES, STATUSES
 from taskapi.schemas.fields import (
     BIGGEST_ID,
     Choice,

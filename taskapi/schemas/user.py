@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, validates_schema
 
-from taskapi.models.password import LONGEST
+from taskapi.models.password import MAX_LENGTH
 from taskapi.models.user import LISTING, ROLES, USERNAME, key_of
 from taskapi.schemas.fields import (
     BIGGEST_ID,
@@ -32,7 +32,7 @@ class Password(Opaque):
     """A password that is looked at, never kept; what makes one good is a rule of the model."""
 
     def __init__(self, **more: Any):
-        super().__init__(LONGEST, **more)
+        super().__init__(MAX_LENGTH, **more)
 
 
 class NewPassword(Password):

@@ -5,10 +5,10 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from taskapi.config import settings
-from taskapi.jobs.addresses import BadUrl, check_url
-from taskapi.models.delivery import OFFERED, STATUSES
-from taskapi.models.webhook import TEST
+from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST
+from taskapi.models.webhook import STATUSES
 from taskapi.schemas.fields import Choice, Fields, PageQuery, Text, Truth
+from taskapi.worker.addresses import BadUrl, check_url
 
 
 class Url(Text):
@@ -34,13 +34,13 @@ class Url(Text):
 class EventNames(fields.Field[list[str]]):
     """Which events to tell of, each once."""
 
-    name_of_one = Choice(OFFERED)
+    name_of_one = Choice(WEBHOOK_EVENTS)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
         if not isinstance(value, list) or not value:
             raise ValidationError("Must be a list of at least one event.")
         given = {self.name_of_one.deserialize(each) for each in value}
-        return [name for name in OFFERED if name in given]
+        return [name for name in WEBHOOK_EVENTS if name in given]
 
 
 class WebhookFields(Fields):
@@ -51,4 +51,4 @@ class WebhookFields(Fields):
 
 class DeliveryQuery(PageQuery):
     status = Choice(STATUSES)
-    event = Choice((*OFFERED, TEST))
+    event = Choice((*WEBHOOK_EVENTS, WEBHOOK_TEST))

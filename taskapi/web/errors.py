@@ -6,9 +6,10 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from taskapi.db import DATABASE_ERRORS, INTEGRITY_ERRORS, as_unavailable, cause_of
 from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
 from taskapi.models import event
-from taskapi.models.user import user_by_id
+from taskapi.models.user import User
 from taskapi.web.answers import json_answer
 from taskapi.web.inputs import JSON
 from taskapi.web.requests import request_id
@@ -46,7 +47,10 @@ class InternalError(ApiError):
 def init_app(app: Flask) -> None:
     app.register_error_handler(ApiError, answer_error)
     app.register_error_handler(HTTPException, _answer_werkzeug)
-    app.register_error_handler(app.extensions["database"].integrity_error, _answer_refused)
+    for integrity_error in INTEGRITY_ERRORS:
+        app.register_error_handler(integrity_error, _answer_refused)
+    for database_error in DATABASE_ERRORS:
+        app.register_error_handler(database_error, _answer_database)
     app.register_error_handler(Exception, _answer_unexpected)
 
 
@@ -102,10 +106,18 @@ def _answer_refused(error: Exception) -> Response:
     caller_id = event.origin.get().actor_id
     if caller_id is not None:
         try:
-            user_by_id(caller_id)
+            User.get(caller_id)
         except Unauthorized as gone:
             return answer_error(gone)
     return _answer_unexpected(error)
+
+
+def _answer_database(error: Exception) -> Response:
+    unavailable = as_unavailable(error)
+    if unavailable is None:
+        return _answer_unexpected(error)
+    log.warning("database: %s", type(cause_of(error)).__name__, exc_info=error)
+    return answer_error(unavailable)
 
 
 def _answer_unexpected(error: Exception) -> Response:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
+from alembic.migration import MigrationContext
 from flask import Flask
 
 from taskapi.config import settings
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
-from taskapi.models.schema import current_revision, head_revision
 from taskapi.models.worker import queue_state
+from taskapi.revision import head_revision
 from taskapi.version import __version__
 
 PATIENCE = 1.5  # seconds
@@ -72,7 +73,8 @@ class Health:
 
 
 def _check_database(_: Flask) -> Report:
-    current, head = current_revision(), head_revision()
+    context = MigrationContext.configure(db.session.connection())
+    current, head = context.get_current_revision(), head_revision()
     if current != head:
         log.warning("health: the database is at %s and not at %s", current, head)
     return {"kind": db.engine.dialect.name, "is_at_head": current == head}

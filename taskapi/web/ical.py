@@ -1,15 +1,14 @@
 """Tasks as events of a calendar, made by a library that knows RFC 5545."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from icalendar import Calendar, Event
 
-from taskapi.database import Row
-from taskapi.models.task_table import DONE
-from taskapi.moments import as_datetime
+from taskapi.db import Row
 from taskapi.version import __version__
 
-PRIORITIES = (9, 5, 1)  # low, medium, high
+PRIORITIES = {"low": 9, "medium": 5, "high": 1}
 
 
 def calendar_of(tasks: Iterable[Row]) -> bytes:
@@ -32,15 +31,15 @@ def _event(task: Row) -> Event:
     made = "".join(filter(str.isdigit, task.created_at))
     event.add("uid", f"{task.id}-{made}@taskapi")
     event.add("sequence", task.version - 1)
-    event.add("dtstamp", as_datetime(task.updated_at))
-    event.add("created", as_datetime(task.created_at))
-    event.add("last-modified", as_datetime(task.updated_at))
-    event.add("dtstart", as_datetime(task.due_at))
-    event.add("summary", ("\u2713 " if task.status == DONE else "") + task.title)
+    event.add("dtstamp", datetime.fromisoformat(task.updated_at))
+    event.add("created", datetime.fromisoformat(task.created_at))
+    event.add("last-modified", datetime.fromisoformat(task.updated_at))
+    event.add("dtstart", datetime.fromisoformat(task.due_at))
+    event.add("summary", ("\u2713 " if task.status == "done" else "") + task.title)
     if task.description:
         event.add("description", task.description)
     if task.tags:
-        event.add("categories", task.tags.split(","))
+        event.add("categories", task.tags)
     event.add("priority", PRIORITIES[task.priority])
     event.add("transp", "TRANSPARENT")  # a due time does not make anybody busy
     return event

@@ -12,11 +12,12 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, request
 
+from taskapi.auth import bearer
 from taskapi.config import Settings, settings
-from taskapi.errors import NotFound, Unauthorized, Unavailable
+from taskapi.db import DATABASE_ERRORS
+from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models.worker import queue_state
-from taskapi.web.identity import bearer
 from taskapi.web.limits import limit_requests
 from taskapi.web.requests import client_address
 
@@ -168,7 +169,7 @@ class _Queue:
     def collect(self) -> Iterator[Any]:
         try:
             state = queue_state()
-        except Unavailable:
+        except DATABASE_ERRORS:
             return  # the others matter all the more
         for name, key, meaning in self.FIGURES:
             if state[key] is not None:

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from taskapi.database import Row
+from taskapi.db import Row
 from taskapi.errors import PreconditionFailed
 
 

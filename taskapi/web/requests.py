@@ -17,9 +17,9 @@ from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapi.config import Settings
+from taskapi.db import now
 from taskapi.errors import ApiError
 from taskapi.models import event
-from taskapi.moments import now
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -13,11 +13,11 @@ from flask import Blueprint, Flask, Response, request
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
+from taskapi.auth import Caller, identify, insufficient_scope
 from taskapi.errors import Forbidden, Unauthorized
 from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
 from taskapi.web.answers import json_answer, no_content
 from taskapi.web.idempotency import answer_once
-from taskapi.web.identity import Caller, identify, insufficient_scope
 from taskapi.web.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
 from taskapi.web.limits import limit_requests, limit_sign_ins
 from taskapi.web.preconditions import not_modified

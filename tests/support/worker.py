@@ -11,8 +11,8 @@ from unittest import mock
 
 from flask import Flask
 
-from taskapi.jobs import http
-from taskapi.jobs.worker import Worker
+from taskapi.worker import http
+from taskapi.worker.loop import Worker
 from tests.support.live import PASSED_ON
 from tests.support.rows import Rows, ago
 from tests.support.servers import ROOT
@@ -60,7 +60,7 @@ def let_claims_lapse(rows: Rows) -> None:
     """Move the clock to where every claim has ended, as if its worker had died long ago."""
     for table in ("webhooks", "jobs"):
         rows.run(
-            f"UPDATE {table} SET leased_until = :past WHERE leased_until IS NOT NULL",
+            f"UPDATE {table} SET claimed_until = :past WHERE claimed_until IS NOT NULL",
             past=ago(seconds=1),
         )
 
@@ -68,7 +68,7 @@ def let_claims_lapse(rows: Rows) -> None:
 def claims(rows: Rows) -> int:
     """How many webhooks and jobs some worker holds."""
     return sum(
-        rows.value(f"SELECT count(*) FROM {table} WHERE leased_until IS NOT NULL")
+        rows.value(f"SELECT count(*) FROM {table} WHERE claimed_until IS NOT NULL")
         for table in ("webhooks", "jobs")
     )
 
@@ -83,10 +83,11 @@ def let_retries_come_due(rows: Rows, **since: float) -> None:
 
 
 def pending(rows: Rows) -> int:
-    """How many deliveries and jobs still wait for a worker."""
+    """How many events, deliveries and jobs still wait for a worker."""
+    events = "SELECT count(*) FROM events WHERE is_undelivered"
     deliveries = "SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL"
     jobs = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
-    return sum(rows.value(statement) for statement in (deliveries, jobs))
+    return sum(rows.value(statement) for statement in (events, deliveries, jobs))
 
 
 def is_settled(rows: Rows) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from taskapi.jobs.addresses import is_public
+from taskapi.worker.addresses import is_public
 
 TIMEOUT = 15.0  # seconds in all: name, connection, TLS, request and response
 RESPONSE_LIMIT = 64 * 1024  # bytes, headers included

@@ -1,19 +1,25 @@
-"""A page of rows: filters and orders that are declared as data, by number or by position.
+"""Lists: filters and orders declared as data, pages by number or by cursor, and their links.
 
-A position is the sort values of the last row seen, its id last. What follows it is found by
-comparing rows, which an index answers without counting what lies before.
+A cursor holds a position: the sort values of the last row seen, its id last. What follows it is
+found by comparing rows, which an index answers without counting what lies before.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
+import orjson
+from flask import Response, request
+from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import (
     Column,
     ColumnElement,
     Select,
-    SmallInteger,
+    SQLColumnExpression,
     and_,
     bindparam,
     false,
@@ -25,7 +31,16 @@ from sqlalchemy import (
     union_all,
 )
 
-from taskapi.database import Query, Row
+from taskapi.config import settings
+from taskapi.db import Choice, Row, Statement, now
+from taskapi.errors import Invalid
+from taskapi.web.answers import json_answer
+
+MAX_SKIP = 10_000  # beyond, only a cursor leads on
+_PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
+# What would end or split a link, and yet may be in a query as it came.
+_UNSAFE = re.compile(r"[^!$-;=?-Z_a-z~]")
+_PAGING = {"limit", "skip", "cursor", "sort_by"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,8 @@ class Filter:
 class Flag:
     """A parameter that is true or false."""
 
-    true: ColumnElement[bool]
-    false: ColumnElement[bool]
+    true: SQLColumnExpression[bool]
+    false: SQLColumnExpression[bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +91,93 @@ Order = tuple[Key, ...]
 Shape = tuple[tuple[str, int | bool], ...]
 
 
+def answer_page(
+    listing: Listing,
+    query: Mapping[str, Any],
+    chosen: Mapping[str, Any],
+    to_json: Callable[[Row], dict[str, Any]],
+) -> Response:
+    """The page that the query asks for, of the rows that the chosen filters select."""
+    limit, cursor = query["limit"], query.get("cursor")
+    if cursor is not None and "skip" in query:
+        raise Invalid({"cursor": ["Cannot be combined with 'skip'."]})
+    order = full_order(listing, tuple(Key(*key) for key in query.get("sort_by", (("id", True),))))
+    cursors = _cursors(listing, chosen, order)
+    skip = None if cursor is not None else query.get("skip", 0)
+    page = fetch_page(
+        listing,
+        chosen,
+        order,
+        limit=limit,
+        skip=skip or 0,
+        after=_read_cursor(cursors, cursor) if cursor else None,
+        with_total=skip is not None,
+        now=now(),
+    )
+    next_cursor = None
+    if page.has_more:
+        next_cursor = cursors.dumps(position_of(listing, order, page.rows[-1]))
+    body = {
+        "items": [to_json(row) for row in page.rows],
+        "total": page.total,
+        "skip": skip,
+        "limit": limit,
+        "next_cursor": next_cursor,
+    }
+    links = _links(page, limit, skip, next_cursor)
+    return json_answer(body, headers={"Link": links} if links else None)
+
+
+def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
+    """A list's query without what only chooses the page."""
+    return {name: value for name, value in query.items() if name not in _PAGING}
+
+
+def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) -> str:
+    given = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", request.query_string.decode())
+    kept = [part for part in given.split("&") if not _PAGE.match(unquote(part))]
+    base = f"{request.path}?{'&'.join((*kept, f'limit={limit}'))}"
+
+    def link(relation: str, paging: str) -> str:
+        return f'<{base}&{paging}>; rel="{relation}"'
+
+    if skip is None:
+        links = [link("first", "cursor=")]
+        return ", ".join(links + ([link("next", f"cursor={next_cursor}")] if next_cursor else []))
+    links = [link("first", "skip=0")]
+    if skip > 0:
+        links.append(link("prev", f"skip={max(0, skip - limit)}"))
+    if next_cursor and skip + limit <= MAX_SKIP:
+        links.append(link("next", f"skip={skip + limit}"))
+    elif next_cursor:
+        links.append(link("next", f"cursor={next_cursor}"))
+    last = max(0, (page.total or 0) - 1) // limit * limit
+    if last <= MAX_SKIP:
+        links.append(link("last", f"skip={last}"))
+    return ", ".join(links)
+
+
+def _cursors(listing: Listing, chosen: Mapping[str, Any], order: Order) -> URLSafeSerializer:
+    """Signs positions: a cursor is good for this list, these filters and this order only."""
+    context = [listing.id.table.name, sorted(chosen.items()), [tuple(key) for key in order]]
+    return URLSafeSerializer(
+        list(settings().secret_keys[::-1]),  # the newest last: it signs, all are accepted
+        salt=b"taskapi.cursor." + orjson.dumps(context),
+        signer_kwargs={"digest_method": hashlib.sha256},
+    )
+
+
+def _read_cursor(cursors: URLSafeSerializer, cursor: str) -> tuple[Any, ...]:
+    try:
+        position = cursors.loads(cursor)
+    except BadData:
+        position = None
+    # Base64 has several spellings of the same bytes, of which only ours is accepted.
+    if position is None or cursors.dumps(position) != cursor:
+        raise Invalid({"cursor": ["Invalid cursor, or one of another list or order."]})
+    return tuple(position)
+
+
 def fetch_page(
     listing: Listing,
     chosen: Mapping[str, Any],
@@ -105,7 +207,7 @@ def fetch_page(
 
 def count_rows(listing: Listing, chosen: Mapping[str, Any], **values: Any) -> int:
     shape, bound = _bind(listing, chosen)
-    total: int = _count_query(listing, shape).value(**bound, **values)
+    total: int = _count_query(listing, shape).scalar(**bound, **values)
     return total
 
 
@@ -120,7 +222,7 @@ def position_of(listing: Listing, order: Order, row: Row) -> tuple[Any, ...]:
     return tuple(getattr(row, _column(listing, key).name) for key in order)
 
 
-def contains(column: Column[Any]) -> Callable[[Any], ColumnElement[bool]]:
+def contains(column: Any) -> Callable[[Any], ColumnElement[bool]]:
     """Is the bound text somewhere in the column? To be encoded by `as_pattern`."""
     return lambda value: column.like(value, escape="\\")
 
@@ -146,8 +248,8 @@ def _bind(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str,
     return tuple(shape), bound
 
 
-def _conditions(listing: Listing, shape: Shape) -> list[ColumnElement[bool]]:
-    conditions = []
+def _conditions(listing: Listing, shape: Shape) -> list[Any]:
+    conditions: list[Any] = []
     for name, variant in shape:
         kind = listing.filters[name]
         if isinstance(kind, Flag):
@@ -160,8 +262,8 @@ def _conditions(listing: Listing, shape: Shape) -> list[ColumnElement[bool]]:
 
 
 @lru_cache(maxsize=256)
-def _count_query(listing: Listing, shape: Shape) -> Query:
-    return Query(select(func.count(listing.id)).where(*_conditions(listing, shape)))
+def _count_query(listing: Listing, shape: Shape) -> Statement:
+    return Statement(select(func.count(listing.id)).where(*_conditions(listing, shape)))
 
 
 @lru_cache(maxsize=512)
@@ -173,7 +275,7 @@ def _page_query(
     has_skip: bool,
     nulls: tuple[bool, ...] | None,
     with_total: bool,
-) -> Query:
+) -> Statement:
     conditions = _conditions(listing, shape)
     columns = list(listing.columns)
     columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
@@ -185,12 +287,12 @@ def _page_query(
     number: Any = literal_column(str(limit))
     reach: Any = literal_column(str(limit)) + bindparam("skip") if has_skip else number
 
-    def finish(query: Select[Any]) -> Query:
+    def finish(query: Select[Any]) -> Statement:
         query = query.limit(number)
-        return Query(query.offset(bindparam("skip")) if has_skip else query)
+        return Statement(query.offset(bindparam("skip")) if has_skip else query)
 
     first = _column(listing, order[0])
-    if not (first.nullable or (nulls is not None and isinstance(first.type, SmallInteger))):
+    if not (first.nullable or (nulls is not None and isinstance(first.type, Choice))):
         after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
         query = select(*columns, *extra).where(*conditions, *after)
         return finish(query.order_by(*_directions(listing, order)))

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -14,19 +15,20 @@ from flask_jwt_extended import create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
 from taskapi.config import Settings, settings
-from taskapi.database import Query
+from taskapi.db import DATABASE_ERRORS, ago, now, transaction
 from taskapi.errors import Forbidden, Unauthorized, Unavailable
 from taskapi.extensions import jwt
-from taskapi.models import event, session, token
-from taskapi.models.keys import digest
-from taskapi.moments import ago, now
+from taskapi.models import event, session, throttle, token
+from taskapi.models.calendar import delete_calendar
+from taskapi.models.password import is_password
+from taskapi.models.user import User
 
 NAME = "taskapi"  # issuer and audience
 CLAIMS = {"iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "type"}
 TOUCH_MINUTES = 5
 _ID = re.compile("[1-9][0-9]{0,17}")
 
-log = logging.getLogger("taskapi.identity")
+log = logging.getLogger("taskapi.auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Caller:
     role: str
     session_id: int | None = None
     scope: str | None = None  # of a personal token
+    token_id: int | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -45,12 +48,12 @@ class Caller:
     def require_admin(self) -> None:
         if not self.is_admin:
             if self.role == "admin":
-                raise insufficient_scope("This token does not carry the powers of an admin.")
+                raise insufficient_scope("This token does not have the scope 'admin'.")
             raise Forbidden("Only an admin may do this.")
 
     def require_session(self) -> None:
         if self.scope is not None:
-            raise insufficient_scope("A personal token cannot do this; sign in.")
+            raise insufficient_scope("A personal access token cannot do this. Log in.")
 
 
 def insufficient_scope(message: str) -> Forbidden:
@@ -90,7 +93,7 @@ def identify() -> Caller:
     """The caller, as the database knows them now, or Unauthorized."""
     credentials = bearer()
     if credentials is None:
-        raise Unauthorized("Sign in and send the token as 'Authorization: Bearer …'.")
+        raise Unauthorized("Log in and send the token as 'Authorization: Bearer …'.")
     is_personal = credentials.startswith(token.PREFIX)
     caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
     event.act_as(caller.id)
@@ -101,31 +104,60 @@ def _by_access_token(credentials: str) -> Caller:
     claims = current_app.extensions["verified_claims"](credentials)
     if claims["exp"] <= time.time():
         raise _expired()
-    user = session.WITH_USER.first(id=claims["sid"], user_id=int(claims["sub"]))
+    session_id = claims["sid"]
+    user = session.WITH_USER.first(session_id=session_id, user_id=int(claims["sub"]))
     if user is None or user.ended_at or user.expires_at <= now() or not user.is_active:
-        raise Unauthorized("This session has ended; sign in again.", code="TOKEN_REVOKED")
-    _touch(session.TOUCH, claims["sid"], user.last_used_at)
-    return Caller(user.id, user.role, session_id=claims["sid"])
+        raise Unauthorized("This session has ended. Log in again.", code="TOKEN_REVOKED")
+    _touch(session.touch, session_id, user.last_used_at)
+    return Caller(user.id, user.role, session_id=session_id)
 
 
 def _by_personal_token(credentials: str) -> Caller:
-    user = token.WITH_USER.first(token_hash=digest(credentials))
+    user = token.WITH_USER.first(token_hash=token.digest(credentials))
     if user is None:
         raise _invalid()
     if user.expires_at is not None and user.expires_at <= now():
         raise _expired()
     if not user.is_active:
-        raise Unauthorized("This token is no longer valid.", code="TOKEN_REVOKED")
-    _touch(token.TOUCH, user.token_id, user.last_used_at)
-    return Caller(user.id, user.role, scope=user.scope)
+        raise Unauthorized("This token was revoked.", code="TOKEN_REVOKED")
+    _touch(token.touch, user.token_id, user.last_used_at)
+    return Caller(user.id, user.role, scope=user.scope, token_id=user.token_id)
 
 
-def _touch(query: Query, row_id: int, last_used_at: str | None) -> None:
+def _touch(touch: Callable[[int], None], row_id: int, last_used_at: str | None) -> None:
     if last_used_at is None or last_used_at < ago(minutes=TOUCH_MINUTES):
         try:
-            query.run(id=row_id, now=now())
-        except Unavailable:
+            touch(row_id)
+        except (*DATABASE_ERRORS, Unavailable):
             log.warning("could not note when a token was used", exc_info=True)
+
+
+def authenticate(user: User | None, name: str, password: str) -> bool:
+    """Check the password; an unknown or disabled user is like a wrong password.
+
+    The attempt counts as failed before the password is checked, so that parallel guesses do not
+    slip through, and is forgotten when it succeeds.
+    """
+    address = event.origin.get().address or ""
+    throttle.count_attempt(user, name, address)
+    known_hash = user.password_hash if user is not None and user.is_active else None
+    is_right = is_password(password, known_hash)  # takes as long without a hash
+    if user is None or not is_right:
+        # What was typed as a name may be a password: only an existing user is named.
+        with transaction():
+            event.record("login.failed", user_id=user.id if user is not None else None)
+        return False
+    throttle.forget_failures(user, address)
+    user.rehash(password)
+    return True
+
+
+def revoke_credentials(user_id: int, *, except_session: int | None = None) -> None:
+    """End the user's sessions, personal tokens, calendar address and password reset."""
+    with transaction():
+        session.end_all_sessions(user_id, except_id=except_session)
+        token.delete_all_tokens(user_id)
+        delete_calendar(user_id, is_required=False)
 
 
 def _verify(credentials: str) -> dict[str, Any]:
@@ -181,4 +213,4 @@ def _expired() -> Unauthorized:
 
 
 def _invalid() -> Unauthorized:
-    return Unauthorized("This token is not valid.", code="INVALID_TOKEN")
+    return Unauthorized("Invalid token.", code="INVALID_TOKEN")

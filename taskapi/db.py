@@ -1,0 +1,436 @@
+"""The database: column types, transactions, what errors mean, and statements for the hot path.
+
+`db.session` is the only way to the database. Reads run in AUTOCOMMIT; every change runs in
+`transaction()`. Most code uses entities; tasks, events and the look-up of the caller use
+`Statement`.
+"""
+
+import sqlite3
+import threading
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, cast
+
+import orjson
+import psycopg
+from flask import Flask
+from psycopg import errors as pg
+from psycopg.adapt import Loader
+from sqlalchemy import (
+    BigInteger,
+    CursorResult,
+    DateTime,
+    Dialect,
+    Integer,
+    Select,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+    event,
+    exc,
+    text,
+)
+from sqlalchemy.dialects.postgresql import insert  # SQLite's ON CONFLICT is the same
+from sqlalchemy.orm import Session as DatabaseSession
+
+from taskapi.config import Settings
+from taskapi.errors import Unavailable
+from taskapi.extensions import db
+
+LOCK_SECONDS = 5  # that a writer waits for another one
+Row = Any  # a named tuple of a statement's columns
+
+# --- column types -------------------------------------------------------------------------------
+
+# 64 bit on PostgreSQL; on SQLite only INTEGER makes a column the row's id.
+Id = BigInteger().with_variant(Integer, "sqlite")
+# Sorted alike on every database: by code point.
+CaseFolded = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def partial(condition: str, sqlite: str | None = None) -> dict[str, Any]:
+    """The arguments that make an index partial."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(sqlite or condition)}
+
+
+class Timestamp(TypeDecorator[str]):
+    """A time as the API writes it: RFC 3339, UTC, microseconds, `Z`.
+
+    Both drivers give and take it as this text, so that nothing has to be converted.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return Text() if dialect.name == "sqlite" else DateTime(timezone=True)
+
+
+class Choice(TypeDecorator[str]):
+    """One of a few words, stored as its position, so that it sorts by meaning."""
+
+    impl = SmallInteger
+    cache_ok = True
+
+    def __init__(self, words: tuple[str, ...]):
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> int | None:
+        return None if value is None else self.words.index(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.words[value]
+
+
+class Names(TypeDecorator[list[str]]):
+    """A list of names without commas, joined by commas."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, max_length: int | None = None):
+        super().__init__()
+        self.max_length = max_length
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return String(self.max_length) if self.max_length else Text()
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str | None:
+        return None if value is None else ",".join(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[str] | None:
+        return None if value is None else value.split(",") if value else []
+
+
+class Json(TypeDecorator[Any]):
+    """JSON as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else orjson.loads(value)
+
+
+class TimestampLoader(Loader):
+    """Load `2026-12-01 09:00:00.5+00` from PostgreSQL as the API writes it."""
+
+    def load(self, data: Any) -> str:
+        found = bytes(data).decode()
+        time = found[11:-3]
+        return f"{found[:10]}T{time.ljust(15, '0') if len(time) > 8 else time + '.000000'}Z"
+
+
+def canonical(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def now() -> str:
+    return canonical(datetime.now(UTC))
+
+
+def from_now(**delta: float) -> str:
+    return canonical(datetime.now(UTC) + timedelta(**delta))
+
+
+def ago(**delta: float) -> str:
+    return canonical(datetime.now(UTC) - timedelta(**delta))
+
+
+def seconds_since(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+DATABASE_ERRORS = (exc.DBAPIError, exc.TimeoutError, psycopg.Error, sqlite3.Error)
+INTEGRITY_ERRORS = (exc.IntegrityError, psycopg.IntegrityError, sqlite3.IntegrityError)
+LOCK_ERRORS = (pg.LockNotAvailable, pg.DeadlockDetected)
+_CONNECTION_ERRORS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    pg.ReadOnlySqlTransaction,  # a former primary: its connections live and are of no use
+    sqlite3.OperationalError,
+    exc.TimeoutError,
+)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The driver's own error, which SQLAlchemy wraps."""
+    return error.orig or error if isinstance(error, exc.DBAPIError) else error
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    cause = cause_of(error)
+    is_busy = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return is_busy or isinstance(cause, (*LOCK_ERRORS, WriterTimeout))
+
+
+def as_unavailable(error: Exception) -> Unavailable | None:
+    """The 503 for a fault of the database that passes; None for any other error."""
+    cause = cause_of(error)
+    if isinstance(cause, pg.QueryCanceled):
+        return Unavailable("The request took too long and was cancelled.")
+    if is_lock_timeout(cause):
+        return Unavailable("The database is busy. Try again.")
+    if isinstance(cause, _CONNECTION_ERRORS):
+        return Unavailable("The database cannot be reached right now.")
+    return None
+
+
+class WriterTimeout(Unavailable):
+    """Another thread of this process wrote to SQLite for too long."""
+
+
+# --- transactions -------------------------------------------------------------------------------
+
+# SQLite has one writer. Threads take turns here, because its busy handler sleeps ever longer.
+_sqlite_writer = threading.RLock()
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commit all changes of the block or none; one inside another joins it."""
+    session = db.session()
+    if session.info.get("in_transaction"):
+        yield
+        return
+    with _sqlite_turn() if is_sqlite() else nullcontext():
+        # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
+        # connection, whatever the session has read before.
+        _execute("BEGIN IMMEDIATE" if is_sqlite() else "BEGIN", {}, may_retry=True)
+        session.info["in_transaction"] = True
+        try:
+            yield
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            del session.info["in_transaction"]
+
+
+def allow_seconds(seconds: int) -> None:
+    """Let the statements of this transaction take longer than DATABASE_STATEMENT_TIMEOUT."""
+    if not is_sqlite():
+        for name in ("statement_timeout", "lock_timeout"):
+            db.session.execute(text(f"SET LOCAL {name} = '{seconds}s'"))
+
+
+def wait_for_locks(seconds: int) -> None:
+    """How long the statements that follow in this transaction wait for a lock."""
+    if not is_sqlite():
+        db.session.execute(text(f"SET LOCAL lock_timeout = '{seconds}s'"))
+
+
+def affected_rows(statement: Any) -> int:
+    """Execute an UPDATE or DELETE; the number of rows it has affected."""
+    return cast(CursorResult[Any], db.session.execute(statement)).rowcount
+
+
+def upsert(model: type[Any], **values: Any) -> None:
+    """Insert a row, or replace the one that has its primary key."""
+    table = model.__table__
+    keys = [column.name for column in table.primary_key]
+    new = insert(table).values(values)
+    changed = {name: new.excluded[name] for name in values if name not in keys}
+    db.session.execute(new.on_conflict_do_update(index_elements=keys, set_=changed))
+
+
+def release() -> None:
+    """Return the session's connection to the pool, as while a body is read."""
+    db.session.close()
+
+
+def is_sqlite() -> bool:
+    return bool(db.engine.dialect.name == "sqlite")
+
+
+@contextmanager
+def _sqlite_turn() -> Iterator[None]:
+    if not _sqlite_writer.acquire(timeout=LOCK_SECONDS):
+        raise WriterTimeout("The database is busy. Try again.")
+    try:
+        yield
+    finally:
+        _sqlite_writer.release()
+
+
+def _refuse_flush(session: DatabaseSession, *_: Any) -> None:
+    if not session.info.get("in_transaction"):
+        raise RuntimeError("In AUTOCOMMIT a flush could not be undone: use transaction().")
+
+
+# --- statements ---------------------------------------------------------------------------------
+
+
+class Statement:
+    """A statement with bind parameters, compiled once and run on the driver's own cursor.
+
+    SQLAlchemy's execute() costs several times what the statement itself does, which matters for
+    what every request runs. The statement runs on the connection of `db.session`, in its
+    transaction if there is one. Values pass through the processors of their columns' types.
+    """
+
+    def __init__(self, statement: Any):
+        self.statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def all(self, /, **values: Any) -> list[Row]:
+        compiled, cursor = self._run(values)
+        return [compiled.make_row(row) for row in cursor.fetchall()]
+
+    def first(self, /, **values: Any) -> Row | None:
+        rows = self.all(**values)
+        return rows[0] if rows else None
+
+    def scalar(self, /, **values: Any) -> Any:
+        """The first column of the first row, or None."""
+        rows = self.all(**values)
+        return rows[0][0] if rows else None
+
+    def execute(self, /, **values: Any) -> int:
+        """The number of rows that were changed."""
+        _, cursor = self._run(values)
+        count: int = cursor.rowcount
+        return count
+
+    def _run(self, values: dict[str, Any]) -> tuple["_Compiled", Any]:
+        dialect = db.engine.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
+        may_retry = isinstance(self.statement, Select) and not _is_in_transaction()
+        return compiled, _execute(compiled.sql, compiled.bind(values), may_retry)
+
+
+class _Compiled(NamedTuple):
+    sql: str
+    constants: dict[str, Any]
+    bind_processors: list[tuple[str, Callable[[Any], Any]]]
+    make_row: Callable[[Sequence[Any]], Any]
+
+    def bind(self, values: dict[str, Any]) -> dict[str, Any]:
+        bound = self.constants | values
+        for name, process in self.bind_processors:
+            bound[name] = process(bound[name])
+        return bound
+
+
+def _compile(statement: Any, dialect: Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    constants = {name: value for name, value in compiled.params.items() if value is not None}
+    binders = []
+    for name in compiled.params:
+        processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
+        if processor is not None:
+            binders.append((name, processor))
+    columns = getattr(statement, "exported_columns", None)
+    return _Compiled(str(compiled), constants, binders, _row_maker(columns, dialect))
+
+
+def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]:
+    names = columns.keys() if columns is not None else []
+    if not names:
+        return tuple
+    row_class: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
+    make: Callable[[Any], Any] = row_class._make
+    processors = [
+        (i, process)
+        for i, column in enumerate(columns)
+        if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
+    ]
+    if not processors:
+        return make
+
+    def make_row(found: Sequence[Any]) -> Any:
+        row = list(found)
+        for i, process in processors:
+            row[i] = process(row[i])
+        return make(row)
+
+    return make_row
+
+
+def _is_in_transaction() -> bool:
+    return bool(db.session().info.get("in_transaction"))
+
+
+def _execute(sql: str, values: dict[str, Any], may_retry: bool) -> Any:
+    connection = db.session.connection()
+    driver: Any = connection.connection.driver_connection
+    try:
+        return driver.execute(sql, values)
+    except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
+        if not (driver.closed or isinstance(error, pg.ReadOnlySqlTransaction)):
+            raise
+        # The database was restarted or has moved: all pooled connections are as useless.
+        connection.invalidate()
+        db.session.close()
+        db.engine.dispose(close=False)
+        if not may_retry:
+            raise
+    return _execute(sql, values, may_retry=False)
+
+
+# --- the engine ---------------------------------------------------------------------------------
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    options = {
+        "isolation_level": "AUTOCOMMIT",
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_max_overflow,
+        "pool_timeout": 4,
+    }
+    if settings.uses_sqlite:
+        return {**options, "paramstyle": "named", "connect_args": {"timeout": LOCK_SECONDS}}
+    return {
+        **options,
+        "connect_args": {
+            "connect_timeout": 3,
+            "prepare_threshold": 5 if settings.database_prepared else None,
+            "application_name": "taskapi",
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 5000,
+        },
+    }
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine_options(settings)
+    db.init_app(app)
+    prepare = _prepare_sqlite if settings.uses_sqlite else _prepare_postgres(settings)
+    with app.app_context():
+        event.listen(db.engine, "connect", prepare)
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgres(settings: Settings) -> Callable[[Any, Any], None]:
+    setup = "SET TIME ZONE 'UTC'"  # which PgBouncer carries along
+    if settings.database_prepared:
+        # Behind PgBouncer these would reach whichever server connection is next: there
+        # ALTER ROLE sets them (docs/operations.md).
+        setup += f"; SET statement_timeout = '{settings.database_statement_timeout}s'"
+        setup += f"; SET lock_timeout = '{LOCK_SECONDS - 1}s'"
+
+    def prepare(connection: Any, _: Any) -> None:
+        connection.adapters.register_loader("timestamptz", TimestampLoader)
+        connection.execute(setup)
+
+    return prepare
+
+
+event.listen(db.session, "before_flush", _refuse_flush)

@@ -1,0 +1,191 @@
+"""Imports of any size: all rows are checked in batches, then written in one transaction.
+
+A crash leaves nothing behind, and the job starts again from its first row.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import orjson
+from sqlalchemy import or_, select
+
+from taskapi.db import DATABASE_ERRORS, allow_seconds, as_unavailable, from_now, now, transaction
+from taskapi.errors import ApiError, Conflict, Unavailable
+from taskapi.extensions import db
+from taskapi.models import event
+from taskapi.models.job import GAPS, Job, JobUpload, LostClaim
+from taskapi.models.task import Task
+from taskapi.models.user import User
+from taskapi.schemas.files import checked_rows, rows_of
+
+BATCH = 500
+CLAIM_SECONDS = 30
+WRITE_SECONDS = 600
+STAGED_BYTES = 32 * 1024 * 1024  # of checked rows in memory; what is more goes to a file
+
+log = logging.getLogger("taskapi.worker")
+
+Rows = Callable[[], Iterable[Any]]  # the file's rows from the first one on
+
+
+class Stopped(Exception):
+    """The worker has to stop before the job is done."""
+
+
+class Failed(ApiError):
+    code = "INTERNAL_ERROR"
+
+
+class Interrupted(Failed):
+    def __init__(self) -> None:
+        super().__init__("The import was interrupted.")
+
+
+def claim(worker: str) -> int | None:
+    """The id of a job that is due, claimed for this worker; None if there is none."""
+    moment = now()
+    is_free = or_(Job.claimed_until.is_(None), Job.claimed_until < moment)
+    due = (
+        select(Job.id)
+        .where(Job.finished_at.is_(None), Job.run_at <= moment, is_free)
+        .order_by(Job.run_at, Job.id)
+        .limit(1)
+    )
+    if db.session.scalar(due) is None:
+        return None  # looking needs no lock
+    with transaction():
+        # A job whose row is locked is being written: its claim may have lapsed, it is not free.
+        job_id = db.session.scalar(due.with_for_update(skip_locked=True))
+        job = job_id and db.session.get(Job, job_id)
+        if job:
+            job.claimed_at, job.claimed_by = moment, worker
+            job.claimed_until = from_now(seconds=CLAIM_SECONDS)
+    return job_id
+
+
+def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
+    """Do a claimed job: to its end, or back into the queue."""
+    upload = db.session.get(JobUpload, job_id)
+    try:
+        if upload is None:  # a command was importing a file of its own, and was killed
+            raise Interrupted
+        file_format, text = upload.format, upload.body
+        import_rows(job_id, worker, lambda: rows_of(file_format, text), must_stop=must_stop)
+    except LostClaim:
+        log.warning("job %s was taken over by another worker", job_id)
+    except Stopped:
+        _retry(job_id, worker)
+    except (*DATABASE_ERRORS, Unavailable) as error:
+        reason = error if isinstance(error, ApiError) else as_unavailable(error)
+        _retry_or_fail(job_id, worker, reason or _unexpected(job_id))
+    except ApiError as error:
+        _fail(job_id, worker, error)
+    except Exception:
+        _retry_or_fail(job_id, worker, _unexpected(job_id))
+
+
+def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
+    """Do an import in this process, as a job that no worker takes while it lasts."""
+    worker = f"command-{secrets.token_hex(8)}"
+    with transaction():
+        until = from_now(seconds=CLAIM_SECONDS)
+        job = Job.new_import(user_id, status="running", claimed_by=worker, claimed_until=until)
+        db.session.add(job)
+        db.session.flush()
+    try:
+        return import_rows(job.id, worker, rows, report)
+    except LostClaim:
+        raise  # whoever took it over has ended it
+    except BaseException as error:  # at Ctrl-C, too
+        _fail(job.id, worker, error if isinstance(error, ApiError) else Interrupted())
+        raise
+
+
+def import_rows(
+    job_id: int,
+    worker: str,
+    rows: Rows,
+    report: Callable[[int], None] = lambda _: None,
+    must_stop: Callable[[], bool] = lambda: False,
+) -> int:
+    """Check all rows, then create their tasks or none; how many."""
+    total = sum(1 for _ in rows())
+    with transaction():
+        _held(job_id, worker).start(total)
+    done = 0
+    with SpooledTemporaryFile(STAGED_BYTES) as staged:
+        for batch in _batches(checked_rows(rows())):
+            if must_stop():
+                raise Stopped
+            staged.write(orjson.dumps(batch) + b"\n")
+            done += len(batch)
+            with transaction():
+                job = _held(job_id, worker)
+                job.done, job.claimed_until = done, from_now(seconds=CLAIM_SECONDS)
+            report(done)
+        staged.seek(0)
+        _write(job_id, worker, staged)
+    return total
+
+
+def _write(job_id: int, worker: str, staged: Iterable[bytes]) -> None:
+    """Create the tasks of all staged batches and finish the job."""
+    with transaction():
+        allow_seconds(WRITE_SECONDS)
+        job = _held(job_id, worker)
+        owner = db.session.get(User, job.user_id, with_for_update={"read": True, "key_share": True})
+        if owner is None or not owner.is_active:
+            raise Conflict("The user who asked for this is disabled.")
+        origin = event.origin.set(event.Origin(job.user_id, job.address, job.request_id))
+        try:
+            for batch in staged:
+                Task.import_all(owner.id, orjson.loads(batch))
+        finally:
+            event.origin.reset(origin)
+        job.finish({"created": job.total})
+
+
+def _held(job_id: int, worker: str) -> Job:
+    """The locked job, or LostClaim when it is no longer this worker's."""
+    job = db.session.get(Job, job_id, with_for_update=True, populate_existing=True)
+    if job is None or job.claimed_by != worker or job.finished_at is not None:
+        raise LostClaim
+    return job
+
+
+def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _retry(job_id: int, worker: str, seconds: float = 0) -> None:
+    try:
+        with transaction():
+            _held(job_id, worker).retry(seconds)
+    except LostClaim:
+        log.warning("job %s was taken over by another worker", job_id)
+
+
+def _retry_or_fail(job_id: int, worker: str, error: ApiError) -> None:
+    job = db.session.get(Job, job_id, populate_existing=True)
+    if job is not None and job.attempts < len(GAPS):
+        _retry(job_id, worker, GAPS[job.attempts])
+    else:
+        _fail(job_id, worker, error)
+
+
+def _fail(job_id: int, worker: str, error: ApiError) -> None:
+    try:
+        with transaction():
+            _held(job_id, worker).fail(error)
+    except LostClaim:
+        log.warning("job %s was taken over by another worker", job_id)
+
+
+def _unexpected(job_id: int) -> Failed:
+    log.exception("job %s failed", job_id)
+    return Failed("Something went wrong. It was tried several times.")

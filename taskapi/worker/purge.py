@@ -1,0 +1,25 @@
+"""Deletion of everything that has expired."""
+
+from collections.abc import Callable
+
+from taskapi.models import event, idempotency, job, session, task, throttle, token, webhook, worker
+
+PURGES: dict[str, Callable[[], int]] = {
+    "tasks in the trash": task.purge,
+    "sessions": session.purge,
+    "tokens": token.purge,
+    "failed logins": throttle.purge,
+    "stored responses": idempotency.forget_expired,
+    "deliveries": webhook.purge,
+    "jobs": job.purge,
+    "events": event.purge,
+    "workers": worker.purge,
+    "webhook secrets": webhook.maintain_secrets,
+}
+
+
+def purge_all(report: Callable[[str], None]) -> None:
+    for what, purge in PURGES.items():
+        count = purge()
+        if count:
+            report(f"purged {what}: {count}")
