@@ -13,11 +13,15 @@ NAMES = {
     "secret",
 }
 # A personal token, a webhook's secret, a JWT; a token's visible prefix is shorter than this.
-SHAPES = re.compile(r"tsk_[\w-]{20}|whsec_[\w+/=-]{20}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*")
-# Most secrets are one long word: those are looked up, since to search for each takes minutes.
-HEAD = 20
-LONG_WORD = re.compile(rf"[\w-]{{{HEAD},}}")
-REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # most long words of a log
+SHAPES = [
+    re.compile(r"tsk_[\w-]{20}"),
+    re.compile(r"whsec_[\w+/=-]{20}"),
+    re.compile(r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"),
+]
+# Nearly all secrets are one word: those are looked up, since to search for each takes minutes.
+HEAD = 8
+WORD = re.compile(rf"[\w-]{{{HEAD},}}")
+REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # most words of a log
 
 
 class Secrets:
@@ -38,7 +42,7 @@ class Secrets:
             public = [body.get("username"), body.get("email")]
             for name, value in body.items():
                 # Shorter ones are tests of bad passwords, and may be part of any word.
-                if name in NAMES and isinstance(value, str) and len(value) >= 8:
+                if name in NAMES and isinstance(value, str) and len(value) >= HEAD:
                     if value not in public:
                         self._known.add(value)
                 else:
@@ -46,17 +50,22 @@ class Secrets:
 
     def found_in(self, text: str) -> list[str]:
         """The lines that give a secret away."""
-        found = {match[0] for match in SHAPES.finditer(text)}
+        found = {match[0] for shape in SHAPES for match in shape.finditer(text)}
         heads: dict[str, list[str]] = {}
         for secret in self._known:
-            if LONG_WORD.fullmatch(secret):
+            if WORD.fullmatch(secret):
                 heads.setdefault(secret[:HEAD], []).append(secret)
-            elif not SHAPES.search(secret) and secret in text:
+            elif not _is_shaped(secret) and secret in text:
                 found.add(secret)
-        for word in set(LONG_WORD.findall(REQUEST_ID.sub("", text))):
-            for start in range(len(word) - HEAD + 1):
-                secrets = heads.get(word[start : start + HEAD], [])
-                found |= {secret for secret in secrets if secret in word}
+        for word in set(WORD.findall(text)):
+            if not REQUEST_ID.fullmatch(word):
+                for start in range(len(word) - HEAD + 1):
+                    of_this_head = heads.get(word[start : start + HEAD], [])
+                    found |= {secret for secret in of_this_head if secret in word}
         if not found:
             return []
         return [line for line in text.splitlines() if any(secret in line for secret in found)]
+
+
+def _is_shaped(secret: str) -> bool:
+    return any(shape.search(secret) for shape in SHAPES)
