@@ -11,6 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import orjson
@@ -123,9 +124,14 @@ class TimestampLoader(Loader):
     """Load `2026-12-01 09:00:00.5+00` from PostgreSQL as the API writes it."""
 
     def load(self, data: Any) -> str:
-        found = bytes(data).decode()
-        time = found[11:-3]
-        return f"{found[:10]}T{time.ljust(15, '0') if len(time) > 8 else time + '.000000'}Z"
+        return _load_timestamp(bytes(data))
+
+
+@lru_cache(maxsize=4096)  # the rows of a list share many, and it is asked for again
+def _load_timestamp(data: bytes) -> str:
+    found = data.decode()
+    time = found[11:-3]
+    return f"{found[:10]}T{time.ljust(15, '0') if len(time) > 8 else time + '.000000'}Z"
 
 
 def canonical(moment: datetime) -> str:
@@ -173,6 +179,12 @@ def is_lock_timeout(error: BaseException) -> bool:
     return is_busy or isinstance(cause, (*LOCK_ERRORS, WriterTimeout))
 
 
+def lacks_migrations(error: BaseException) -> bool:
+    cause = cause_of(error)
+    is_missing = str(cause).startswith(("no such table", "no such column"))
+    return isinstance(cause, (pg.UndefinedTable, pg.UndefinedColumn)) or is_missing
+
+
 def as_unavailable(error: Exception) -> Unavailable | None:
     """The 503 for a fault of the database that passes; None for any other error."""
     cause = cause_of(error)
@@ -202,10 +214,11 @@ def transaction() -> Iterator[None]:
     if session.info.get("in_transaction"):
         yield
         return
-    with _sqlite_turn() if is_sqlite() else nullcontext():
+    on_sqlite = is_sqlite()
+    with _sqlite_turn() if on_sqlite else nullcontext():
         # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
         # connection, whatever the session has read before.
-        _execute("BEGIN IMMEDIATE" if is_sqlite() else "BEGIN", {}, may_retry=True)
+        _execute(session, "BEGIN IMMEDIATE" if on_sqlite else "BEGIN", {}, may_retry=True)
         session.info["in_transaction"] = True
         try:
             yield
@@ -281,6 +294,7 @@ class Statement:
 
     def __init__(self, statement: Any):
         self.statement = statement
+        self._is_select = isinstance(statement, Select)
         self._compiled: dict[str, _Compiled] = {}
 
     def all(self, /, **values: Any) -> list[Row]:
@@ -303,12 +317,13 @@ class Statement:
         return count
 
     def _run(self, values: dict[str, Any]) -> tuple["_Compiled", Any]:
-        dialect = db.engine.dialect
+        session = db.session()
+        dialect = session.connection().dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
-        may_retry = isinstance(self.statement, Select) and not _is_in_transaction()
-        return compiled, _execute(compiled.sql, compiled.bind(values), may_retry)
+        may_retry = self._is_select and "in_transaction" not in session.info
+        return compiled, _execute(session, compiled.sql, compiled.bind(values), may_retry)
 
 
 class _Compiled(NamedTuple):
@@ -359,12 +374,8 @@ def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]
     return make_row
 
 
-def _is_in_transaction() -> bool:
-    return bool(db.session().info.get("in_transaction"))
-
-
-def _execute(sql: str, values: dict[str, Any], may_retry: bool) -> Any:
-    connection = db.session.connection()
+def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_retry: bool) -> Any:
+    connection = session.connection()
     driver: Any = connection.connection.driver_connection
     try:
         return driver.execute(sql, values)
@@ -373,11 +384,11 @@ def _execute(sql: str, values: dict[str, Any], may_retry: bool) -> Any:
             raise
         # The database was restarted or has moved: all pooled connections are as useless.
         connection.invalidate()
-        db.session.close()
+        session.close()
         db.engine.dispose(close=False)
         if not may_retry:
             raise
-    return _execute(sql, values, may_retry=False)
+    return _execute(session, sql, values, may_retry=False)
 
 
 # --- the engine ---------------------------------------------------------------------------------

@@ -404,7 +404,9 @@ LISTING = Listing(
 
 
 def task_json(task: Row, *, with_deleted: bool = False) -> dict[str, Any]:
-    shown = {name: getattr(task, name) for name in _SHOWN}
+    # A row begins with these columns; an entity is no row.
+    values = task if isinstance(task, tuple) else [getattr(task, name) for name in _SHOWN]
+    shown = dict(zip(_SHOWN, values, strict=False))
     if not with_deleted:
         del shown["deleted_at"]
     return shown

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from taskapi.db import DATABASE_ERRORS, INTEGRITY_ERRORS, as_unavailable, cause_of
+from taskapi.db import DATABASE_ERRORS, INTEGRITY_ERRORS, as_unavailable, cause_of, lacks_migrations
 from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
 from taskapi.models import event
 from taskapi.models.user import User
@@ -113,6 +113,8 @@ def _answer_refused(error: Exception) -> Response:
 
 
 def _answer_database(error: Exception) -> Response:
+    if lacks_migrations(error):
+        log.error("The database lacks tables or columns. Run: flask db upgrade")
     unavailable = as_unavailable(error)
     if unavailable is None:
         return _answer_unexpected(error)
