@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlencode
 
-from taskapi.models.task_table import LISTING
-from taskapi.web.listing import answer_page
-
 from bench import data
 from bench.report import aligned
 from bench.servers import Contender
 from bench.stage import Stage, stage
 from taskapi import create_app
-from taskapi.models.task import TaskSet, task_json
+from taskapi.models.task import LISTING, VisibleTasks, task_json
+from taskapi.paging import answer_page
 
 FEW, MANY = 1_000, 1_000_000
 CHUNK = 20_000
@@ -126,7 +124,7 @@ def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
 def _deep_cursor(size: Size, case: Case) -> str:
     """What a page far down would say, if `skip` were allowed to reach that far."""
     filters = {"status": [case.status]} if case.status else {}
-    chosen = TaskSet(None if case.is_admin else size.user_id).chosen(filters)
+    chosen = VisibleTasks(None if case.is_admin else size.user_id).filters(filters)
     order = (case.sort_by.lstrip("-"), case.sort_by.startswith("-"))
     query = {"limit": 1, "skip": min(size.tasks // 4, DEEP), "sort_by": (order,)}
     answer = answer_page(LISTING, query, chosen, task_json)

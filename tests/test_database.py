@@ -1,11 +1,14 @@
 """The database: slow statements, transactions, missing tables, and where SQLite's file is."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, closing
 from functools import partial
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -150,3 +153,23 @@ def test_a_relative_path_means_the_instance_folder_for_every_command(tmp_path, u
     finally:
         for each in INSTANCE.glob(f"{path.name}*"):
             each.unlink()
+
+
+def test_no_connection_is_held_while_a_body_comes_in(databases, live_server):
+    pool = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_THREADS": "8"}
+    server = live_server(**pool)
+    body = {"username": "ana", "password": "Lantern-and-7-rivers"}
+    token = call(server.url, "POST", "/auth/register", body).json["access_token"]
+    address = urlsplit(server.url)
+    with ExitStack() as slow:
+        for _ in range(4):
+            uploading = socket.create_connection((address.hostname, address.port))
+            slow.enter_context(closing(uploading))
+            uploading.sendall(
+                b"POST /api/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                b"Authorization: Bearer " + token.encode() + b"\r\nContent-Length: 99\r\n\r\n{"
+            )
+        for _ in range(20):
+            started = time.monotonic()
+            assert call(server.url, "GET", "/tasks", token=token).status == 200
+            assert time.monotonic() - started < 2

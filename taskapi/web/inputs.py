@@ -9,6 +9,7 @@ from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 
+from taskapi.db import release
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
 from taskapi.schemas.fields import load
 from taskapi.schemas.strict_json import malformed, parse_json
@@ -25,6 +26,7 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     environ = request.environ
     if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
+    release()  # no connection is held while a body comes in
     length = request.content_length or 0
     try:
         if limit < length <= limit + DISCARD_LIMIT:
