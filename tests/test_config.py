@@ -30,6 +30,7 @@ BAD = {
     "DATABASE_POOL_SIZE": ["0", "-1", "x", "1.5", "\u0663", "9" * 5000],
     "DATABASE_MAX_OVERFLOW": ["-1", "x"],
     "DATABASE_PREPARED": ["yes", "true", "2"],
+    "DATABASE_STATEMENT_TIMEOUT": ["-1", "x", "1.5"],
     "ALLOW_EPHEMERAL_SQLITE": ["yes"],
     "REDIS_URL": ["http://h", "localhost:6379", "redis://h:port/0"],
     "RATE_LIMIT_PER_MINUTE": ["-1", "x", "60/minute", "1e3"],
