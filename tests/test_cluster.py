@@ -1,10 +1,7 @@
 """Many processes: two instances are one service; a cluster behind nginx; and what breaks."""
 
-import http.client
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -24,6 +20,7 @@ from tests.chaos.load import Client, Load, register
 from tests.support.calls import call
 from tests.support.client import GOOD
 from tests.support.live import LiveServer
+from tests.support.programs import daemon, nginx, program
 from tests.support.rows import Rows
 from tests.support.servers import free_port
 
@@ -94,38 +91,6 @@ def test_limits_and_failed_logins_are_one_count(pair):
 
 # --- three instances behind nginx, one PgBouncer, one Redis ---------------------------------------
 
-NGINX = """
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    gzip on;
-    gzip_min_length 1;
-    gzip_types application/json;
-    gzip_proxied any;
-    upstream taskapi {{ {upstreams} keepalive 8; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://taskapi;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            add_header X-Instance $upstream_addr always;
-        }}
-    }}
-}}
-"""
-
 PGBOUNCER = """
 [databases]
 * = host=127.0.0.1 port={postgres} user=postgres
@@ -138,30 +103,6 @@ pool_mode = transaction
 default_pool_size = 4
 {more}
 """
-
-
-@contextmanager
-def daemon(*command: str | Path, port: int, user: str | None = None) -> Iterator[None]:
-    """A program that stays in the foreground and listens on a port, until the block ends."""
-    process = subprocess.Popen(command, user=user, cwd="/", stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, f"{command[0]} did not start"
-                time.sleep(0.05)
-        yield
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    assert found, f"{name} is not here: see script/tools.txt"
-    return found
 
 
 def can_keep_prepared(pgbouncer: str) -> bool:
@@ -212,15 +153,9 @@ def cluster(**env: str) -> Iterator[Cluster]:
             instances.append(LiveServer(folder / f"instance-{number}.log", settings))
             stack.callback(instances[-1].stop)
 
-        port = free_port()
-        upstreams = " ".join(f"server {urlsplit(each.url).netloc};" for each in instances)
-        config = folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=folder, port=port, upstreams=upstreams))
-        nginx = program("nginx")
-        stack.enter_context(
-            daemon(nginx, "-p", folder, "-c", config, "-g", "daemon off;", port=port)
-        )
-        yield Cluster(f"http://127.0.0.1:{port}", instances)
+        tell = "add_header X-Instance $upstream_addr always;"
+        front = nginx(folder, *(each.url for each in instances), more=tell)
+        yield Cluster(stack.enter_context(front), instances)
 
 
 @pytest.fixture(scope="module")
@@ -262,27 +197,6 @@ def test_one_key_at_two_instances_at_once_does_the_work_once(three):
             assert len(answers) == 1
             assert answers.pop()[0] == 201
     assert Client(three.url, token).ask("GET", "/tasks")[1]["total"] == 5
-
-
-@pytest.mark.needs_tools
-def test_a_compressed_answers_etag_is_still_good_for_conditions(three):
-    token = register(three.url, "careful")
-    asking = Client(three.url, token)
-    made = asking.ask("POST", "/tasks", {"title": "t" * 100})[1]
-    connection = http.client.HTTPConnection(urlsplit(three.url).netloc)
-    path = f"/tasks/{made['id']}"
-    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "gzip"}
-    connection.request("GET", f"/api/v1{path}", headers=headers)
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    assert answer.headers["Content-Encoding"] == "gzip"
-    etag = answer.headers["ETag"]
-    assert etag.startswith('W/"')
-    assert asking.ask("GET", path, headers={"If-None-Match": etag})[0] == 304
-    change = {"title": "changed"}
-    assert asking.ask("PATCH", path, change, {"If-Match": etag})[0] == 200
-    assert asking.ask("PATCH", path, {"title": "again"}, {"If-Match": etag})[0] == 412
 
 
 @pytest.mark.needs_tools

@@ -238,3 +238,28 @@ def test_compose_config_agrees_where_docker_has_it():
             env=env,
             check=True,
         )
+
+
+# --- systemd --------------------------------------------------------------------------------------
+
+
+@pytest.mark.needs_tools
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+    unit = (ROOT / "deploy/taskapi.service").read_text()
+    programs = set(re.findall(r"^Exec\w+=(/srv/taskapi/\S+)", unit, re.MULTILINE))
+    assert {Path(each).name for each in programs} == {"flask", "gunicorn"}
+    copy = tmp_path / "taskapi.service"
+    here = unit.replace("/srv/taskapi/.venv/bin", str(Path(sys.executable).parent))
+    copy.write_text(here.replace("/srv/taskapi", str(ROOT)))
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False
+    )
+    ours = [line for line in checked.stderr.splitlines() if "taskapi.service" in line]
+    assert (checked.returncode, ours) == (0, [])
+
+
+def test_the_unit_sets_only_settings_of_ours():
+    unit = (ROOT / "deploy/taskapi.service").read_text()
+    names = set(re.findall(r"(\w+)=", re.findall(r"^Environment=(.*)", unit, re.MULTILINE)[0]))
+    assert names <= OURS | {"FLASK_APP"}
+    assert f"/{WEB}\n" in unit
