@@ -68,7 +68,6 @@ def test_a_name_without_an_account_behaves_alike(login):
 
 
 @on_sqlite
-@pytest.mark.xfail(reason="failed logins do not yet count an IPv6 address as its /64")
 def test_an_ipv6_address_counts_as_its_network(login, fail, bob):
     for number in range(10):
         fail(1, address=f"2001:db8:1:2::{number + 1:x}")
@@ -117,6 +116,13 @@ def test_after_a_hundred_only_known_addresses_are_tried(rows, login, bob, under_
         rows.run("UPDATE sessions SET created_at = :t", t=ago(days=days))
         assert login("bob", GOOD, address="127.0.0.1").status_code == status, "where he registered"
     assert login("bob", GOOD, address="203.0.113.1").status_code == 200, "a success resets it"
+
+
+@on_sqlite
+def test_a_known_ipv6_address_makes_its_network_known(rows, login, bob, under_attack):
+    rows.run("UPDATE sessions SET address = '2001:db8:1:2::7'")
+    assert login("bob", GOOD, address="2001:db8:1:3::7").status_code == 429
+    assert login("bob", GOOD, address="2001:db8:1:2:ffff::1").status_code == 200
 
 
 @on_sqlite

@@ -6,6 +6,7 @@ the database contains nothing usable.
 
 import hashlib
 import re
+from ipaddress import ip_network
 from typing import Any
 
 from itsdangerous import Signer
@@ -176,13 +177,16 @@ def end_all_sessions(user_id: int, *, except_id: int | None = 0) -> None:
             event.record("session.all_ended", user_id=user_id)
 
 
+def network_of(address: str) -> str:
+    """The address, and of IPv6 its /64, all of which a single client has."""
+    return str(ip_network((address, 64), strict=False)) if ":" in address else address
+
+
 def has_signed_in_from(user_id: int, address: str) -> bool:
-    query = select(Session.id).where(
-        Session.user_id == user_id,
-        Session.address == address,
-        Session.created_at > ago(days=KEPT_DAYS),
+    query = select(Session.address).where(
+        Session.user_id == user_id, Session.created_at > ago(days=KEPT_DAYS)
     )
-    return db.session.scalar(query.limit(1)) is not None
+    return network_of(address) in map(network_of, db.session.scalars(query.distinct()))
 
 
 def purge() -> int:

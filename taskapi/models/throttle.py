@@ -24,7 +24,7 @@ from taskapi.db import (
 )
 from taskapi.errors import RateLimited
 from taskapi.extensions import db
-from taskapi.models.session import has_signed_in_from
+from taskapi.models.session import has_signed_in_from, network_of
 from taskapi.models.user import User, key_of
 
 MINUTES = 15
@@ -66,13 +66,13 @@ LOCK_ACCOUNT = Statement(
 
 def count_attempt(user: User | None, name: str, address: str) -> None:
     """Count an attempt as failed before the password is checked; RateLimited when too many."""
-    account, moment = _account_of(user, name), now()
+    account, network, moment = _account_of(user, name), network_of(address), now()
     with transaction():
         state = LOCK_ACCOUNT.first(account=account, now=moment)
         assert state is not None
         of_pair = select(func.count(), func.min(LoginFailure.at)).where(
             LoginFailure.account == account,
-            LoginFailure.address == address,
+            LoginFailure.address == network,
             LoginFailure.at > ago(minutes=MINUTES),
         )
         count, first_at = db.session.execute(of_pair).one()
@@ -81,7 +81,7 @@ def count_attempt(user: User | None, name: str, address: str) -> None:
         is_blocked = state.in_a_row >= IN_A_ROW and state.last_failure_at > ago(minutes=MINUTES)
         if is_blocked and not (user and has_signed_in_from(user.id, address)):
             raise _too_many(state.last_failure_at)
-        db.session.add(LoginFailure(account=account, address=address, at=moment))
+        db.session.add(LoginFailure(account=account, address=network, at=moment))
         in_a_row = min(state.in_a_row, 10**6) + 1
         upsert(LoginAccount, account=account, in_a_row=in_a_row, last_failure_at=moment)
 
@@ -91,7 +91,11 @@ def forget_failures(user: User, address: str) -> None:
     account = _account_of(user, "")
     with transaction():
         _delete(LoginAccount, LoginAccount.account == account)
-        _delete(LoginFailure, LoginFailure.account == account, LoginFailure.address == address)
+        _delete(
+            LoginFailure,
+            LoginFailure.account == account,
+            LoginFailure.address == network_of(address),
+        )
 
 
 def unlock(user: User) -> None:

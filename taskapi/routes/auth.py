@@ -39,7 +39,7 @@ def _refuse_when_closed() -> None:
 @auth.post(
     "/register",
     who="anyone",
-    sign_in="register",
+    is_sign_in=True,
     gate=_refuse_when_closed,
     body=Registration(),
     status=201,
@@ -57,7 +57,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 @auth.post(
     "/login",
     who="anyone",
-    sign_in="login",
+    is_sign_in=True,
     body=LOGIN,
     form=LOGIN_FORM,
     accepts=(JSON, FORM),
@@ -79,7 +79,7 @@ def login(raw: bytes) -> dict[str, Any]:
 @auth.post(
     "/refresh",
     who="anyone",
-    sign_in="refresh",
+    is_sign_in=True,
     body=schemas.Refresh(),
     is_body_optional=True,
     returns=answers.SignedIn(),

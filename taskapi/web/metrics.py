@@ -19,7 +19,7 @@ from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models.worker import queue_state
 from taskapi.web.limits import limit_requests
-from taskapi.web.requests import client_address
+from taskapi.web.requests import client_network
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -64,7 +64,7 @@ def exposition() -> Response:
     if not expected:
         raise NotFound()
     if not compare_digest((bearer() or "").encode(), expected.encode()):
-        limit_requests(client_address())  # so that nobody can try them all
+        limit_requests(client_network())  # so that nobody can try them all
         raise Unauthorized("Send METRICS_TOKEN as 'Authorization: Bearer …'.")
     metrics: Metrics = current_app.extensions["metrics"]
     return Response(metrics.text(), content_type=metrics.content_type)
@@ -186,7 +186,7 @@ def _count(response: Response) -> Response:
     route = request.url_rule.rule if request.url_rule else "none"
     method = request.method if request.method in METHODS else "other"
     metrics.count(method, route, response.status_code, time.perf_counter() - g.metrics_began)
-    if request.environ.get("taskapi.is_over_limit"):
+    if "is_over_limit" in g:
         metrics.limited.inc()
     elif route == LOGIN and response.status_code in (401, 429):
         metrics.failed_logins.inc()

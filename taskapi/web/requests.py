@@ -20,6 +20,7 @@ from taskapi.config import Settings
 from taskapi.db import now
 from taskapi.errors import ApiError
 from taskapi.models import event
+from taskapi.models.session import network_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -76,8 +77,9 @@ def plain_address(raw: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def client_address() -> str:
-    return request.remote_addr or ""
+def client_network() -> str:
+    """Whom limits count where nobody is signed in."""
+    return network_of(request.remote_addr or "")
 
 
 def request_id() -> str:
@@ -111,7 +113,6 @@ class Frame:
             headers.append(("X-Request-ID", request_id))
             headers += SECURITY_HEADERS
             headers += [header for header in UNLESS_GIVEN if header[0].lower() not in names]
-            headers += environ.get("taskapi.limit_headers", ())
             if environ["wsgi.url_scheme"] == "https":
                 headers.append(HSTS)
             if self._origins:

@@ -21,7 +21,7 @@ from taskapi.web.idempotency import answer_once
 from taskapi.web.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
 from taskapi.web.limits import limit_requests, limit_sign_ins
 from taskapi.web.preconditions import not_modified
-from taskapi.web.requests import client_address
+from taskapi.web.requests import client_network
 
 # "optional" tells who is calling if they say so, and lets everybody in.
 # "…session" refuses personal tokens.
@@ -48,7 +48,7 @@ class Operation:
     takes_raw_body: bool = False  # the view reads the body itself
     is_page: bool = False
     status: int = 200
-    sign_in: str | None = None  # the tighter bucket of limits it counts in
+    is_sign_in: bool = False  # and has a tighter limit of its own
     is_limited: bool = True
     admin_only: tuple[str, ...] = ()  # fields and parameters
     session_only: tuple[str, ...] = ()  # fields that no personal token may give
@@ -81,7 +81,10 @@ class Api(Blueprint):
             operation = Operation(method, rule, view, tag=self.name, **declared)
             self.operations.append(operation)
             endpoint = f"{view.__name__}:{len(self.operations)}"
-            self.add_url_rule(rule, endpoint, _serve(operation), methods=[method])
+            serve = _serve(operation)
+            if operation.is_sign_in:
+                serve = limit_sign_ins(serve)
+            self.add_url_rule(rule, endpoint, serve, methods=[method])
             return view
 
         return register
@@ -134,17 +137,14 @@ def _serve(operation: Operation) -> View:
 
 def _admit(operation: Operation) -> Caller | None:
     """Who is calling, within their limits."""
-    address = client_address()
     if operation.who == "anyone":
-        if operation.sign_in:
-            limit_sign_ins(operation.sign_in, address)
-        elif operation.is_limited:
-            limit_requests(address)
+        if operation.is_limited and not operation.is_sign_in:
+            limit_requests(client_network())
         return None
     try:
         caller = identify()
     except Unauthorized:
-        limit_requests(address)  # so that made-up tokens open no buckets
+        limit_requests(client_network())  # so that made-up tokens open no buckets
         if operation.who == "optional":
             return None
         raise
