@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help="of load for each figure; default: 3")
     parser.add_argument("--connections", default="16,64", help="default: %(default)s")
     parser.add_argument("--users", type=int, help="half read, half write; default: 32")
+    parser.add_argument("--beside", type=Path, help="another checkout of this service, as 'before'")
     parser.add_argument("--no-save", action="store_true", help="write no result and no picture")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 7)
@@ -198,10 +199,14 @@ def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:
             on.peer(on.sqlite_url("peer")),
             on.ours("ours on PostgreSQL", on.postgres_url("ours")),
         ]
+    before = options.beside and on.ours(
+        "before", on.postgres_url("before"), checkout=options.beside.resolve()
+    )
     return [
         on.ours("ours", on.postgres_url("ours")),
         on.peer(on.postgres_url("peer")),
         on.limit(on.postgres_url("limit")),
+        *([before] if before else []),
     ]
 
 

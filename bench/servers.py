@@ -213,21 +213,20 @@ def limit(log: Path, database_url: str) -> Contender:
     """The bare function under our gunicorn settings."""
     return Contender(
         "limit",
-        [sys.executable, "-m", "gunicorn", "bench.limit:app"],
+        [sys.executable, "-m", "gunicorn", "-c", "bench/limit_gunicorn.py", "bench.limit:app"],
         environment(
             TASKAPI_ENV="production",
             SECRET_KEY=secrets.token_urlsafe(48),
             DATABASE_URL=database_url,
             WEB_CONCURRENCY=str(WORKERS),
-            ALLOW_SPLIT_LIMITS="1",
         ),
         log,
     )
 
 
-def migrate(database_url: str) -> None:
+def migrate(database_url: str, checkout: Path = ROOT) -> None:
     """Our tables, as `flask db upgrade` makes them."""
-    _run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], ROOT, database_url)
+    _run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], checkout, database_url)
 
 
 def make_peer_tables(database_url: str) -> None:

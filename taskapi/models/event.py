@@ -3,7 +3,20 @@
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from sqlalchemy import Index, Integer, String, bindparam, delete, insert, not_, select, text
+from sqlalchemy import (
+    Boolean,
+    Index,
+    Integer,
+    String,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    not_,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Id, Json, Statement, Timestamp, ago, now, partial
@@ -64,11 +77,13 @@ class Event(db.Model):
     )
 
 
-INSERT = Statement(
-    insert(Event.__table__)
-    .values({c.name: bindparam(c.name) for c in Event.__table__.c if c.name != "id"})
-    .inline()
+_values: dict[str, Any] = {c.name: bindparam(c.name) for c in Event.__table__.c if c.name != "id"}
+# Where there are no webhooks, no event waits for them: the worker has nothing to do for it.
+_values["is_undelivered"] = and_(
+    bindparam("is_undelivered", type_=Boolean),
+    literal_column("EXISTS (SELECT 1 FROM webhooks WHERE is_active)"),
 )
+INSERT = Statement(insert(Event.__table__).values(_values).inline())
 LISTING = Listing(
     columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "is_undelivered")),
     filters={
