@@ -7,6 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Timestamp, affected_rows, ago, now, seconds_since, transaction
 from taskapi.extensions import db
+from taskapi.models.event import Event
 from taskapi.models.job import Job
 from taskapi.models.webhook import Delivery
 
@@ -35,6 +36,7 @@ def queue_state() -> dict[str, Any]:
     """How much is due, since when the oldest, and when a worker was last seen."""
     moment = now()
     due = [
+        select(func.count(), func.min(Event.at)).where(Event.is_undelivered),
         select(func.count(), func.min(Delivery.next_attempt_at)).where(
             Delivery.next_attempt_at <= moment
         ),

@@ -63,9 +63,10 @@ class Worker:
             heartbeat(self.name)
         if self._is_time("purge", PURGE_SECONDS):
             self._threads.submit(self._guarded, lambda: purge_all(log.info))
-        while task.record_overdue_events() and not self._is_stopping:
+        # A full batch may not be the last one; the rest of a steady stream waits for the next poll.
+        while task.record_overdue_events() == task.OVERDUE_BATCH and not self._is_stopping:
             pass
-        while webhook.fan_out() and not self._is_stopping:
+        while webhook.fan_out() == webhook.FAN_OUT_BATCH and not self._is_stopping:
             pass
         self._start("healthy", lambda: deliveries.claim(self.name, False), self._deliver)
         self._start("failing", lambda: deliveries.claim(self.name, True), self._deliver)
