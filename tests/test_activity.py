@@ -80,3 +80,20 @@ def test_it_comes_in_pages_to_who_sees_the_task(client, alice, bob, admin):
     client.delete(f"/tasks/{task['id']}", as_=alice)
     assert client.get(path, as_=alice).status_code == 404
     assert client.get("/tasks/999999999/activity", as_=admin).status_code == 404
+
+
+def test_a_new_owner_sees_only_what_happened_since(client, alice, bob, admin):
+    task = client.post("/tasks", json={"title": "Private"}, as_=alice).json
+    path = f"/tasks/{task['id']}"
+    client.patch(path, json={"title": "Handed over"}, as_=alice)
+    assert client.patch(path, json={"user_id": bob.id}, as_=admin).status_code == 200
+    client.patch(path, json={"priority": "high"}, as_=bob)
+
+    def changes(who):
+        page = client.get(f"{path}/activity", as_=who).json
+        assert page["total"] == len(page["items"])
+        return [sorted(each["changes"]) for each in page["items"]]
+
+    assert changes(bob) == [["priority"], ["user_id"]]
+    assert changes(admin) == [["priority"], ["user_id"], ["title"], []]
+    assert client.get(f"{path}/activity", as_=alice).status_code == 404

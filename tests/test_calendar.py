@@ -8,6 +8,7 @@ import httpx
 import icalendar
 import pytest
 
+from tests.support.client import login
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
 from tests.support.webhooks import task
@@ -161,3 +162,18 @@ def test_the_token_is_in_no_log(live_server, alice, databases):
     eventually(lambda: server.log().count("/calendar/…") >= 3)
     server.stop()
     assert token not in server.log()
+
+
+def test_logging_out_everywhere_and_a_new_password_close_the_address(client, root, alice, admin):
+    def close(how):
+        token = login(client, "alice", alice.password).get_json()["access_token"]
+        url = client.post("/users/me/calendar", as_=token).json["url"]
+        assert root.get(url).status_code == 200
+        assert how(token).status_code in (200, 204)
+        assert root.get(url).status_code == 404
+
+    new = {"password": "New-Harbour-77"}
+    close(lambda token: client.post("/auth/logout-all", as_=token))
+    close(lambda token: client.patch(f"/users/{alice.id}", json=new, as_=admin))
+    closed = client.get("/audit?action=calendar.deleted", as_=admin).json
+    assert [each["user_id"] for each in closed["items"]] == [alice.id] * 2

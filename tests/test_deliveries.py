@@ -344,3 +344,23 @@ def test_receivers_that_hang_do_not_hold_up_the_others_nor_the_api(client, alice
         eventually(lambda: any(m.path == "/works" for m in receiver.messages), seconds=1)
     finally:
         over.set()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_fault_of_our_own_is_a_failed_attempt_too(
+    client, alice, receiver, rows, app, monkeypatch
+):
+    """Unnoted, it would be repeated at once for ever."""
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("taskapi.worker.http.Receiver.post", fail)
+    webhook = hook(client, alice, receiver)
+    task(client, alice)
+    with working(app):
+        eventually(lambda: (found := sent(client, alice, webhook)) and found[0]["attempts"])
+        eventually(lambda: rows.value("SELECT claimed_by FROM webhooks") is None)
+    (delivery,) = sent(client, alice, webhook)
+    assert (delivery["attempts"], delivery["status"]) == (1, "pending")
+    assert delivery["next_attempt_at"] > delivery["last_attempt_at"]

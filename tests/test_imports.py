@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.support.calls import at_once
 from tests.support.imports import (
     BATCH,
     attempts,
@@ -257,3 +258,14 @@ def test_old_jobs_and_events_are_purged(client, alice, app, rows):
     assert "events: 2\n" in purged.output
     assert rows.value("SELECT count(*) FROM events") == before - 2
     assert client.get("/jobs", as_=alice).json["total"] == 0
+
+
+def test_a_user_has_three_unfinished_imports_at_most(client, alice, bob, app, rows, make_client):
+    def start(who=alice):
+        return make_client(app).post("/tasks/import", json=new_rows(101), as_=who).status_code
+
+    assert sorted(at_once([start] * 8)) == [202] * 3 + [409] * 5
+    assert start(bob) == 202
+    with working(app):
+        eventually(lambda: is_settled(rows))
+    assert start() == 202

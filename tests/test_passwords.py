@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 
+import bcrypt
 import pytest
 
 from tests.support.calls import at_once
@@ -235,3 +236,23 @@ def test_time_does_not_tell_unknown_wrong_and_disabled_apart(
         if max(medians.values()) <= 1.1 * min(medians.values()):
             return
     raise AssertionError(f"told apart by time: {medians}")
+
+
+def test_a_wrong_password_costs_as_much_as_an_unknown_name(
+    make_app, make_client, client, cast, monkeypatch
+):
+    """Also where an account's hash is older and cheaper than what BCRYPT_ROUNDS asks now."""
+    cast.user("ana", password=GOOD)
+    costlier = make_client(make_app(BCRYPT_ROUNDS="7"))
+    spent = []
+    check = bcrypt.checkpw
+
+    def counted(password, known):
+        spent.append(2 ** int(known.split(b"$")[2]))
+        return check(password, known)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+    for name in ("ana", "nobody"):
+        spent.clear()
+        assert login(costlier, name, "Wrong-1-password").status_code == 401
+        assert sum(spent) == 2**7, name

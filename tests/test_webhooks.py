@@ -196,3 +196,40 @@ def test_of_thirty_created_at_once_twenty_are_allowed(live_server, receiver):
         answers = at_once([lambda: call(server.url, "POST", "/webhooks", body, token=token)] * 30)
         assert sorted(answer.status for answer in answers) == [201] * 20 + [409] * 10
         assert alice.get("/webhooks").json()["total"] == 20
+
+
+@pytest.mark.parametrize(("scope", "sees"), [("write", False), ("admin", True)])
+def test_a_webhook_sees_what_the_token_that_made_it_sees(
+    client, alice, admin, receiver, app, rows, scope, sees
+):
+    body = {"name": "hooks", "scope": scope}
+    token = client.post("/auth/tokens", json=body, as_=admin).json
+    webhook = hook(client, token["token"], receiver)
+    others, own = task(client, alice), task(client, admin)
+    with working(app):
+        eventually(lambda: is_settled(rows))
+    received = [message.json["data"]["task"]["id"] for message in receiver.messages]
+    assert received == ([others["id"]] if sees else []) + [own["id"]]
+
+    assert client.delete(f"/auth/tokens/{token['id']}", as_=admin).status_code == 204
+    assert client.get(f"/webhooks/{webhook['id']}", as_=admin).status_code == 404
+
+
+def test_nothing_that_happened_while_it_was_off_arrives(client, alice, receiver, app, rows):
+    webhook = hook(client, alice, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    other = hook(client, alice, receiver, "/other")  # so that events do wait for the worker
+    client.patch(path, json={"is_active": False}, as_=alice)
+    task(client, alice, title="off")
+    client.patch(path, json={"is_active": True}, as_=alice)
+    task(client, alice, title="on")
+    with working(app):
+        eventually(lambda: is_settled(rows))
+    titles = [m.json["data"]["task"]["title"] for m in receiver.messages if m.path == "/hook"]
+    assert titles == ["on"]
+    assert len(sent(client, alice, other)) == 2
+
+
+def test_without_a_webhook_no_event_waits(client, alice, rows):
+    task(client, alice)
+    assert rows.value("SELECT count(*) FROM events WHERE is_undelivered") == 0

@@ -88,6 +88,7 @@ LISTING = Listing(
     columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "is_undelivered")),
     filters={
         "task_id": Filter(lambda value: Event.task_id == value),
+        "user_id": Filter(lambda value: Event.user_id == value),
         "is_audit": Flag(Event.is_audit, not_(Event.is_audit)),
         "actor": Filter(lambda value: Event.actor_id == value),
         "action": Filter(lambda value: Event.action == value),

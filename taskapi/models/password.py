@@ -45,16 +45,26 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Check a password; without a hash it takes as long and is never right."""
+    """Check a password; a wrong one takes as long whether or not there is a hash."""
+    digest, rounds = _digest(password), settings().bcrypt_rounds
     if password_hash is None:
-        bcrypt.checkpw(_digest(password), _unmatched_hash(settings().bcrypt_rounds))
+        bcrypt.checkpw(digest, _unmatched_hash(rounds))
         return False
-    return bcrypt.checkpw(_digest(password), password_hash.encode())
+    if bcrypt.checkpw(digest, password_hash.encode()):
+        return True
+    # What an older hash costs less: 2^n + 2^n + 2^(n+1) + ... = 2^rounds.
+    for missing in range(_rounds_of(password_hash), rounds):
+        bcrypt.checkpw(digest, _unmatched_hash(missing))
+    return False
 
 
 def is_outdated(password_hash: str) -> bool:
     """True if the hash was made at another cost than BCRYPT_ROUNDS."""
-    return int(password_hash.split("$")[2]) != settings().bcrypt_rounds
+    return _rounds_of(password_hash) != settings().bcrypt_rounds
+
+
+def _rounds_of(password_hash: str) -> int:
+    return int(password_hash.split("$")[2])
 
 
 def _digest(password: str) -> bytes:

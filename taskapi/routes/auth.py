@@ -16,6 +16,7 @@ from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
 from taskapi.models import event, session, token
+from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
 from taskapi.models.user import User, user_json
 from taskapi.paging import answer_page
@@ -111,8 +112,10 @@ def logout(caller: Caller | None, body: dict[str, Any]) -> None:
 
 @auth.post("/logout-all", who="session")
 def logout_all(caller: Caller) -> None:
-    """End all of the caller's sessions."""
-    session.end_all_sessions(caller.id)
+    """End all of the caller's sessions, and close their calendar's address."""
+    with transaction():
+        session.end_all_sessions(caller.id)
+        delete_calendar(caller.id, is_required=False)
 
 
 @auth.get("/sessions", who="session", query=PageQuery(), is_page=True, returns=answers.Session())

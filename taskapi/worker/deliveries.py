@@ -4,6 +4,7 @@ A claim is of a webhook and not of a message, which keeps the order of first att
 connection serve many messages, and gives every webhook its turn.
 """
 
+import logging
 import random
 import time
 from collections import Counter
@@ -16,7 +17,8 @@ from sqlalchemy import bindparam, exists, or_, select, update
 from standardwebhooks import Webhook as Signer
 
 from taskapi.config import settings
-from taskapi.db import from_now, now, transaction
+from taskapi.db import DATABASE_ERRORS, from_now, now, transaction
+from taskapi.errors import Unavailable
 from taskapi.extensions import db
 from taskapi.models.event import WEBHOOK_TEST, Event
 from taskapi.models.task import Task, task_json
@@ -34,6 +36,8 @@ BATCH_MESSAGES, BATCH_SECONDS = 100, 3.0
 # Results are written at least this often: after a crash, so many messages are sent again.
 WRITE_MESSAGES, WRITE_SECONDS = 40, 1.0
 GONE = 410
+
+log = logging.getLogger("taskapi.worker")
 
 _is_new = Delivery.next_attempt_at.is_not(None) & Delivery.last_attempt_at.is_(None)
 
@@ -109,22 +113,30 @@ class _Batch:
         config = settings()
         db.session.close()  # nothing is held while messages are sent
         end = time.monotonic() + BATCH_SECONDS
-        receiver = Receiver(url, allows_private=config.webhook_allow_private)
+        message, receiver = messages[0], None
         try:
             check_url(
                 url,
                 is_production=config.is_production,
                 allows_private=config.webhook_allow_private,
             )
+            receiver = Receiver(url, allows_private=config.webhook_allow_private)
             for message in messages:
                 if must_stop() or time.monotonic() > end:
                     break
                 if not self._send(receiver, message, signers):
                     break
         except BadUrl as error:
-            self._note(messages[0], Outcome(None, f"The address is not allowed: {error}"))
+            self._note(message, Outcome(None, f"The address is not allowed: {error}"))
+        except (*DATABASE_ERRORS, Unavailable):
+            raise
+        except Exception:
+            # A failed attempt like any other: unnoted, it would be repeated at once for ever.
+            log.exception("webhook %s: a message could not be sent", self._id)
+            self._note(message, Outcome(None, "The message could not be sent."))
         finally:
-            receiver.close()
+            if receiver is not None:
+                receiver.close()
             self._write()
 
     def _messages(self) -> list[Message]:
