@@ -11,9 +11,9 @@ from marshmallow import fields
 
 from taskapi.errors import ApiError, Invalid
 from taskapi.models.task import SHOWN
-from taskapi.schemas.fields import load
+from taskapi.schemas.fields import Number, Text, load
 from taskapi.schemas.strict_json import items_of, malformed
-from taskapi.schemas.task import TaskFields
+from taskapi.schemas.task import Tags, TaskFields
 
 COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
@@ -46,8 +46,7 @@ def csv_lines(columns: list[str], tasks: Iterable[list[dict[str, Any]]]) -> Iter
     writer.writerow(columns)
     for batch in tasks:
         for task in batch:
-            cells = task | {"tags": ",".join(task["tags"])}
-            writer.writerow([_guarded(cells[column]) for column in columns])
+            writer.writerow([_guarded(task[column]) for column in columns])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
@@ -108,16 +107,21 @@ def _check_header(header: list[str]) -> None:
 
 
 def _as_json(cells: dict[str, str]) -> dict[str, Any]:
-    row: dict[str, Any] = {name: _unguarded(cell) for name, cell in cells.items()}
-    for name in ("status", "priority", "due_at"):
-        if row.get(name) == "":
-            del row[name]  # an empty cell is the default
-    if "tags" in row:
-        row["tags"] = row["tags"].split(",") if row["tags"] else []
+    row: dict[str, Any] = {}
+    for name, cell in cells.items():
+        field, text = ROW.fields.get(name), _unguarded(cell)
+        if isinstance(field, Tags):
+            row[name] = text.split(",") if text else []
+        elif isinstance(field, Number) and text.isascii() and text.isdecimal():
+            row[name] = int(text)
+        elif text or isinstance(field, Text):
+            row[name] = text  # else it is empty, which is the default
     return row
 
 
 def _guarded(cell: Any) -> Any:
+    if isinstance(cell, list):
+        cell = ",".join(cell)
     return "'" + cell if isinstance(cell, str) and _RUNS.match(cell) else cell
 
 
