@@ -56,7 +56,6 @@ def test_the_refresh_token_as_bearer(client, alice):
 
 
 @on_sqlite
-@pytest.mark.xfail(reason="the OAuth2 form of a refresh is not implemented yet")
 def test_the_oauth2_refresh_form(client, alice):
     form = {"grant_type": "refresh_token", "refresh_token": alice.refresh_token}
     for path in ("/auth/refresh", "/auth/login"):
@@ -129,7 +128,7 @@ def test_forged_refresh_tokens_open_and_end_nothing(client, alice, bob):
     forged = ["x", "..", "1.1.", "1.1", "a.b.c", "1.1.1.1", "-1.1.x", "0.0.x", "\uff11.1.x"]
     forged += [f"1.1.{'x' * 43}", f"{'9' * 19}.1.x", f"1.{'9' * 100}.x", mine[:-1], mine + "x"]
     forged += [mine[:10], theirs[: theirs.rindex(".")] + mine[mine.rindex(".") :], mine.swapcase()]
-    forged += [mine.replace(mine.split(".")[0], "7", 1), alice.token[:200]]
+    forged += ["9" + mine, alice.token[:200]]
     for token in forged:
         for path in ("/auth/refresh", "/auth/logout"):
             answer = client.post(path, json={"refresh_token": token})

@@ -133,7 +133,6 @@ def test_an_admin_changes_a_user(client, alice, admin):
 
 
 @on_sqlite
-@pytest.mark.xfail(reason="an admin's own row can be changed by its id without a password")
 def test_an_admins_own_names_and_password_need_the_current_one(client, admin):
     path = f"/users/{admin.id}"
     for changes in ({"username": "root-2"}, {"email": "r@example.org"}, {"password": GOOD}):

@@ -30,6 +30,7 @@ from taskapi.web.routing import Api
 auth = Api("auth", __name__, url_prefix="/api/v1/auth")
 
 LOGIN, LOGIN_FORM = schemas.Login(), schemas.LoginForm()
+REFRESH, REFRESH_FORM = schemas.Refresh(), schemas.RefreshForm()
 
 
 def _refuse_when_closed() -> None:
@@ -60,7 +61,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     who="anyone",
     is_sign_in=True,
     body=LOGIN,
-    form=LOGIN_FORM,
+    forms=(LOGIN_FORM, REFRESH_FORM),
     accepts=(JSON, FORM),
     takes_raw_body=True,
     returns=answers.SignedIn(),
@@ -68,8 +69,12 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 )
 def login(raw: bytes) -> dict[str, Any]:
     """Sign in with a username or e-mail and a password."""
-    is_form = request.mimetype == FORM
-    body = load_form(LOGIN_FORM, raw) if is_form else load(LOGIN, parse_object(raw))
+    if request.mimetype == FORM:
+        body = load_form(raw, LOGIN_FORM, refresh_token=REFRESH_FORM)
+        if "refresh_token" in body:
+            return _refreshed(body["refresh_token"])
+    else:
+        body = load(LOGIN, parse_object(raw))
     name = body.get("username") or body["email"]
     user = User.by_name(name)
     if not authenticate(user, name, body["password"]) or user is None:
@@ -81,16 +86,27 @@ def login(raw: bytes) -> dict[str, Any]:
     "/refresh",
     who="anyone",
     is_sign_in=True,
-    body=schemas.Refresh(),
+    body=REFRESH,
+    forms=(REFRESH_FORM,),
+    accepts=(JSON, FORM),
+    takes_raw_body=True,
     is_body_optional=True,
     returns=answers.SignedIn(),
     errors={401: "There is no refresh token, or it is no longer valid."},
 )
-def refresh(body: dict[str, Any]) -> dict[str, Any]:
+def refresh(raw: bytes) -> dict[str, Any]:
     """Exchange a refresh token for a new pair of tokens."""
+    body: dict[str, Any] = {}
+    if raw:
+        is_form = request.mimetype == FORM
+        body = load_form(raw, REFRESH_FORM) if is_form else load(REFRESH, parse_object(raw))
     credentials = body.get("refresh_token") or bearer()
     if credentials is None:
         raise Unauthorized("Send the refresh token in the body or as bearer.")
+    return _refreshed(credentials)
+
+
+def _refreshed(credentials: str) -> dict[str, Any]:
     current = Session.refresh(credentials)
     event.act_as(current.user_id)
     user = User.get(current.user_id)

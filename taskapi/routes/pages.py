@@ -91,7 +91,7 @@ def openapi() -> Response:
         # Only now: most processes never need what makes it.
         from taskapi.web.openapi import make_document
 
-        made = orjson.dumps(make_document(current_app))
+        made = orjson.dumps(make_document(current_app), option=orjson.OPT_APPEND_NEWLINE)
         current_app.extensions["openapi"] = made
     response = Response(made, mimetype=JSON)
     response.set_etag(_tag(made))

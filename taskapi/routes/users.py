@@ -6,6 +6,7 @@ from flask import Response
 
 from taskapi.auth import Caller, revoke_credentials
 from taskapi.db import allow_seconds, transaction
+from taskapi.errors import Invalid
 from taskapi.extensions import db
 from taskapi.models import session, token
 from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_tasks
@@ -104,6 +105,13 @@ def get_user(caller: Caller, user_id: int) -> Response:
 )
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
     """Change a user's names, role, activity or password."""
+    current_password = body.pop("current_password", None)
+    if user_id == caller.id and body.keys() & {"username", "email", "password"}:
+        if current_password is None:
+            raise Invalid({"current_password": ["Missing data for required field."]})
+        check_current_password(caller, current_password)
+    elif current_password is not None:
+        raise Invalid({"current_password": ["Is only for your own names and password."]})
     if "password" in body:
         names = {name: body[name] for name in ("username", "email") if name in body}
         new_hash = User.get(user_id).hash_new_password(body.pop("password"), **names)

@@ -43,6 +43,16 @@ class LoginForm(Fields):
     client_secret = Opaque(1000, shortest=0)
 
 
+class RefreshForm(Fields):
+    """The OAuth2 form that refreshes; clients send it to the one token URL that they know."""
+
+    refresh_token = Opaque(200, required=True)
+    grant_type = Choice(("refresh_token",), required=True)
+    scope = Opaque(1000, shortest=0)
+    client_id = Opaque(1000, shortest=0)
+    client_secret = Opaque(1000, shortest=0)
+
+
 class Refresh(Fields):
     refresh_token = Opaque(200)
 

@@ -104,7 +104,10 @@ def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
-        raise Invalid(flatten(error.messages), **place) from None
+        faults = flatten(error.messages)
+        if isinstance(schema, Parameters):  # of a repeated one: `status`, not `status.0`
+            faults = {name.partition(".")[0]: messages for name, messages in faults.items()}
+        raise Invalid(faults, **place) from None
     return loaded
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from taskapi.errors import ApiError, Invalid
@@ -16,10 +16,10 @@ def parse_json(raw: bytes) -> Any:
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
-        if "\\u" in text:
-            _refuse_forbidden(value)
     except (ValueError, RecursionError) as error:
         raise _fault(error) from None
+    if "\\u" in text:
+        _refuse_forbidden(value)
     return value
 
 
@@ -42,11 +42,13 @@ def _items(text: str) -> Iterator[Any]:
         raise Invalid({"body": ["Must be a JSON array of tasks."]})
     place = _after_space(text, place + 1)
     has_more = not text.startswith("]", place)
+    number = 0
     while has_more:
         start = place
+        number += 1
         value, place = _DECODER.raw_decode(text, start)
         if text.find("\\u", start, place) >= 0:
-            _refuse_forbidden(value)
+            _refuse_forbidden(value, row=number)
         yield value
         place = _after_space(text, place)
         has_more = text.startswith(",", place)
@@ -98,17 +100,29 @@ def _finite(word: str) -> float:
     return number
 
 
-def _refuse_forbidden(value: Any) -> None:
+def _refuse_forbidden(value: Any, **place: int) -> None:
+    """Raise Invalid, naming the field, for text that a database could not hold."""
+    path = _path_of_forbidden(value)
+    if path is not None:
+        fault = "Must not contain NUL or lone surrogates."
+        raise Invalid({".".join(path) or "body": [fault]}, **place)
+
+
+def _path_of_forbidden(value: Any) -> list[str] | None:
     if isinstance(value, str):
-        if _FORBIDDEN.search(value):
-            raise _Refused("NUL and lone surrogates are not text")
-    elif isinstance(value, list):
-        for inner in value:
-            _refuse_forbidden(inner)
+        return [] if _FORBIDDEN.search(value) else None
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, list):
+        inner = enumerate(value)
     elif isinstance(value, dict):
-        for name, inner in value.items():
-            _refuse_forbidden(name)
-            _refuse_forbidden(inner)
+        inner = value.items()
+    for name, each in inner:
+        if isinstance(name, str) and _FORBIDDEN.search(name):
+            return []  # such a name cannot be shown
+        path = _path_of_forbidden(each)
+        if path is not None:
+            return [str(name), *path]
+    return None
 
 
 _DECODER = json.JSONDecoder(

@@ -96,6 +96,7 @@ class UserChanges(Names):
     role = Choice(ROLES)
     is_active = Truth()
     password = NewPassword()
+    current_password = Password()  # of an admin who changes their own account
 
 
 class ProfileChanges(Names):

@@ -8,7 +8,9 @@ from flask import Response
 
 
 def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    response = Response(orjson.dumps(data), status, mimetype="application/json")
+    response = Response(
+        orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE), status, mimetype="application/json"
+    )
     if headers:
         response.headers.update(headers)
     return response

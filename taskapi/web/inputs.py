@@ -68,8 +68,10 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def load_form(schema: Schema, raw: bytes) -> dict[str, Any]:
+def load_form(raw: bytes, schema: Schema, **by_grant: Schema) -> dict[str, Any]:
+    """The form, checked by the schema of its `grant_type`."""
     values = _pairs(raw)
+    schema = by_grant.get(values.get("grant_type", [""])[0], schema)
     doubles = [name for name, given in values.items() if len(given) > 1]
     if doubles:
         raise Invalid({name: ["Was given more than once."] for name in doubles})

@@ -108,7 +108,13 @@ def _add_components(spec: APISpec) -> None:
         {
             "type": "oauth2",
             "description": "Signs in with a username or e-mail and a password.",
-            "flows": {"password": {"tokenUrl": "/api/v1/auth/login", "scopes": {}}},
+            "flows": {
+                "password": {
+                    "tokenUrl": "/api/v1/auth/login",
+                    "refreshUrl": "/api/v1/auth/refresh",
+                    "scopes": {},
+                }
+            },
         },
     )
 
@@ -178,8 +184,9 @@ def _header(name: str, description: str, **lengths: int) -> Json:
 def _body(spec: APISpec, operation: Operation) -> Json:
     content: Json = {}
     for kind in operation.accepts:
-        if kind == FORM and operation.form is not None:
-            content[kind] = {"schema": _schema(spec, operation.form)}
+        if kind == FORM:
+            forms = [_schema(spec, form) for form in operation.forms]
+            content[kind] = {"schema": {"oneOf": forms} if len(forms) > 1 else forms[0]}
         elif kind in (JSON, MERGE_PATCH):
             content[kind] = {"schema": _schema(spec, operation.body)}
         else:

@@ -60,7 +60,7 @@ class Operation:
     returns: Schema | None = None  # one item of it, where the answer is a page
     also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
     media: tuple[str, ...] = (JSON,)  # the types of the answer
-    form: Schema | None = None  # the body where it is sent as a form
+    forms: tuple[Schema, ...] = ()  # the body where it is sent as a form
     headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, explained
     example: Any = None  # of the body, where the one made from the schema says little
     errors: Mapping[int, str] = field(default_factory=dict)  # beyond those that follow from above

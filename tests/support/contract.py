@@ -87,6 +87,7 @@ class Contract:
         is_head = answer.request.method == "HEAD"
         if is_head or not _is_whole(answer) or "json" not in (answer.mimetype or ""):
             return
+        assert answer.data.endswith(b"\n"), f"{where} without a newline at its end"
         key = name, answer.mimetype
         if key not in self._validators:
             schema: Any = {"$ref": "#/components/schemas/Error"}
