@@ -105,7 +105,7 @@ def test_every_character_of_a_long_password_counts(client):
     for end, status in (("-two", 401), ("", 401), ("-one", 200)):
         assert login(client, "ana", first + end).status_code == status
     answer = register(client, "A1xxxxxx\x00yyy", username="nul")
-    assert (answer.status_code, code_of(answer)) == (400, "MALFORMED_JSON")
+    assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
 
 
 @on_sqlite

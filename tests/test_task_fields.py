@@ -109,10 +109,10 @@ def test_a_bad_field_is_a_400_that_names_it_and_nothing_is_done(client, alice, t
         for answer in (*sent_everywhere(client, alice, task, body), imported):
             assert answer.status_code == 400, (value, answer.json)
             error = answer.json["error"]
-            if "\\u0000" in json.dumps(value):
-                assert error["code"] == "MALFORMED_JSON"
-                continue
             assert error["code"] == "VALIDATION_ERROR"
+            if "\\u0000" in json.dumps(value):  # found before anything is known of the operation
+                assert any(name in path.split(".") for path in error["details"])
+                continue
             faulty = set(error["details"]) - {"row", "index"}
             assert {key.split(".")[0] for key in faulty} == {name}
             assert name in error["message"]

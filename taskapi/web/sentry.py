@@ -34,6 +34,7 @@ def init_app(config: Settings) -> None:
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
+        before_breadcrumb=lambda *_: None,  # statements, too: even their number would be sent
         send_default_pii=False,
     )
 
