@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.support.client import signed_in
+from tests.support.client import code_of, signed_in
 from tests.support.rows import Rows
 from tests.support.tasks import PRIORITIES, STATUSES, plant_many
 
@@ -315,3 +315,22 @@ def test_memory_does_not_grow_with_an_export(live_server, databases):
             assert most - before < 8, (
                 f"{before:.1f} MiB became {most:.1f} for {size / 2**20:.0f} MiB"
             )
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_user_reads_two_exports_at_a_time_at_most(client, alice, bob):
+    def export(who=alice):
+        return client.get("/tasks/export", as_=who, buffered=False)
+
+    reading = [export(), export()]
+    refused = export()
+    assert (refused.status_code, code_of(refused)) == (429, "RATE_LIMITED")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert export(bob).status_code == 200
+    reading[0].close()
+    reading.append(export())
+    assert reading[-1].status_code == 200
+    assert export().status_code == 429
+    for each in reading:
+        each.close()
+    assert export().data == b"[]\n"

@@ -271,6 +271,10 @@ class VisibleTasks:
             raise NotFound("Task not found.")
         return task
 
+    def includes(self, owner_id: int | None) -> bool:
+        """True if a task of this owner is among them."""
+        return self.owner_id in (None, owner_id)
+
     def lock_all(self, task_ids: list[int]) -> None:
         """Lock in the order of ids, so that two who change many never wait in a circle."""
         if is_sqlite() or not task_ids:

@@ -323,7 +323,8 @@ def fan_out() -> int:
     if db.session.scalar(waiting.limit(1)) is None:
         return 0  # looking needs no lock
     with transaction():
-        ids = db.session.scalars(waiting.with_for_update(skip_locked=True)).all()
+        # Without SKIP LOCKED: two workers take turns, which keeps the order of the events.
+        ids = db.session.scalars(waiting.with_for_update()).all()
         if not ids:
             return 0
         moment = literal(now(), Timestamp)

@@ -1,6 +1,8 @@
 """Many tasks at once: bulk changes, export and import."""
 
-from collections.abc import Iterator
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
@@ -9,7 +11,7 @@ from flask import Response, copy_current_request_context, request
 
 from taskapi.auth import Caller
 from taskapi.db import now, transaction
-from taskapi.errors import ApiError, Invalid, PreconditionFailed
+from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
 from taskapi.models.job import enqueue_import, job_json
 from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
 from taskapi.paging import Key, Page, fetch_page, position_of
@@ -38,6 +40,9 @@ CSV = "text/csv"
 IMPORT_LIMIT = 16 * 1024 * 1024
 BATCH = 500
 AT_ONCE = 100  # rows that are imported within the request
+MAX_EXPORTS = 2  # of one user at a time, in each process
+_exports: defaultdict[int, set[object]] = defaultdict(set)
+_exports_lock = threading.Lock()
 
 FIELDS, CHANGES = schemas.TaskFields(), schemas.TaskFields(partial=True)
 OPERATIONS = {
@@ -64,6 +69,7 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
     is_idempotent=True,
     check_replay=_may_do_all,
     returns=answers.BulkResults(),
+    names_place=True,
     errors={
         404: "A task is not there.",
         412: "A task is not at the version that was given; the current one is in the ETag.",
@@ -134,9 +140,36 @@ def export(caller: Caller, query: dict[str, Any]) -> Response:
     everything = chain([first], batches)
     columns = [*COLUMNS, "deleted_at"] if chosen["deleted"] else COLUMNS
     lines = csv_lines(columns, everything) if kind == "csv" else json_lines(everything)
-    response = Response(lines, content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON)
+    end = _begin_export(caller.id)
+    pieces = _until_read(lines, end)
+    response = Response(pieces, content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON)
+    response.call_on_close(end)  # also where nothing of it was read
     response.headers["Content-Disposition"] = f'attachment; filename="tasks.{kind}"'
     return response
+
+
+def _begin_export(user_id: int) -> Callable[[], None]:
+    """Count an export, or raise RateLimited: each may hold a thread for as long as it is read."""
+    export = object()
+    with _exports_lock:
+        if len(_exports[user_id]) >= MAX_EXPORTS:
+            raise RateLimited("Too many exports at the same time.", retry_after=5)
+        _exports[user_id].add(export)
+
+    def end() -> None:
+        with _exports_lock:
+            _exports[user_id].discard(export)
+            if not _exports[user_id]:
+                del _exports[user_id]
+
+    return end
+
+
+def _until_read(lines: Iterator[bytes], end: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        yield from lines
+    finally:
+        end()
 
 
 def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -168,6 +201,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     takes_raw_body=True,
     is_idempotent=True,
     returns=answers.Imported(),
+    names_place=True,
     also={202: answers.Job()},
     headers={"Location": "With 202: where the job tells how far it is."},
 )

@@ -242,6 +242,7 @@ class OpenApi(Answer):
     servers = fields.List(fields.Dict(), metadata={"example": [{"url": "/"}]})
     tags = fields.List(fields.Dict(), metadata={"example": []})
     paths = fields.Dict(metadata={"example": {}})
+    webhooks = fields.Dict(metadata={"example": {}})
     components = fields.Dict(metadata={"example": {}})
 
 

@@ -9,12 +9,14 @@ from apispec import APISpec
 from flask import Flask
 from marshmallow import Schema
 
+from taskapi.schemas import answers
 from taskapi.schemas.fields import BIGGEST_ID
 from taskapi.version import __version__
 from taskapi.web.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.web.json_schema import Plugin, name_of_schema
-from taskapi.web.openapi_errors import HEADERS, RESPONSES, error_schemas, faults_of
+from taskapi.web.openapi_errors import HEADERS, PLACED, RESPONSES, error_schemas, faults_of
 from taskapi.web.openapi_examples import example_of
+from taskapi.web.openapi_webhooks import webhooks_section
 from taskapi.web.routing import NO_PARAMETERS, Operation, operations
 
 Json = dict[str, Any]
@@ -62,6 +64,7 @@ def make_document(app: Flask) -> Json:
         },
         servers=[{"url": "/", "description": "Where this document comes from."}],
     )
+    spec.options["webhooks"] = webhooks_section(_schema(spec, answers.Task()))
     declared = operations(app)
     _add_components(spec)
     paths: dict[str, Json] = {}
@@ -212,7 +215,9 @@ def _responses(spec: APISpec, rule: str, operation: Operation) -> Json:
             "headers": _headers(operation, "X-Request-ID", "ETag"),
         }
     for status, why in faults_of(rule, operation).items():
-        fault: Json = {"$ref": f"#/components/responses/Error{status}"}
+        is_placed = operation.names_place and status in PLACED
+        name = f"{'Placed' if is_placed else ''}Error{status}"
+        fault: Json = {"$ref": f"#/components/responses/{name}"}
         found.setdefault(str(status), fault | ({"description": why} if why else {}))
     return found
 

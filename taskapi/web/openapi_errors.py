@@ -87,20 +87,32 @@ OF_ERRORS = {
 def error_schemas() -> dict[str, Json]:
     text: Json = {"type": "string"}
     code: Json = {"type": "string", "enum": [code for codes in CODES.values() for code in codes]}
-    details: Json = {"type": "object", "description": "The faulty fields, or where it happened."}
-    fault = {"code": code, "message": text, "request_id": text}
-    envelope: Json = {
+    details: Json = {
         "type": "object",
-        "properties": {
-            "error": {
-                "type": "object",
-                "properties": fault | {"details": details},
-                "required": [*fault],
-            },
-            "detail": text | {"description": "The message again."},
-        },
-        "required": ["error", "detail"],
+        "description": "What is wrong with each field.",
+        "additionalProperties": {"type": "array", "items": text},
     }
+    number: Json = {"type": "integer", "minimum": 0}
+    placed: Json = details | {
+        "properties": {
+            "index": number | {"description": "Of the operation in a bulk request, from 0."},
+            "row": number | {"description": "Of the row in an import, from 1."},
+        }
+    }
+    fault = {"code": code, "message": text, "request_id": text}
+
+    def envelope(of: Json) -> Json:
+        error = {
+            "type": "object",
+            "properties": fault | {"details": of},
+            "required": [*fault],
+        }
+        return {
+            "type": "object",
+            "properties": {"error": error, "detail": text | {"description": "The message again."}},
+            "required": ["error", "detail"],
+        }
+
     facts = {
         "type": text,
         "title": text,
@@ -109,15 +121,19 @@ def error_schemas() -> dict[str, Json]:
         "code": code,
         "request_id": text,
     }
-    problem: Json = {
-        "type": "object",
-        "properties": facts | {"errors": details},
-        "required": [*facts],
+
+    def problem(of: Json) -> Json:
+        return {"type": "object", "properties": facts | {"errors": of}, "required": [*facts]}
+
+    return {
+        "Error": envelope(details),
+        "Problem": problem(details),
+        "PlacedError": envelope(placed),
+        "PlacedProblem": problem(placed),
     }
-    return {"Error": envelope, "Problem": problem}
 
 
-def _response(status: int) -> Json:
+def _response(status: int, prefix: str = "") -> Json:
     message, code = MEANINGS[status], CODES[status][0]
     request_id = HEADERS["X-Request-ID"]["example"]
     envelope = {
@@ -140,18 +156,21 @@ def _response(status: int) -> Json:
         },
         "content": {
             JSON: {
-                "schema": {"$ref": "#/components/schemas/Error"},
+                "schema": {"$ref": f"#/components/schemas/{prefix}Error"},
                 "examples": {"example": {"value": envelope}},
             },
             PROBLEM: {
-                "schema": {"$ref": "#/components/schemas/Problem"},
+                "schema": {"$ref": f"#/components/schemas/{prefix}Problem"},
                 "examples": {"example": {"value": problem}},
             },
         },
     }
 
 
+# Those of bulk requests and imports that say where the fault is.
+PLACED = (400, 403, 404, 409, 412)
 RESPONSES = {f"Error{status}": _response(status) for status in MEANINGS}
+RESPONSES |= {f"PlacedError{status}": _response(status, "Placed") for status in PLACED}
 
 
 def faults_of(rule: str, operation: Operation) -> dict[int, str]:

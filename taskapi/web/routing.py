@@ -59,6 +59,7 @@ class Operation:
     # For the documents only; see schemas/answers.py. Without `returns` the answer is a 204.
     returns: Schema | None = None  # one item of it, where the answer is a page
     also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
+    names_place: bool = False  # errors say in which operation or row they are
     media: tuple[str, ...] = (JSON,)  # the types of the answer
     forms: tuple[Schema, ...] = ()  # the body where it is sent as a form
     headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, explained

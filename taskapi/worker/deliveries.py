@@ -48,6 +48,13 @@ class Message(NamedTuple):
     task: Task | None  # as it is now
 
 
+class Owner(NamedTuple):
+    """Whoever made the webhook, as one who sees tasks."""
+
+    id: int
+    is_admin: bool
+
+
 class Result(NamedTuple):
     message: Message
     outcome: Outcome
@@ -168,13 +175,13 @@ class _Batch:
             *db.session.execute(retries.order_by(Delivery.next_attempt_at)),
             *db.session.execute(due.where(_is_new).order_by(Delivery.id)),
         ]
+        visible = Task.visible_to(Owner(owner.id, owner.sees_everything))
         messages: list[Message] = []
         hidden: list[Message] = []
         for row in found:
             message = Message(*row)
             task_owner = message.event.user_id if message.task is None else message.task.user_id
-            is_visible = owner.sees_everything or task_owner == owner.id
-            (messages if is_visible else hidden).append(message)
+            (messages if visible.includes(task_owner) else hidden).append(message)
         if hidden:
             with transaction():
                 for message in hidden:
