@@ -364,3 +364,21 @@ def test_a_fault_of_our_own_is_a_failed_attempt_too(
     (delivery,) = sent(client, alice, webhook)
     assert (delivery["attempts"], delivery["status"]) == (1, "pending")
     assert delivery["next_attempt_at"] > delivery["last_attempt_at"]
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_webhook_whose_batch_fails_is_left_alone_until_its_claim_lapses(
+    client, alice, bob, receiver, rows, app
+):
+    faulty = hook(client, alice, receiver)
+    task(client, alice)
+    rows.run("UPDATE events SET task = '{'")  # what is due cannot even be read
+    claimed = "SELECT claimed_at FROM webhooks WHERE id = :id"
+    with working(app):
+        first = eventually(lambda: rows.value(claimed, id=faulty["id"]))
+        healthy = hook(client, bob, receiver, "/other")
+        task(client, bob)  # and the worker goes on
+        found = eventually(lambda: [d for d in sent(client, bob, healthy) if d["delivered_at"]])
+        assert len(found) == 1
+        time.sleep(1)  # two polls
+    assert rows.value(claimed, id=faulty["id"]) == first

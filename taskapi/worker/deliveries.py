@@ -94,13 +94,12 @@ def claim(worker: str, failing: bool) -> int | None:
 def deliver_batch(webhook_id: int, worker: str, must_stop: Callable[[], bool]) -> Counter[str]:
     """Send what is due to a claimed webhook; how many were delivered and failed."""
     batch = _Batch(webhook_id)
-    try:
-        batch.run(must_stop)
-    finally:
-        ours = (Webhook.id == webhook_id, Webhook.claimed_by == worker)
-        with transaction():
-            free = {"claimed_by": None, "claimed_until": None}
-            db.session.execute(update(Webhook).where(*ours).values(free))
+    batch.run(must_stop)
+    # After an unexpected exception the claim lapses instead, so that it is not repeated at once.
+    ours = (Webhook.id == webhook_id, Webhook.claimed_by == worker)
+    with transaction():
+        free = {"claimed_by": None, "claimed_until": None}
+        db.session.execute(update(Webhook).where(*ours).values(free))
     return batch.counts
 
 
