@@ -11,6 +11,7 @@ from itertools import pairwise
 import pytest
 
 from tests.support.receiver import Receiver, eventually
+from tests.support.rows import now
 from tests.support.webhooks import hook, sent, task
 from tests.support.worker import is_settled, let_claims_lapse, let_retries_come_due, working
 
@@ -346,7 +347,38 @@ def test_receivers_that_hang_do_not_hold_up_the_others_nor_the_api(client, alice
         over.set()
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@only_sqlite
+def test_webhooks_that_fail_take_a_quarter_of_the_threads(client, alice, receiver, rows, app):
+    over = threading.Event()
+
+    def hang_or_take(message, _):
+        if message.path == "/fails":
+            over.wait(30)
+        return 204
+
+    receiver.answer = hang_or_take
+    for _ in range(10):
+        hook(client, alice, receiver, "/fails")
+    rows.run("UPDATE webhooks SET failing_since = :now", now=now())
+    task(client, alice)
+    try:
+        with working(app):
+            eventually(lambda: len(receiver.messages) == 8)
+            hook(client, alice, receiver, "/works")
+            for number in range(1, 4):
+                task(client, alice)
+                eventually(
+                    lambda: [m.path for m in receiver.messages].count("/works") == number,  # noqa: B023
+                    seconds=1,
+                )
+            assert [m.path for m in receiver.messages].count("/fails") == 8  # of 32 threads
+            over.set()
+            eventually(lambda: is_settled(rows))
+    finally:
+        over.set()
+
+
+@only_sqlite
 def test_a_fault_of_our_own_is_a_failed_attempt_too(
     client, alice, receiver, rows, app, monkeypatch
 ):

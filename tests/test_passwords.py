@@ -252,7 +252,8 @@ def test_a_wrong_password_costs_as_much_as_an_unknown_name(
         return check(password, known)
 
     monkeypatch.setattr(bcrypt, "checkpw", counted)
-    for name in ("ana", "nobody"):
+    for name in ("ana", "nobody", "ana"):
         spent.clear()
         assert login(costlier, name, "Wrong-1-password").status_code == 401
         assert sum(spent) == 2**7, name
+        login(costlier, "ana", GOOD)  # gives her a hash of the new cost

@@ -1,5 +1,7 @@
 """Webhooks: who receives what, signed so that the specification's own library accepts it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -215,6 +217,49 @@ def test_a_webhook_sees_what_the_token_that_made_it_sees(
     assert client.get(f"/webhooks/{webhook['id']}", as_=admin).status_code == 404
 
 
+def test_a_token_that_moves_a_webhook_makes_it_its_own(client, alice, admin, receiver, app, rows):
+    """Else a token of scope `write` could have all that an admin's webhook sees sent to itself."""
+    webhook = hook(client, admin, receiver)
+    path = f"/webhooks/{webhook['id']}"
+    body = {"name": "hooks", "scope": "write"}
+    token = client.post("/auth/tokens", json=body, as_=admin).json
+
+    def receivers_of_a_task():
+        receiver.messages.clear()
+        task(client, alice)
+        with working(app):
+            eventually(lambda: is_settled(rows))
+        return [message.path for message in receiver.messages]
+
+    client.patch(path, json={"events": ["task.created"]}, as_=token["token"])
+    assert receivers_of_a_task() == ["/hook"]
+    client.patch(path, json={"url": receiver.url("/moved")}, as_=token["token"])
+    assert receivers_of_a_task() == []
+    assert client.delete(f"/auth/tokens/{token['id']}", as_=admin).status_code == 204
+    assert client.get(path, as_=admin).status_code == 404
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_webhook_is_told_of_a_change_that_waited_while_it_was_made(
+    client, alice, receiver, app, rows, make_client
+):
+    one = task(client, alice)
+    change = {"title": "Waited"}
+    with ThreadPoolExecutor(1) as elsewhere:
+        with rows.held("UPDATE tasks SET title = 'Held'"):
+            answer = elsewhere.submit(
+                lambda: make_client(app).patch(f"/tasks/{one['id']}", json=change, as_=alice)
+            )
+            rows.until_blocked()
+            hook(client, alice, receiver)
+        assert answer.result(10).status_code == 200
+    with working(app):
+        eventually(lambda: is_settled(rows))
+    (message,) = receiver.messages
+    assert message.json["type"] == "task.updated"
+    assert message.json["data"]["task"]["title"] == "Waited"
+
+
 def test_nothing_that_happened_while_it_was_off_arrives(client, alice, receiver, app, rows):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -230,6 +275,8 @@ def test_nothing_that_happened_while_it_was_off_arrives(client, alice, receiver,
     assert len(sent(client, alice, other)) == 2
 
 
-def test_without_a_webhook_no_event_waits(client, alice, rows):
+def test_without_an_active_webhook_no_event_waits(client, alice, receiver, rows):
+    task(client, alice)
+    hook(client, alice, receiver, is_active=False)
     task(client, alice)
     assert rows.value("SELECT count(*) FROM events WHERE is_undelivered") == 0

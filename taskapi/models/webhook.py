@@ -124,13 +124,15 @@ class Webhook(db.Model):
             event.record("webhook.created", user_id=user_id)
         return webhook, secret
 
-    def update(self, changes: dict[str, Any]) -> None:
+    def update(self, changes: dict[str, Any], token_id: int | None = None) -> None:
         """Apply the changes to a locked webhook; turning it off cancels what is pending."""
         if all(getattr(self, name) == value for name, value in changes.items()):
             return
         moment = now()
         if changes.get("is_active") and not self.is_active:
             self.active_since = moment
+        if token_id is not None and changes.get("url", self.url) != self.url:
+            self.token_id = token_id  # as if it was made anew with this token
         for name, value in changes.items():
             setattr(self, name, value)
         self.updated_at = moment

@@ -60,7 +60,7 @@ def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dic
     """Change where a webhook leads, what it is told of, or whether it is on."""
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
-        webhook.update(body)
+        webhook.update(body, caller.token_id)
     return webhook_json(webhook)
 
 
