@@ -225,8 +225,12 @@ def transaction() -> Iterator[None]:
         try:
             yield
             session.commit()
-        except BaseException:
+        except Exception:
             session.rollback()
+            raise
+        except BaseException:
+            # Ctrl-C may have cut a command short: its connection can only be thrown away.
+            session.invalidate()
             raise
         finally:
             del session.info["in_transaction"]

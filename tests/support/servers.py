@@ -6,6 +6,7 @@ system closes it however the test run ends: normally, by Ctrl-C, by SIGKILL.
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -69,11 +71,13 @@ def _is_root() -> bool:
 
 
 def free_port() -> int:
-    # Not create_server(), which takes a port whose connections the system still remembers.
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port below those that systems give to clients, so that none takes it before the server."""
+    while True:
+        port = secrets.choice(range(10_000, 32_000))
+        # Not create_server(), which takes a port whose connections the system still remembers.
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
 
 
 class Postgres:
