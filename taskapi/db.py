@@ -217,12 +217,12 @@ def transaction() -> Iterator[None]:
         return
     on_sqlite = is_sqlite()
     with _sqlite_turn() if on_sqlite else nullcontext():
-        # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
-        # connection, whatever the session has read before.
         begin = "BEGIN IMMEDIATE" if on_sqlite else "BEGIN"
-        _execute(session, session.connection(), begin, {}, may_retry=True)
-        session.info["in_transaction"] = True
         try:
+            # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
+            # connection, whatever the session has read before.
+            _execute(session, session.connection(), begin, {}, may_retry=True)
+            session.info["in_transaction"] = True
             yield
             session.commit()
         except Exception:
@@ -233,7 +233,7 @@ def transaction() -> Iterator[None]:
             session.invalidate()
             raise
         finally:
-            del session.info["in_transaction"]
+            session.info.pop("in_transaction", None)
 
 
 def allow_seconds(seconds: int) -> None:

@@ -96,12 +96,13 @@ def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
         job = Job.new_import(user_id, status="running", claimed_by=worker, claimed_until=until)
         db.session.add(job)
         db.session.flush()
+        job_id = job.id  # the job itself does not outlive a session that is thrown away
     try:
-        return import_rows(job.id, worker, rows, report)
+        return import_rows(job_id, worker, rows, report)
     except LostClaim:
         raise  # whoever took it over has ended it
     except BaseException as error:  # at Ctrl-C, too
-        _fail(job.id, worker, error if isinstance(error, ApiError) else Interrupted())
+        _fail(job_id, worker, error if isinstance(error, ApiError) else Interrupted())
         raise
 
 
