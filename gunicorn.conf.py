@@ -12,8 +12,8 @@ from flask.helpers import get_load_dotenv
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.config import ConfigError, Settings
+from taskapi.metrics import make_shared_folder, mark_worker_dead, remove_shared_folder
 from taskapi.revision import is_behind, revision_of, what_is_missing
-from taskapi.web.metrics import make_shared_folder, mark_worker_dead, remove_shared_folder
 from taskapi.worker.loop import EmbeddedWorker
 
 # As the flask command does it; the environment takes precedence.

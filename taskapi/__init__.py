@@ -6,23 +6,22 @@ from typing import Any
 
 from flask import Flask
 
+from taskapi import api, cli, db, error_handlers, extensions, limits, metrics, middleware, sentry
 from taskapi import auth as authentication
-from taskapi import cli, db, extensions
 from taskapi.config import INSTANCE, MIGRATIONS, SETTING_NAMES, Settings, as_environment
 from taskapi.extensions import migrate
-from taskapi.routes.audit import audit
-from taskapi.routes.auth import auth
-from taskapi.routes.calendar import calendar
-from taskapi.routes.jobs import jobs as jobs_routes  # taskapi.jobs is a package
-from taskapi.routes.pages import pages
-from taskapi.routes.system import system
-from taskapi.routes.tasks import tasks
-from taskapi.routes.transfer import transfer
-from taskapi.routes.users import users
-from taskapi.routes.webhooks import webhooks
+from taskapi.health import Health
 from taskapi.version import __version__
-from taskapi.web import errors, limits, metrics, requests, routing, sentry
-from taskapi.web.health import Health
+from taskapi.views.audit import audit
+from taskapi.views.auth import auth
+from taskapi.views.calendar import calendar
+from taskapi.views.import_export import import_export
+from taskapi.views.jobs import jobs
+from taskapi.views.pages import pages
+from taskapi.views.system import system
+from taskapi.views.tasks import tasks
+from taskapi.views.users import users
+from taskapi.views.webhooks import webhooks
 
 __all__ = ["__version__", "create_app"]
 
@@ -47,13 +46,13 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     authentication.init_app(app, settings)
     limits.init_app(app, settings)
 
-    requests.init_app(app, settings)
-    errors.init_app(app)
+    middleware.init_app(app, settings)
+    error_handlers.init_app(app)
     metrics.init_app(app, settings)
     sentry.init_app(settings)
-    routing.init_app(app)
+    api.init_app(app)
     for blueprint in (
-        *(auth, users, tasks, transfer, jobs_routes, webhooks, calendar, audit),
+        *(auth, users, tasks, import_export, jobs, webhooks, calendar, audit),
         *(system, pages),
     ):
         app.register_blueprint(blueprint)

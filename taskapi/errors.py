@@ -1,4 +1,4 @@
-"""What can go wrong, for any part to raise; web/errors.py gives it its shape."""
+"""What can go wrong, for any part to raise; error_handlers.py turns it into a response."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -34,7 +34,7 @@ from sqlalchemy import (
 from taskapi.config import settings
 from taskapi.db import Choice, Row, Statement, now
 from taskapi.errors import Invalid
-from taskapi.web.answers import json_answer
+from taskapi.responses import json_response
 
 MAX_SKIP = 10_000  # beyond, only a cursor leads on
 _PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
@@ -125,7 +125,7 @@ def answer_page(
         "next_cursor": next_cursor,
     }
     links = _links(page, limit, skip, next_cursor)
-    return json_answer(body, headers={"Link": links} if links else None)
+    return json_response(body, headers={"Link": links} if links else None)
 
 
 def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from flask import Flask
 
 from taskapi import create_app
 from taskapi.extensions import db
-from taskapi.web.requests import JsonLines
+from taskapi.middleware import JsonLines
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer

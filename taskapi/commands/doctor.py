@@ -12,12 +12,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from taskapi import sentry
 from taskapi.commands.foreign_settings import foreign_settings
 from taskapi.config import PLATFORMS, ConfigError, Settings
 from taskapi.db import ago
 from taskapi.revision import is_behind, revision_of, what_is_missing
 from taskapi.secret_key import is_weak
-from taskapi.web import sentry
 
 # What lets the other checks go on after a setting was refused.
 REPAIRS = {"SECRET_KEY": os.urandom(32).hex(), "TRUSTED_PROXIES": "0"}

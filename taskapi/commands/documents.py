@@ -12,8 +12,8 @@ from flask.cli import with_appcontext
 def openapi(postman: bool) -> None:
     """Print the OpenAPI document."""
     # Only now: no other command needs what makes them.
-    from taskapi.web.openapi import make_document
-    from taskapi.web.postman import make_collection
+    from taskapi.openapi import make_document
+    from taskapi.postman import make_collection
 
     made = make_document(current_app)
     if postman:

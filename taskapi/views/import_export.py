@@ -9,13 +9,16 @@ from typing import Any
 
 from flask import Response, copy_current_request_context, request
 
+from taskapi.api import Api, refuse_admin_only
 from taskapi.auth import Caller
+from taskapi.conditional import etag_of
 from taskapi.db import now, transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
+from taskapi.inputs import JSON
 from taskapi.models.job import enqueue_import, job_json
 from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
 from taskapi.paging import Key, Page, fetch_page, position_of
-from taskapi.routes.tasks import OWNER, visible_tasks
+from taskapi.responses import json_response
 from taskapi.schemas import answers
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load
@@ -29,12 +32,9 @@ from taskapi.schemas.files import (
     rows_of,
 )
 from taskapi.schemas.strict_json import malformed
-from taskapi.web.answers import json_answer
-from taskapi.web.inputs import JSON
-from taskapi.web.preconditions import etag_of
-from taskapi.web.routing import Api, refuse_admin_only
+from taskapi.views.tasks import OWNER, visible_tasks
 
-transfer = Api("transfer", __name__, url_prefix="/api/v1/tasks")
+import_export = Api("import_export", __name__, url_prefix="/api/v1/tasks")
 
 CSV = "text/csv"
 IMPORT_LIMIT = 16 * 1024 * 1024
@@ -62,7 +62,7 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
                 visible.get(operation["id"], deleted=None)
 
 
-@transfer.post(
+@import_export.post(
     "/bulk",
     who="user",
     body=schemas.Bulk(),
@@ -122,7 +122,7 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     return task_json(Task.update(task, changes))
 
 
-@transfer.get(
+@import_export.get(
     "/export",
     who="user",
     query=schemas.ExportQuery(),
@@ -190,7 +190,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         position = position_of(LISTING, order, page.rows[-1])
 
 
-@transfer.post(
+@import_export.post(
     "/import",
     who="user",
     query=schemas.ImportQuery(),
@@ -213,11 +213,11 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     text = decode(kind, raw)
     if query["dry_run"]:
         count = sum(1 for _ in checked_rows(rows_of(kind, text)))
-        return json_answer({"dry_run": True, "created": 0, "would_create": count})
+        return json_response({"dry_run": True, "created": 0, "would_create": count})
     first = list(islice(rows_of(kind, text), AT_ONCE + 1))
     if len(first) > AT_ONCE:
         found = enqueue_import(caller.id, kind, text)
-        return json_answer(job_json(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
+        return json_response(job_json(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
     rows = list(checked_rows(first))
     Task.create_all(caller.id, rows)
-    return json_answer({"created": len(rows)})
+    return json_response({"created": len(rows)})

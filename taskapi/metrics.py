@@ -17,9 +17,9 @@ from taskapi.config import Settings, settings
 from taskapi.db import DATABASE_ERRORS
 from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
+from taskapi.limits import limit_requests
+from taskapi.middleware import client_network
 from taskapi.models.worker import queue_state
-from taskapi.web.limits import limit_requests
-from taskapi.web.requests import client_network
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -7,7 +7,9 @@ import orjson
 from flask import Response
 
 
-def json_answer(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    data: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     response = Response(
         orjson.dumps(data, option=orjson.OPT_APPEND_NEWLINE), status, mimetype="application/json"
     )
@@ -27,4 +29,4 @@ def entity(row_json: Mapping[str, Any], status: int = 200, location: str | None 
     headers = {"ETag": f'"{row_json["id"]}-{row_json["version"]}"'}
     if location:
         headers["Location"] = location
-    return json_answer(row_json, status, headers)
+    return json_response(row_json, status, headers)

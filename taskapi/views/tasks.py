@@ -5,17 +5,17 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.api import Api, View
 from taskapi.auth import Caller
+from taskapi.conditional import check_if_match
 from taskapi.db import Row, transaction
+from taskapi.inputs import JSON, MERGE_PATCH
 from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, task_json
 from taskapi.models.user import User
 from taskapi.paging import answer_page, filters_of
+from taskapi.responses import entity
 from taskapi.schemas import answers
 from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery
-from taskapi.web.answers import entity
-from taskapi.web.inputs import JSON, MERGE_PATCH
-from taskapi.web.preconditions import check_if_match
-from taskapi.web.routing import Api, View
 
 tasks = Api("tasks", __name__, url_prefix="/api/v1")
 

@@ -18,10 +18,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from taskapi.config import Settings, settings
+from taskapi.error_handlers import answer_error
 from taskapi.errors import RateLimited
 from taskapi.extensions import limiter
-from taskapi.web.errors import answer_error
-from taskapi.web.requests import client_network
+from taskapi.middleware import client_network
 
 TIMEOUT = 0.12  # seconds for each trip to a Redis that does not answer
 LONGEST_GAP = 60.0  # seconds between two attempts to reach it again

@@ -4,7 +4,9 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.api import Api
 from taskapi.auth import Caller, revoke_credentials
+from taskapi.conditional import check_if_match
 from taskapi.db import allow_seconds, transaction
 from taskapi.errors import Invalid
 from taskapi.extensions import db
@@ -12,12 +14,10 @@ from taskapi.models import session, token
 from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_tasks
 from taskapi.models.user import LISTING, User, user_json
 from taskapi.paging import answer_page, filters_of
-from taskapi.routes.auth import check_current_password
+from taskapi.responses import entity
 from taskapi.schemas import answers
 from taskapi.schemas import user as schemas
-from taskapi.web.answers import entity
-from taskapi.web.preconditions import check_if_match
-from taskapi.web.routing import Api
+from taskapi.views.auth import check_current_password
 
 users = Api("users", __name__, url_prefix="/api/v1/users")
 

@@ -8,11 +8,11 @@ from werkzeug.exceptions import HTTPException
 
 from taskapi.db import DATABASE_ERRORS, INTEGRITY_ERRORS, as_unavailable, cause_of, lacks_migrations
 from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
+from taskapi.inputs import JSON
+from taskapi.middleware import request_id
 from taskapi.models import event
 from taskapi.models.user import User
-from taskapi.web.answers import json_answer
-from taskapi.web.inputs import JSON
-from taskapi.web.requests import request_id
+from taskapi.responses import json_response
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger("taskapi.errors")
@@ -68,7 +68,7 @@ def answer_error(error: ApiError) -> Response:
         }
         if details:
             body["errors"] = details
-        return json_answer(body, error.status, {**error.headers, "Content-Type": PROBLEM})
+        return json_response(body, error.status, {**error.headers, "Content-Type": PROBLEM})
     envelope: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
@@ -76,7 +76,7 @@ def answer_error(error: ApiError) -> Response:
     }
     if details:
         envelope["details"] = details
-    return json_answer({"error": envelope, "detail": error.message}, error.status, error.headers)
+    return json_response({"error": envelope, "detail": error.message}, error.status, error.headers)
 
 
 def _wants_problem() -> bool:

@@ -14,14 +14,14 @@ from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
 from taskapi.auth import Caller, identify, insufficient_scope
+from taskapi.conditional import not_modified
 from taskapi.errors import Forbidden, Unauthorized
+from taskapi.idempotency import answer_once
+from taskapi.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
+from taskapi.limits import limit_requests, limit_sign_ins
+from taskapi.middleware import client_network
+from taskapi.responses import json_response, no_content
 from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
-from taskapi.web.answers import json_answer, no_content
-from taskapi.web.idempotency import answer_once
-from taskapi.web.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
-from taskapi.web.limits import limit_requests, limit_sign_ins
-from taskapi.web.preconditions import not_modified
-from taskapi.web.requests import client_network
 
 # "optional" tells who is calling if they say so, and lets everybody in.
 # "…session" refuses personal tokens.
@@ -125,7 +125,7 @@ def _serve(operation: Operation) -> View:
             result = view(**arguments)
             if isinstance(result, Response):
                 return result
-            return no_content() if result is None else json_answer(result, operation.status)
+            return no_content() if result is None else json_response(result, operation.status)
 
         if operation.is_idempotent and caller is not None:
             check = operation.check_replay

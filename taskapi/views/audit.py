@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.models.event import LISTING, activity_json, audit_json
 from taskapi.models.task import Task
@@ -11,7 +12,6 @@ from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.fields import PageQuery
 from taskapi.schemas.job import AuditQuery
-from taskapi.web.routing import Api
 
 audit = Api("audit", __name__, url_prefix="/api/v1")
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.models.job import LISTING, Job, job_json
 from taskapi.paging import answer_page, filters_of
 from taskapi.schemas import answers
 from taskapi.schemas.job import JobQuery
-from taskapi.web.routing import Api
 
 jobs = Api("jobs", __name__, url_prefix="/api/v1/jobs")
 

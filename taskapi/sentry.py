@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from taskapi.config import Settings
+from taskapi.middleware import SECRET_PATH
 from taskapi.models import event
 from taskapi.version import __version__
-from taskapi.web.requests import SECRET_PATH
 
 MISSING = "SENTRY_DSN is set, but sentry-sdk is not installed: pip install sentry-sdk"
 log = logging.getLogger("taskapi.sentry")

@@ -4,14 +4,14 @@ import hashlib
 
 from flask import Response, request
 
+from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.config import settings
 from taskapi.db import ago
 from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
 from taskapi.models.task import VisibleTasks
+from taskapi.responses import json_response
 from taskapi.schemas import answers
-from taskapi.web.answers import json_answer
-from taskapi.web.routing import Api
 
 calendar = Api("calendar", __name__)
 
@@ -25,7 +25,7 @@ MAX_EVENTS = 1000
 def add_calendar(caller: Caller) -> Response:
     """A secret address for calendar programs, shown this once; it replaces the one before."""
     url = f"{settings().public_url or ''}/calendar/{create_calendar(caller.id)}.ics"
-    return json_answer({"url": url}, 201, {"Cache-Control": "no-store"})
+    return json_response({"url": url}, 201, {"Cache-Control": "no-store"})
 
 
 @calendar.delete(OWN, who="user", errors={404: "There is none."})
@@ -51,7 +51,7 @@ def read_calendar(token: str) -> Response:
     response.set_etag(hashlib.sha256(versions.encode()).hexdigest()[:32])
     tag, _ = response.get_etag()
     if tag is not None and not request.if_none_match.contains_weak(tag):
-        from taskapi.web.ical import calendar_of  # slow to import, and only needed here
+        from taskapi.ical import calendar_of  # slow to import, and only needed here
 
         response.set_data(calendar_of(tasks))
     return response

@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 from flask import Response, current_app, render_template, request
 
+from taskapi.api import Api
 from taskapi.config import settings
 from taskapi.errors import NotFound
+from taskapi.inputs import JSON
+from taskapi.responses import json_response
 from taskapi.schemas import answers
 from taskapi.version import __version__
-from taskapi.web.answers import json_answer
-from taskapi.web.inputs import JSON
-from taskapi.web.routing import Api
 
 pages = Api("pages", __name__)
 
@@ -49,7 +49,7 @@ def index() -> Response:
     else:
         links = {"docs": "/docs", "redoc": "/redoc", "openapi": "/openapi.json"}
         links |= {"health": "/health/detailed", "api": "/api/v1"}
-        response = json_answer({"name": "Task API", **about, "links": links})
+        response = json_response({"name": "Task API", **about, "links": links})
     response.vary.add("Accept")
     return response
 
@@ -89,7 +89,7 @@ def openapi() -> Response:
     made = current_app.extensions.get("openapi")
     if made is None:
         # Only now: most processes never need what makes it.
-        from taskapi.web.openapi import make_document
+        from taskapi.openapi import make_document
 
         made = orjson.dumps(make_document(current_app), option=orjson.OPT_APPEND_NEWLINE)
         current_app.extensions["openapi"] = made

@@ -2,10 +2,10 @@
 
 from flask import Response, current_app
 
+from taskapi import metrics
+from taskapi.api import Api
+from taskapi.responses import json_response
 from taskapi.schemas import answers
-from taskapi.web import metrics
-from taskapi.web.answers import json_answer
-from taskapi.web.routing import Api
 
 system = Api("system", __name__)
 
@@ -27,8 +27,8 @@ def health_detailed() -> Response:
     """Is everything there that is needed?"""
     report = current_app.extensions["health"].report()
     if report["status"] == "unavailable":
-        return json_answer(report, 503, {"Retry-After": "5"})
-    return json_answer(report)
+        return json_response(report, 503, {"Retry-After": "5"})
+    return json_response(report)
 
 
 @system.get(

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
+from taskapi.api import Api
 from taskapi.auth import (
     Caller,
     access_token,
@@ -15,6 +16,7 @@ from taskapi.auth import (
 from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
+from taskapi.inputs import FORM, JSON, load_form, parse_object
 from taskapi.models import event, session, token
 from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
@@ -24,8 +26,6 @@ from taskapi.schemas import answers
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
 from taskapi.schemas.user import Registration
-from taskapi.web.inputs import FORM, JSON, load_form, parse_object
-from taskapi.web.routing import Api
 
 auth = Api("auth", __name__, url_prefix="/api/v1/auth")
 

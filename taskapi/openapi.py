@@ -9,15 +9,15 @@ from apispec import APISpec
 from flask import Flask
 from marshmallow import Schema
 
+from taskapi.api import NO_PARAMETERS, Operation, operations
+from taskapi.inputs import FORM, JSON, MERGE_PATCH
+from taskapi.json_schema import Plugin, name_of_schema
+from taskapi.openapi_errors import HEADERS, PLACED, RESPONSES, error_schemas, faults_of
+from taskapi.openapi_examples import example_of
+from taskapi.openapi_webhooks import webhooks_section
 from taskapi.schemas import answers
 from taskapi.schemas.fields import BIGGEST_ID
 from taskapi.version import __version__
-from taskapi.web.inputs import FORM, JSON, MERGE_PATCH
-from taskapi.web.json_schema import Plugin, name_of_schema
-from taskapi.web.openapi_errors import HEADERS, PLACED, RESPONSES, error_schemas, faults_of
-from taskapi.web.openapi_examples import example_of
-from taskapi.web.openapi_webhooks import webhooks_section
-from taskapi.web.routing import NO_PARAMETERS, Operation, operations
 
 Json = dict[str, Any]
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Response
 
+from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.db import transaction
 from taskapi.models.webhook import (
@@ -14,11 +15,10 @@ from taskapi.models.webhook import (
     webhook_json,
 )
 from taskapi.paging import answer_page, filters_of
+from taskapi.responses import json_response
 from taskapi.schemas import answers
 from taskapi.schemas.fields import PageQuery
 from taskapi.schemas.webhook import DeliveryQuery, WebhookFields
-from taskapi.web.answers import json_answer
-from taskapi.web.routing import Api
 
 webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
@@ -46,7 +46,7 @@ def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
     """Make a webhook; the secret that signs its messages is shown this once."""
     made, secret = Webhook.create(caller.id, token_id=caller.token_id, **body)
     location = {"Location": f"/api/v1/webhooks/{made.id}"}
-    return json_answer({**webhook_json(made), "secret": secret}, 201, SECRET | location)
+    return json_response({**webhook_json(made), "secret": secret}, 201, SECRET | location)
 
 
 @webhooks.get(ONE, who="user", returns=answers.Webhook())
@@ -77,7 +77,7 @@ def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         secret = webhook.rotate_secret()
-    return json_answer({**webhook_json(webhook), "secret": secret}, 200, SECRET)
+    return json_response({**webhook_json(webhook), "secret": secret}, 200, SECRET)
 
 
 @webhooks.post(f"{ONE}/test", who="user", status=202, returns=answers.Delivery(), errors=OFF)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from taskapi.web.errors import PROBLEM, TITLES
-from taskapi.web.inputs import JSON
-from taskapi.web.routing import Operation
+from taskapi.api import Operation
+from taskapi.error_handlers import PROBLEM, TITLES
+from taskapi.inputs import JSON
 
 Json = dict[str, Any]
 
