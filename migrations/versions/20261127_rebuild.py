@@ -11,7 +11,7 @@ from alembic import op
 from cryptography.fernet import Fernet, InvalidToken
 from flask import current_app
 
-from taskapi.models.webhook import fernet_key
+from taskapi.models.webhook_secret import fernet_key
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Timestamp = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
@@ -154,7 +154,7 @@ def _keys() -> tuple[str, ...]:
 
 
 def _encrypt(webhook_id: int, sealed: str) -> str:
-    """What was hidden under a pad and signed, encrypted as models/webhook.py does."""
+    """What was hidden under a pad and signed, encrypted as models/webhook_secret.py does."""
     claim, _, signature = sealed.rpartition(".")
     nonce, _, hidden = claim.partition(".")
     for key in _keys():

@@ -2,6 +2,7 @@
 
 from taskapi.models import (
     calendar,
+    delivery,
     event,
     idempotency,
     job,
@@ -16,6 +17,7 @@ from taskapi.models import (
 
 __all__ = [
     "calendar",
+    "delivery",
     "event",
     "idempotency",
     "job",

@@ -1,19 +1,12 @@
-"""Webhooks, their secrets, and the deliveries to them."""
+"""Webhooks, and the deliveries that events make to them."""
 
-import base64
-import secrets
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import (
     ForeignKey,
-    Index,
     String,
     Text,
     and_,
-    delete,
     false,
     func,
     insert,
@@ -26,21 +19,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.config import settings
-from taskapi.db import (
-    Id,
-    Names,
-    Timestamp,
-    affected_rows,
-    ago,
-    from_now,
-    now,
-    partial,
-    transaction,
-)
+from taskapi.db import Id, Names, Timestamp, affected_rows, from_now, now, transaction
 from taskapi.errors import Conflict, NotFound
 from taskapi.extensions import db
-from taskapi.models import event
+from taskapi.models import event, webhook_secret
+from taskapi.models.delivery import Delivery, cancel_deliveries
 from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST, Event
 from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
@@ -48,9 +31,7 @@ from taskapi.paging import Filter, Listing
 
 MAX_WEBHOOKS = 20  # for each user: every change makes a delivery for each webhook
 BOTH_SIGN_HOURS = 24
-KEPT_DAYS = 90
 FAN_OUT_BATCH = 500
-STATUSES = ("pending", "delivered", "failed", "cancelled")
 
 
 class Webhook(db.Model):
@@ -120,7 +101,7 @@ class Webhook(db.Model):
             )
             db.session.add(webhook)
             db.session.flush()  # gives the id, which the encrypted secret contains
-            secret = webhook._new_secret()
+            secret, webhook.secret = webhook_secret.new_secret(webhook.id)
             event.record("webhook.created", user_id=user_id)
         return webhook, secret
 
@@ -137,7 +118,7 @@ class Webhook(db.Model):
             setattr(self, name, value)
         self.updated_at = moment
         if not self.is_active:
-            self.cancel_deliveries("The webhook was turned off.")
+            cancel_deliveries(self.id, "The webhook was turned off.")
         # Without the URL, which may itself be a secret.
         event.record("webhook.updated", user_id=self.user_id)
 
@@ -148,117 +129,44 @@ class Webhook(db.Model):
     def turn_off(self, reason: str) -> None:
         self.is_active = False
         self.updated_at = now()
-        self.cancel_deliveries(reason)
+        cancel_deliveries(self.id, reason)
 
     def rotate_secret(self) -> str:
         """A new secret; the previous one signs along with it for a day."""
         self.old_secret, self.old_secret_until = self.secret, from_now(hours=BOTH_SIGN_HOURS)
+        secret, self.secret = webhook_secret.new_secret(self.id)
         self.updated_at = now()
         event.record("webhook.secret_rotated", user_id=self.user_id)
-        return self._new_secret()
+        return secret
 
-    def send_test(self) -> "Delivery":
+    def send_test(self) -> Delivery:
         """Enqueue a message of type webhook.test."""
         self._require_active()
         values = event.event_values(WEBHOOK_TEST, user_id=self.user_id, is_audit=False)
         happened = Event(**values)
         db.session.add(happened)
         db.session.flush()
-        return self._enqueue(happened.id, WEBHOOK_TEST)
+        return Delivery.enqueue(self.id, happened.id, WEBHOOK_TEST)
 
-    def redeliver(self, delivery_id: int) -> "Delivery":
+    def redeliver(self, delivery_id: int) -> Delivery:
         """Enqueue a message once more, as a delivery of its own."""
         self._require_active()
         delivery = db.session.get(Delivery, delivery_id)
         if delivery is None or delivery.webhook_id != self.id:
             raise NotFound("Delivery not found.")
-        return self._enqueue(delivery.event_id, delivery.event)
-
-    def cancel_deliveries(self, reason: str) -> None:
-        pending = (Delivery.webhook_id == self.id, Delivery.next_attempt_at.is_not(None))
-        cancelled = {"status": "cancelled", "next_attempt_at": None, "error": reason}
-        db.session.execute(update(Delivery).where(*pending).values(cancelled))
+        return Delivery.enqueue(self.id, delivery.event_id, delivery.event)
 
     def signing_secrets(self) -> list[str]:
         """The secrets that sign now, the newest first; none if no SECRET_KEY decrypts them."""
         encrypted = [self.secret]
         if self.old_secret and (self.old_secret_until or "") > now():
             encrypted.append(self.old_secret)
-        return [secret for each in encrypted if (secret := self._decrypt(each))]
-
-    def _new_secret(self) -> str:
-        secret = secrets.token_bytes(32)
-        # With the id, so that a row's secret is of no use in another row.
-        self.secret = _fernet().encrypt(f"{self.id}:".encode() + secret).decode()
-        return "whsec_" + base64.b64encode(secret).decode()
-
-    def _decrypt(self, encrypted: str) -> str | None:
-        try:
-            owner, _, secret = _fernet().decrypt(encrypted.encode()).partition(b":")
-        except InvalidToken:
-            return None
-        is_own = owner == str(self.id).encode()
-        return "whsec_" + base64.b64encode(secret).decode() if is_own else None
+        found = (webhook_secret.decrypt(self.id, each) for each in encrypted)
+        return [secret for secret in found if secret]
 
     def _require_active(self) -> None:
         if not self.is_active:
             raise Conflict("The webhook is turned off. Turn it on first.")
-
-    def _enqueue(self, event_id: int, action: str) -> "Delivery":
-        moment = now()
-        delivery = Delivery(
-            webhook_id=self.id,
-            event_id=event_id,
-            event=action,
-            status="pending",
-            attempts=0,
-            created_at=moment,
-            next_attempt_at=moment,
-        )
-        db.session.add(delivery)
-        db.session.flush()
-        return delivery
-
-
-class Delivery(db.Model):
-    """One message to one webhook."""
-
-    __tablename__ = "deliveries"
-
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    webhook_id: Mapped[int] = mapped_column(Id, ForeignKey("webhooks.id", ondelete="CASCADE"))
-    event_id: Mapped[int] = mapped_column(Id)
-    event: Mapped[str] = mapped_column(String(40))
-    status: Mapped[str] = mapped_column(String(9))
-    attempts: Mapped[int]
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    last_attempt_at: Mapped[str | None] = mapped_column(Timestamp)
-    next_attempt_at: Mapped[str | None] = mapped_column(Timestamp)  # while it is pending
-    delivered_at: Mapped[str | None] = mapped_column(Timestamp)
-    status_code: Mapped[int | None]
-    error: Mapped[str | None] = mapped_column(String(200))
-
-    __table_args__ = (
-        Index("ix_deliveries_webhook", "webhook_id", "id"),
-        Index("ix_deliveries_created_at", "created_at"),
-        # First attempts in the order of the changes, retries when their time comes.
-        Index(
-            "ix_deliveries_new",
-            *("webhook_id", "id"),
-            **partial("next_attempt_at IS NOT NULL AND last_attempt_at IS NULL"),
-        ),
-        Index(
-            "ix_deliveries_again",
-            *("webhook_id", "next_attempt_at"),
-            **partial("next_attempt_at IS NOT NULL AND last_attempt_at IS NOT NULL"),
-        ),
-        Index("ix_deliveries_waiting", "next_attempt_at", **partial("next_attempt_at IS NOT NULL")),
-        {"sqlite_autoincrement": True},
-    )
-
-    @property
-    def message_id(self) -> str:
-        return message_id(self.webhook_id, self.event_id)
 
 
 LISTING = Listing(
@@ -266,20 +174,6 @@ LISTING = Listing(
     filters={"user_id": Filter(lambda value: Webhook.user_id == value)},
     sorts={},
 )
-DELIVERY_LISTING = Listing(
-    columns=tuple(Delivery.__table__.c),
-    filters={
-        "webhook_id": Filter(lambda value: Delivery.webhook_id == value),
-        "status": Filter(lambda value: Delivery.status == value),
-        "event": Filter(lambda value: Delivery.event == value),
-    },
-    sorts={},
-)
-
-
-def message_id(webhook_id: int, event_id: int) -> str:
-    """The same for every attempt, so that a receiver recognises a repetition."""
-    return f"msg_{webhook_id}_{event_id}"
 
 
 def webhook_json(webhook: Any) -> dict[str, Any]:
@@ -294,22 +188,6 @@ def webhook_json(webhook: Any) -> dict[str, Any]:
     }
 
 
-def delivery_json(delivery: Any) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "event": delivery.event,
-        "message_id": message_id(delivery.webhook_id, delivery.event_id),
-        "status": delivery.status,
-        "attempts": delivery.attempts,
-        "status_code": delivery.status_code,
-        "error": delivery.error,
-        "created_at": delivery.created_at,
-        "last_attempt_at": delivery.last_attempt_at,
-        "next_attempt_at": delivery.next_attempt_at,
-        "delivered_at": delivery.delivered_at,
-    }
-
-
 def sees_everything() -> Any:
     """The condition that a webhook's owner may see every task, as of now.
 
@@ -317,6 +195,11 @@ def sees_everything() -> Any:
     """
     has_full_scope = or_(Webhook.token_id.is_(None), PersonalToken.scope == "admin")
     return and_(User.role == "admin", has_full_scope)
+
+
+def is_visible_to_owner() -> Any:
+    """The condition that a webhook's owner may see what an event is about."""
+    return or_(Webhook.user_id == Event.user_id, sees_everything())
 
 
 def fan_out() -> int:
@@ -342,72 +225,31 @@ def fan_out() -> int:
                 Event.id.in_(ids),
                 *(Webhook.is_active, User.is_active),
                 Event.at >= func.coalesce(Webhook.active_since, Webhook.created_at),
-                or_(Webhook.user_id == Event.user_id, sees_everything()),
+                is_visible_to_owner(),
                 ("," + type_coerce(Webhook.events, Text) + ",").like("%," + Event.action + ",%"),
             )
             .order_by(Event.id)
             # A webhook that is just being deleted is waited for, and left out.
             .with_for_update(read=True, key_share=True, of=Webhook)
         )
-        names = [
-            *("webhook_id", "event_id", "event", "status", "attempts", "created_at"),
-            "next_attempt_at",
-        ]
-        db.session.execute(insert(Delivery.__table__).from_select(names, pending))
+        columns = ["webhook_id", "event_id", "event", "status", "attempts"]
+        columns += ["created_at", "next_attempt_at"]
+        db.session.execute(insert(Delivery).from_select(columns, pending))
         db.session.execute(update(Event).where(Event.id.in_(ids)).values(is_undelivered=false()))
     return len(ids)
 
 
-def purge() -> int:
-    """Delete old deliveries in batches."""
-    deleted = 0
-    old = select(Delivery.id).where(Delivery.created_at < ago(days=KEPT_DAYS)).limit(1000)
-    while True:
-        with transaction():
-            count = affected_rows(delete(Delivery).where(Delivery.id.in_(old)))
-        deleted += count
-        if not count:
-            return deleted
-
-
 def maintain_secrets() -> int:
     """Forget rotated secrets; encrypt anew what another than the first SECRET_KEY encrypted."""
-    changed = 0
-    newest, every = Fernet(_keys()[0]), _fernet()
     with transaction():
         expired = update(Webhook).where(Webhook.old_secret_until < now())
-        forgotten = {"old_secret": None, "old_secret_until": None}
-        changed += affected_rows(expired.values(forgotten))
+        changed = affected_rows(expired.values(old_secret=None, old_secret_until=None))
     for webhook_id in db.session.scalars(select(Webhook.id)).all():
         with transaction():
             webhook = db.session.get(Webhook, webhook_id, with_for_update=True)
             for name in ("secret", "old_secret"):
                 encrypted = webhook and getattr(webhook, name)
-                if not encrypted or _can_decrypt(newest, encrypted):
-                    continue
-                if _can_decrypt(every, encrypted):
-                    setattr(webhook, name, every.rotate(encrypted.encode()).decode())
+                if encrypted and (anew := webhook_secret.rotated(encrypted)):
+                    setattr(webhook, name, anew)
                     changed += 1
     return changed
-
-
-def _can_decrypt(fernet: Fernet | MultiFernet, encrypted: str) -> bool:
-    try:
-        fernet.decrypt(encrypted.encode())
-    except InvalidToken:
-        return False
-    return True
-
-
-def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in _keys()])
-
-
-def _keys() -> list[bytes]:
-    return [fernet_key(secret) for secret in settings().secret_keys]
-
-
-def fernet_key(secret: str) -> bytes:
-    """The key that encrypts webhooks' secrets, derived from one of SECRET_KEY's keys."""
-    derive = HKDF(hashes.SHA256(), length=32, salt=None, info=b"taskapi.webhook-secrets")
-    return base64.urlsafe_b64encode(derive.derive(secret.encode()))

@@ -7,9 +7,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Timestamp, affected_rows, ago, now, seconds_since, transaction
 from taskapi.extensions import db
+from taskapi.models.delivery import Delivery
 from taskapi.models.event import Event
 from taskapi.models.job import Job
-from taskapi.models.webhook import Delivery
 
 KEPT_DAYS = 7
 

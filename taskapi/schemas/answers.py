@@ -2,13 +2,13 @@
 
 from marshmallow import Schema, fields
 
+from taskapi.models.delivery import STATUSES as DELIVERY_STATUSES
 from taskapi.models.event import ACTIONS, WEBHOOK_EVENTS, WEBHOOK_TEST
 from taskapi.models.job import KINDS
 from taskapi.models.job import STATUSES as JOB_STATUSES
 from taskapi.models.task import PRIORITIES, SHOWN, STATUSES
 from taskapi.models.token import SCOPES
 from taskapi.models.user import ROLES
-from taskapi.models.webhook import STATUSES as DELIVERY_STATUSES
 from taskapi.schemas.fields import BIGGEST_ID, Choice, Number, Text, Time
 from taskapi.schemas.task import TaskFields
 

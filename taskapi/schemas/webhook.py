@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from taskapi.config import settings
+from taskapi.models.delivery import STATUSES
 from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST
-from taskapi.models.webhook import STATUSES
 from taskapi.schemas.fields import Choice, Fields, PageQuery, Text, Truth
 from taskapi.worker.addresses import BadUrl, check_url
 

@@ -7,13 +7,9 @@ from flask import Response
 from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.db import transaction
-from taskapi.models.webhook import (
-    DELIVERY_LISTING,
-    LISTING,
-    Webhook,
-    delivery_json,
-    webhook_json,
-)
+from taskapi.models import delivery
+from taskapi.models.delivery import delivery_json
+from taskapi.models.webhook import LISTING, Webhook, webhook_json
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import json_response
 from taskapi.schemas import answers
@@ -97,7 +93,7 @@ def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
     """What was sent to a webhook, is to be, and what came of it; the newest first."""
     chosen = {**filters_of(query), "webhook_id": Webhook.of_user(caller.id, webhook_id).id}
-    return answer_page(DELIVERY_LISTING, query, chosen, delivery_json)
+    return answer_page(delivery.LISTING, query, chosen, delivery_json)
 
 
 @webhooks.post(

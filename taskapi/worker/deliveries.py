@@ -20,11 +20,12 @@ from taskapi.config import settings
 from taskapi.db import DATABASE_ERRORS, from_now, now, transaction
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
+from taskapi.models.delivery import Delivery, cancel_deliveries, message_id
 from taskapi.models.event import WEBHOOK_TEST, Event
 from taskapi.models.task import Task, task_json
 from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
-from taskapi.models.webhook import Delivery, Webhook, message_id, sees_everything
+from taskapi.models.webhook import Webhook, sees_everything
 from taskapi.version import __version__
 from taskapi.worker.addresses import BadUrl, check_url
 from taskapi.worker.http import Outcome, Receiver
@@ -158,7 +159,7 @@ class _Batch:
             with transaction():
                 webhook = db.session.get(Webhook, self._id, with_for_update=True)
                 if webhook is not None:
-                    webhook.cancel_deliveries("The webhook or its owner is disabled.")
+                    cancel_deliveries(webhook.id, "The webhook or its owner is disabled.")
             return []
         due = (
             select(Delivery, Event, Task)

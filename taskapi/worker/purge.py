@@ -2,7 +2,18 @@
 
 from collections.abc import Callable
 
-from taskapi.models import event, idempotency, job, session, task, throttle, token, webhook, worker
+from taskapi.models import (
+    delivery,
+    event,
+    idempotency,
+    job,
+    session,
+    task,
+    throttle,
+    token,
+    webhook,
+    worker,
+)
 
 PURGES: dict[str, Callable[[], int]] = {
     "tasks in the trash": task.purge,
@@ -10,7 +21,7 @@ PURGES: dict[str, Callable[[], int]] = {
     "tokens": token.purge,
     "failed logins": throttle.purge,
     "stored responses": idempotency.forget_expired,
-    "deliveries": webhook.purge,
+    "deliveries": delivery.purge,
     "jobs": job.purge,
     "events": event.purge,
     "workers": worker.purge,

@@ -1,0 +1,116 @@
+"""Deliveries: one message to one webhook."""
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, delete, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.db import Id, Timestamp, affected_rows, ago, now, partial, transaction
+from taskapi.extensions import db
+from taskapi.paging import Filter, Listing
+
+KEPT_DAYS = 90
+STATUSES = ("pending", "delivered", "failed", "cancelled")
+
+
+class Delivery(db.Model):
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    webhook_id: Mapped[int] = mapped_column(Id, ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event_id: Mapped[int] = mapped_column(Id)
+    event: Mapped[str] = mapped_column(String(40))
+    status: Mapped[str] = mapped_column(String(9))
+    attempts: Mapped[int]
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    last_attempt_at: Mapped[str | None] = mapped_column(Timestamp)
+    next_attempt_at: Mapped[str | None] = mapped_column(Timestamp)  # while it is pending
+    delivered_at: Mapped[str | None] = mapped_column(Timestamp)
+    status_code: Mapped[int | None]
+    error: Mapped[str | None] = mapped_column(String(200))
+
+    __table_args__ = (
+        Index("ix_deliveries_webhook", "webhook_id", "id"),
+        Index("ix_deliveries_created_at", "created_at"),
+        # First attempts in the order of the changes, retries when their time comes.
+        Index(
+            "ix_deliveries_new",
+            *("webhook_id", "id"),
+            **partial("next_attempt_at IS NOT NULL AND last_attempt_at IS NULL"),
+        ),
+        Index(
+            "ix_deliveries_again",
+            *("webhook_id", "next_attempt_at"),
+            **partial("next_attempt_at IS NOT NULL AND last_attempt_at IS NOT NULL"),
+        ),
+        Index("ix_deliveries_waiting", "next_attempt_at", **partial("next_attempt_at IS NOT NULL")),
+        {"sqlite_autoincrement": True},
+    )
+
+    @classmethod
+    def enqueue(cls, webhook_id: int, event_id: int, action: str) -> "Delivery":
+        """Send an event to a webhook as soon as a worker is free."""
+        moment = now()
+        delivery = cls(
+            webhook_id=webhook_id,
+            event_id=event_id,
+            event=action,
+            status="pending",
+            attempts=0,
+            created_at=moment,
+            next_attempt_at=moment,
+        )
+        db.session.add(delivery)
+        db.session.flush()
+        return delivery
+
+
+LISTING = Listing(
+    columns=tuple(Delivery.__table__.c),
+    filters={
+        "webhook_id": Filter(lambda value: Delivery.webhook_id == value),
+        "status": Filter(lambda value: Delivery.status == value),
+        "event": Filter(lambda value: Delivery.event == value),
+    },
+    sorts={},
+)
+
+
+def message_id(webhook_id: int, event_id: int) -> str:
+    """The same for every attempt, so that a receiver recognises a repetition."""
+    return f"msg_{webhook_id}_{event_id}"
+
+
+def delivery_json(delivery: Any) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event": delivery.event,
+        "message_id": message_id(delivery.webhook_id, delivery.event_id),
+        "status": delivery.status,
+        "attempts": delivery.attempts,
+        "status_code": delivery.status_code,
+        "error": delivery.error,
+        "created_at": delivery.created_at,
+        "last_attempt_at": delivery.last_attempt_at,
+        "next_attempt_at": delivery.next_attempt_at,
+        "delivered_at": delivery.delivered_at,
+    }
+
+
+def cancel_deliveries(webhook_id: int, reason: str) -> None:
+    """Send nothing of what is pending for a webhook."""
+    pending = (Delivery.webhook_id == webhook_id, Delivery.next_attempt_at.is_not(None))
+    cancelled = {"status": "cancelled", "next_attempt_at": None, "error": reason}
+    db.session.execute(update(Delivery).where(*pending).values(cancelled))
+
+
+def purge() -> int:
+    """Delete old deliveries in batches."""
+    deleted = 0
+    old = select(Delivery.id).where(Delivery.created_at < ago(days=KEPT_DAYS)).limit(1000)
+    while True:
+        with transaction():
+            count = affected_rows(delete(Delivery).where(Delivery.id.in_(old)))
+        deleted += count
+        if not count:
+            return deleted
