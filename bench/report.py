@@ -143,7 +143,7 @@ def besides(result: Result) -> list[list[str]]:
 
 
 def markdown(result: Result) -> str:
-    """The comparison at the fewest connections, for the README."""
+    """The comparison at the fewest connections, for docs/performance.md."""
     connections = result["connections"][0]
     names = contenders(result)
     others = names[1:]

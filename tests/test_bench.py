@@ -156,7 +156,7 @@ def test_the_picture_is_one() -> None:
     assert widths["ours"] == pytest.approx(2 * widths["peer"], rel=0.01)
 
 
-def test_the_readme_shows_the_newest_run_that_is_kept() -> None:
+def test_the_document_shows_the_newest_run_that_is_kept() -> None:
     result = json.loads(sorted(RESULTS.glob("*-postgres.json"))[-1].read_text())
-    assert report.markdown(result) in (ROOT / "README.md").read_text()
+    assert report.markdown(result) in (ROOT / "docs" / "performance.md").read_text()
     assert (RESULTS / "comparison.svg").read_text() == report.picture(result)

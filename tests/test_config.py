@@ -143,7 +143,7 @@ def test_what_a_platform_needs(refusal, make_app, platform):
     make_app(**env)
     if platform != "RAILWAY_ENVIRONMENT":
         env["DATABASE_URL"] = ""
-        assert refusal(**env).startswith("DATABASE_URL must name a PostgreSQL database")
+        assert refusal(**env).startswith("DATABASE_URL must be a PostgreSQL URL")
         make_app(**env, ALLOW_EPHEMERAL_SQLITE="1")
 
 

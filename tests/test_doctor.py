@@ -65,7 +65,7 @@ def test_nothing_is_found_where_nothing_will_hurt(sound, found):
         ({"DATABASE_POOL_SIZE": "90"}, "200 connections (2 x (90 + 10)"),
         ({"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0"}, "WEB_THREADS=4"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY must be at least 32 bytes"),
-        ({"SECRET_KEY": "change-me-" * 5}, "SECRET_KEY must be a secret of your own"),
+        ({"SECRET_KEY": "change-me-" * 5}, "SECRET_KEY must not be a known example"),
         ({"SECRET_KEY": ""}, "SECRET_KEY must be set"),
         ({"BCRYPT_ROUNDS": "5"}, "BCRYPT_ROUNDS must be at least 12"),
         ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN is shorter"),
@@ -77,13 +77,13 @@ def test_nothing_is_found_where_nothing_will_hurt(sound, found):
         ({"DB_HOST": "db", "DATABASE_URL": ""}, "DB_HOST means nothing here: set DATABASE_URL"),
         ({"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "REDIS_URL does not answer"),
         ({"DATABASE_URL": f"postgres://h@127.0.0.1:{free_port()}/n"}, "cannot be reached"),
-        ({"DYNO": "web.1", "DATABASE_URL": ""}, "disk is emptied"),
+        ({"DYNO": "web.1", "DATABASE_URL": ""}, "deletes local files"),
         (
             {"DYNO": "web.1", "DATABASE_URL": "", "ALLOW_EPHEMERAL_SQLITE": "1"},
             "everything is lost at every restart",
         ),
         ({"RAILWAY_ENVIRONMENT": "production", "DATABASE_URL": ""}, "SQLite without a volume"),
-        ({"RENDER": "true", "TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must be set where RENDER is"),
+        ({"RENDER": "true", "TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must be set on this"),
         ({"TASKAPI_ENV": "", "TRUSTED_PROXIES": "", "K_SERVICE": "tasks"}, "(K_SERVICE is set)"),
         ({"WORKER": "off"}, "no worker was seen"),
     ],
@@ -180,7 +180,7 @@ def test_the_command_says_so_and_exits_with_0_or_1(sound):
 def test_it_runs_where_the_start_is_refused_and_shows_no_secret(sound):
     refused = run_doctor(**{**sound, "SECRET_KEY": "change-me-hidden-" * 3, "PORT": "http"})
     assert refused.returncode == 1
-    assert "The start is refused: SECRET_KEY must be a secret of your own" in refused.stdout
+    assert "The start is refused: SECRET_KEY must not be a known example" in refused.stdout
     assert "The start is refused: PORT must be" in refused.stdout
     assert "hidden" not in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr

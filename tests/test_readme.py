@@ -1,4 +1,4 @@
-"""What the documents show is run as it stands, and what they name is there."""
+"""Run the commands of the documents and compare their tables with the application."""
 
 import json
 import os
@@ -24,7 +24,7 @@ BLOCKS = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks_of(path: str) -> list[tuple[str, str]]:
-    """Each shell block with the answer that is shown below it, or nothing."""
+    """Return each shell block with the output that is shown below it, or an empty string."""
     found = BLOCKS.findall((ROOT / path).read_text())
     pairs: list[tuple[str, str]] = []
     for kind, text in found:
@@ -36,7 +36,7 @@ def blocks_of(path: str) -> list[tuple[str, str]]:
 
 
 def values_in(text: str) -> list[Any]:
-    """The JSON values in a text, one after another; what is none is taken as a line."""
+    """Return the JSON values of a text; a line that is not JSON counts as a value."""
     found: list[Any] = []
     decoder = json.JSONDecoder()
     while text := text.strip():
@@ -51,17 +51,21 @@ def values_in(text: str) -> list[Any]:
     return found
 
 
-def fits(shown: Any, real: Any) -> bool:
-    """Is it what is shown? An ellipsis stands for anything, and fields may be left out."""
+def fits(shown: Any, real: Any, whole: bool) -> bool:
+    """Compare an example with the output; `…` matches any text, `whole` allows no other keys."""
     if isinstance(shown, dict):
-        return isinstance(real, dict) and all(
-            name in real and fits(value, real[name]) for name, value in shown.items()
+        return (
+            isinstance(real, dict)
+            and (not whole or shown.keys() == real.keys())
+            and all(
+                name in real and fits(value, real[name], whole) for name, value in shown.items()
+            )
         )
     if isinstance(shown, list):
         return (
             isinstance(real, list)
             and len(shown) == len(real)
-            and all(fits(a, b) for a, b in zip(shown, real, strict=True))
+            and all(fits(a, b, whole) for a, b in zip(shown, real, strict=True))
         )
     if isinstance(shown, str) and "…" in shown:
         before, _, after = shown.partition("…")
@@ -71,7 +75,7 @@ def fits(shown: Any, real: Any) -> bool:
 
 @pytest.mark.needs_tools  # curl, which a small machine lacks
 @pytest.mark.parametrize("path", ["README.md", "docs/curl.md"])
-def test_the_commands_answer_as_shown(path, databases, live_server, tmp_path):
+def test_commands_print_what_the_document_shows(path, databases, live_server, tmp_path):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
     pairs = blocks_of(path)
@@ -87,16 +91,16 @@ def test_the_commands_answer_as_shown(path, databases, live_server, tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    answers = ran.stdout.split(f"{MARK}\n")
-    assert len(answers) == len(pairs)
-    for (command, shown), real in zip(pairs, answers, strict=True):
+    outputs = ran.stdout.split(f"{MARK}\n")
+    assert len(outputs) == len(pairs)
+    for (command, shown), real in zip(pairs, outputs, strict=True):
         expected, given = values_in(shown), values_in(real)
-        assert len(expected) == len(given), f"{command}\nanswered\n{real}"
+        assert len(expected) == len(given), f"{command}\nprinted\n{real}"
         for a, b in zip(expected, given, strict=True):
-            assert fits(a, b), f"{command}\nanswered\n{json.dumps(b, indent=1)}"
+            assert fits(a, b, path == "README.md"), f"{command}\nprinted\n{json.dumps(b, indent=1)}"
 
 
-def test_every_setting_is_in_the_table_with_its_meaning_and_in_the_example():
+def test_settings_table_and_env_example_list_every_setting():
     rows = re.findall(r"^\| `([A-Z_]+)` \| .+? \| (.+) \|$", README, re.MULTILINE)
     assert rows == [(each.name.upper(), each.metadata["meaning"]) for each in fields(Settings)]
     example = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
@@ -104,7 +108,7 @@ def test_every_setting_is_in_the_table_with_its_meaning_and_in_the_example():
 
 
 def names_of(context: click.Context, command: click.Command) -> list[str]:
-    """A command's full name, or those of a group's commands."""
+    """Return the full name of a command, or of every command in a group."""
     if not isinstance(command, click.Group):
         return [f"{context.command_path} {command.name}".strip()]
     within = click.Context(command, context, command.name)
@@ -113,7 +117,7 @@ def names_of(context: click.Context, command: click.Command) -> list[str]:
 
 
 @sqlite_only
-def test_every_command_is_in_the_table_and_no_other(app):
+def test_command_table_lists_every_command(app):
     named = re.findall(r"^\| `(flask [a-z -]+)` \|", README, re.MULTILINE)
     app.cli.name = "flask"
     ours = [
@@ -124,12 +128,12 @@ def test_every_command_is_in_the_table_and_no_other(app):
     assert sorted(named) == sorted(ours)
 
 
-def section(title: str) -> str:
-    return README.partition(f"\n### {title}\n")[2].partition("\n#")[0]
+def section(title: str, level: str = "###") -> str:
+    return README.partition(f"\n{level} {title}\n")[2].partition("\n#")[0]
 
 
 @sqlite_only
-def test_every_filter_and_order_is_named_and_no_other(root, client, alice):
+def test_lists_section_names_every_filter_and_sort_key(root, client, alice):
     filters, _, orders = section("Lists").partition("They are sorted with")
     pages, _, filters = filters.partition("Tasks are filtered by")
     operation = root.get("/openapi.json").json["paths"]["/api/v1/tasks"]["get"]
@@ -150,26 +154,74 @@ def test_every_filter_and_order_is_named_and_no_other(root, client, alice):
 
 
 @sqlite_only
-def test_the_words_of_similar_apis_are_answered_with_ours(client, alice, admin):
+def test_endpoint_table_lists_every_route_and_method(root):
+    paths = root.get("/openapi.json").json["paths"]
+    routes = {path: {method.upper() for method in item} for path, item in paths.items()}
+    del routes["/assets/{name}"]
+    table = re.findall(r"^\| (`/.+`) \| ([A-Z, ]+) \|", section("Endpoints", "##"), re.MULTILINE)
+    listed = {
+        path if path in routes else f"/api/v1{path}": set(methods.split(", "))
+        for paths, methods in table
+        for path in re.findall(r"`([^`]+)`", paths)
+    }
+    assert listed == routes
+
+
+@sqlite_only
+def test_task_table_lists_every_field(client, alice):
+    rows = re.findall(r"^\| (`.+?`) \|", section("Task fields"), re.MULTILINE)
+    task = client.post("/tasks", json={"title": "One"}, as_=alice).json
+    assert sorted(re.findall("`(.+?)`", " ".join(rows))) == sorted(task)
+
+
+@sqlite_only
+def test_status_table_lists_every_error_code(root):
+    schemas = root.get("/openapi.json").json["components"]["schemas"]
+    codes = set(re.findall(r"`([A-Z_]+)`", section("Status codes")))
+    assert codes == set(schemas["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+
+
+def test_performance_table_has_the_figures_of_the_last_benchmark():
+    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (.+) \|$", section("Performance", "##"), re.M)
+    figures = (ROOT / "docs" / "performance.md").read_text()
+    assert len(rows[1:]) == 5
+    for row in rows[1:]:
+        assert f"\n| {' | '.join(row)} |" in figures
+
+
+FOREIGN_NAMES = {
+    "is_complete": "status",
+    "completed": "status",
+    "owner_id": "user_id",
+    "is_admin": "role",
+    "is_superuser": "role",
+    "page": "skip",
+    "per_page": "limit",
+    "offset": "skip",
+    "order_by": "sort_by",
+    "sort": "sort_by",
+}
+
+
+@sqlite_only
+def test_names_of_similar_apis_are_rejected_with_a_hint(client, alice, admin):
     rows = re.findall(
         r"^\| (.+) \| (.+) \|$", section("If you come from a similar API"), re.MULTILINE
     )
-    words = {"is_complete": "status", "is_admin": "role", "owner_id": "user_id"}
-    words |= {"page": "skip", "per_page": "limit", "order_by": "sort_by"}
-    for word, ours in words.items():
-        (here,) = {here for there, here in rows if f"`{word}`" in there}
+    for name, ours in FOREIGN_NAMES.items():
+        (here,) = {here for there, here in rows if f"`{name}`" in there}
         assert ours in here
-        answers = [
-            client.get("/tasks", query_string={word: "1"}, as_=alice),
-            client.post("/tasks", json={"title": "One", word: True}, as_=alice),
-            client.post("/users", json={word: True}, as_=admin),
+        responses = [
+            client.get("/tasks", query_string={name: "1"}, as_=alice),
+            client.post("/tasks", json={"title": "One", name: True}, as_=alice),
+            client.post("/users", json={name: True}, as_=admin),
         ]
-        assert [each.status_code for each in answers] == [400] * 3
-        assert any(f"'{ours}'" in str(each.json["error"]["details"][word]) for each in answers)
+        assert [each.status_code for each in responses] == [400] * 3
+        assert any(f"'{ours}'" in str(each.json["error"]["details"][name]) for each in responses)
 
 
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=str)
-def test_links_lead_somewhere(path: Path):
+def test_links_have_targets(path: Path):
     text = path.read_text()
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target:
