@@ -4,7 +4,7 @@ import sys
 
 from taskapi import create_app
 from taskapi.config import ConfigError
-from taskapi.middleware import log_as_json
+from taskapi.logging import log_as_json
 
 try:
     app = create_app()

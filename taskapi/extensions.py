@@ -1,5 +1,6 @@
 """The Flask extensions, created here and bound to the application in the factory."""
 
+from flask_cors import CORS
 from flask_jwt_extended import JWTManager
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -27,3 +28,17 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 migrate = Migrate()
 jwt = JWTManager()
 limiter = Limiter(get_remote_address, strategy="moving-window", in_memory_fallback_enabled=True)
+cors = CORS(
+    allow_headers=[
+        *("Authorization", "Content-Type", "If-Match", "If-None-Match"),
+        *("Idempotency-Key", "X-Request-ID"),
+    ],
+    expose_headers=[
+        *("ETag", "Link", "Location", "Retry-After", "X-Request-ID", "Idempotency-Replayed"),
+        *("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+    ],
+    always_send=False,
+    intercept_exceptions=False,  # after_request() covers errors as well
+    vary_header=False,
+    max_age=600,
+)

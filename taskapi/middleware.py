@@ -1,10 +1,8 @@
-"""What every request passes through: its id, its log line, its security headers, CORS."""
+"""What every request passes through: its id, its log line, security headers, CORS."""
 
 from __future__ import annotations
 
-import logging
 import re
-import sys
 import time
 import uuid
 from collections.abc import Iterable
@@ -12,22 +10,21 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from taskapi.config import Settings
-from taskapi.db import now
 from taskapi.errors import ApiError
+from taskapi.extensions import cors
+from taskapi.logging import log_request
 from taskapi.models import event
 from taskapi.models.session import network_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _WITH_PORT = re.compile(r"(?:\[([^]]+)\]|([0-9.]+)):[0-9]+", re.ASCII)
-SECRET_PATH = re.compile(r"(/calendar/)[^/]+")
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -39,24 +36,20 @@ UNLESS_GIVEN = (
     ("Cache-Control", "private, no-cache"),
 )
 # Tokens are not to be kept, and what goes wrong around them neither.
-KEEP_NOTHING = ("Cache-Control", "no-store")
+NO_STORE = ("Cache-Control", "no-store")
 _IS_ABOUT_TOKENS = re.compile(r"/api/v1/(auth|users/[^/]+/reset-token)(/|$)")
 HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-EXPOSED = (
-    "ETag, Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, "
-    "X-RateLimit-Reset, X-Request-ID, Idempotency-Replayed"
-)
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-REQUEST_HEADERS = (
-    "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, X-Request-ID"
-)
-
-log = logging.getLogger("taskapi.request")
 
 
 def init_app(app: Flask, config: Settings) -> None:
     app.before_request(_require_host)
-    app.wsgi_app = Frame(app.wsgi_app, config)  # type: ignore[method-assign]
+    app.after_request(_type_nothing)
+    if config.cors_origins:
+        # As patterns: Flask-CORS would read the brackets of an IPv6 address as one.
+        origins = [re.escape(origin) + r"\Z" for origin in config.cors_origins]
+        cors.init_app(app, origins="*" if "*" in config.cors_origins else origins)
+        app.after_request(_vary_by_origin)
+    app.wsgi_app = RequestMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
         # Proxies append to the chain of addresses, but most replace the scheme: with fewer
@@ -92,90 +85,41 @@ def _require_host() -> None:
         raise ApiError("The Host header is missing.")  # RFC 9112; gunicorn leaves it to us
 
 
-class Frame:
-    """Around the whole application, so that no answer leaves without its id, headers and line."""
+def _type_nothing(response: Response) -> Response:
+    if request.method == "OPTIONS" and not response.data:  # Flask says text/html
+        del response.headers["Content-Type"]
+    return response
 
-    def __init__(self, app: WSGIApplication, config: Settings):
+
+def _vary_by_origin(response: Response) -> Response:
+    response.vary.add("Origin")  # Flask-CORS does so for the allowed origins only
+    return response
+
+
+class RequestMiddleware:
+    """Around the whole application, so that every response has its id, headers and log line."""
+
+    def __init__(self, app: WSGIApplication):
         self._app = app
-        self._origins = config.cors_origins
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _SANE_ID.fullmatch(given) else str(uuid.uuid4())
+        request_id = given if _VALID_ID.fullmatch(given) else str(uuid.uuid4())
         environ["REMOTE_ADDR"] = address = plain_address(environ.get("REMOTE_ADDR") or "")
         event.origin.set(event.Origin(address=address, request_id=request_id))
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            if _IS_ABOUT_TOKENS.match(environ["PATH_INFO"]):
-                headers.append(KEEP_NOTHING)
+            if _IS_ABOUT_TOKENS.match(path):
+                headers.append(NO_STORE)
             names = {name.lower() for name, _ in headers}
             headers.append(("X-Request-ID", request_id))
             headers += SECURITY_HEADERS
             headers += [header for header in UNLESS_GIVEN if header[0].lower() not in names]
             if environ["wsgi.url_scheme"] == "https":
                 headers.append(HSTS)
-            if self._origins:
-                headers += self._cors_headers(environ)
-            self._log(environ, int(status[:3]), started)
+            log_request(method, path, int(status[:3]), time.perf_counter() - started)
             return start_response(status, headers, exc_info)
 
-        is_preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
-        if is_preflight and environ["REQUEST_METHOD"] == "OPTIONS":
-            start("204 No Content", [])  # comes without a token and is never limited
-            return ()
         return self._app(environ, start)
-
-    def _cors_headers(self, environ: WSGIEnvironment) -> list[tuple[str, str]]:
-        headers = [("Vary", "Origin")]
-        origin = environ.get("HTTP_ORIGIN")
-        if origin and (origin in self._origins or "*" in self._origins):
-            headers.append(("Access-Control-Allow-Origin", origin))
-            headers.append(("Access-Control-Expose-Headers", EXPOSED))
-            if environ["REQUEST_METHOD"] == "OPTIONS":
-                headers.append(("Access-Control-Allow-Methods", METHODS))
-                headers.append(("Access-Control-Allow-Headers", REQUEST_HEADERS))
-                headers.append(("Access-Control-Max-Age", "600"))
-        return headers
-
-    def _log(self, environ: WSGIEnvironment, status: int, started: float) -> None:
-        origin = event.origin.get()
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        fields = {
-            "request_id": origin.request_id,
-            "method": environ["REQUEST_METHOD"],
-            "path": SECRET_PATH.sub(r"\1…", path),
-            "status": status,
-            "duration_ms": round((time.perf_counter() - started) * 1000, 2),
-            "user": origin.actor_id,
-            "address": origin.address,
-        }
-        log.info("request", extra={"fields": fields})
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": now(),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        line.update(getattr(record, "fields", {}))
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        line.setdefault("request_id", event.origin.get().request_id)
-        return orjson.dumps(line, default=str).decode()
-
-
-def log_as_json(level: str) -> None:
-    """Send our log lines, and those of the libraries from WARNING up, to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    logging.basicConfig(level="WARNING", handlers=[handler], force=True)
-    logging.getLogger("taskapi").setLevel(level)
-    # What our lines do not show need not be looked up for each of them.
-    logging.logThreads = logging.logMultiprocessing = False  # gunicorn shows the process
-    logging._srcfile = None  # the documented way to say so

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from taskapi.config import Settings
-from taskapi.middleware import SECRET_PATH
+from taskapi.logging import SECRET_PATH
 from taskapi.models import event
 from taskapi.version import __version__
 

@@ -17,7 +17,7 @@ from flask import Flask
 
 from taskapi import create_app
 from taskapi.extensions import db
-from taskapi.middleware import JsonLines
+from taskapi.logging import JsonFormatter
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer
@@ -253,7 +253,7 @@ def suite_log(tmp_path_factory: pytest.TempPathFactory, secrets: Secrets) -> Ite
     """Keep every line logged in this run as it would be in production; no secret may be in one."""
     path = tmp_path_factory.mktemp("log") / "suite.log"
     handler = logging.FileHandler(path)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logging.getLogger().addHandler(handler)
     logging.getLogger("taskapi").setLevel(logging.DEBUG)
     yield

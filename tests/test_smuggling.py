@@ -1,9 +1,11 @@
 """Requests that another server might read differently are refused; all others are answered."""
 
+import json
+
 import pytest
 
 from tests.chaos.ground import ground
-from tests.support.sockets import HOST, POST, dial, exchange, read_all
+from tests.support.sockets import HOST, POST, dial, exchange, head_and_body, read_all
 
 HIDDEN = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -104,3 +106,15 @@ def test_a_client_that_asks_whether_to_send_its_body_is_answered(stand):
     assert client.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
     client.sendall(b"{}")
     assert read_all(client).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("path", [b"/health", b"/nowhere", b"/api/v1/tasks"])
+def test_http_1_1_without_host_is_refused(stand, path):
+    head, body = head_and_body(
+        exchange(stand, b"GET " + path + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+    )
+    assert head.startswith(b"HTTP/1.1 400 ")
+    error = json.loads(body)["error"]
+    assert (error["code"], error["message"]) == ("BAD_REQUEST", "The Host header is missing.")
+    assert error["request_id"].encode() in head
+    assert exchange(stand, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
