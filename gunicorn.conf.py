@@ -1,4 +1,4 @@
-"""How gunicorn serves the application, in development and in production alike."""
+"""gunicorn configuration for development and production."""
 
 import gc
 import os
@@ -16,7 +16,7 @@ from taskapi.metrics import make_shared_folder, mark_worker_dead, remove_shared_
 from taskapi.revision import is_behind, revision_of, what_is_missing
 from taskapi.worker.loop import EmbeddedWorker
 
-# As the flask command does it; the environment takes precedence.
+# As the flask command does; the environment takes precedence.
 if get_load_dotenv():
     load_dotenv(Path(__file__).with_name(".env"))
 
@@ -32,17 +32,17 @@ bind = f"{host}:{settings.port}"
 worker_class = "gthread"
 workers = settings.web_concurrency
 threads = settings.web_threads
-reuse_port = True  # without it one of two workers often gets no connection
+reuse_port = True  # otherwise one of two workers often gets no connection
 preload_app = True
 timeout = 20
 graceful_timeout = 20
-keepalive = 95  # longer than the 90 s of a platform's router, which must not find it closed
+keepalive = 95  # longer than Heroku's router keeps connections open (90 s)
 limit_request_line = 8190
-# A heartbeat file on a disk can block a worker for as long as that disk is slow.
+# A heartbeat file on a slow disk can block a worker.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-# Its socket would lie in the home directory, where a second instance takes it over.
+# Its socket in the home directory would be shared with a second instance.
 control_socket_disable = True
-# TRUSTED_PROXIES alone decides whose word counts about the client's address and scheme.
+# Only TRUSTED_PROXIES decides which headers set the client's address and scheme.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 proc_name = "taskapi"
@@ -58,8 +58,8 @@ def on_starting(server: Any) -> None:
         revision = revision_of(settings)
     except DBAPIError as error:
         server.log.warning(
-            "The database cannot be reached, so its migrations were not checked. Requests are "
-            "answered with 503 until it can be (%s).",
+            "Cannot connect to the database (%s). Migrations were not checked. Requests get 503 "
+            "until it is available.",
             type(error.orig).__name__,
         )
     else:
@@ -68,16 +68,16 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    gc.freeze()  # the collector would write to the memory that the workers share
+    gc.freeze()  # keeps the collector from writing to memory shared by the workers
 
 
 def post_worker_init(worker: Any) -> None:
     global embedded
-    # Ctrl-C goes to the master as well, which then stops the workers: gthread may deadlock when
-    # it is stopped twice at the same moment.
+    # Ctrl-C also reaches the master, which stops the workers. gthread can deadlock if it is
+    # stopped twice at the same moment.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if settings.worker == "embedded":
-        from wsgi import app  # already loaded, by the master
+        from wsgi import app  # already loaded by the master
 
         embedded = EmbeddedWorker(app)
 

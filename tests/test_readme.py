@@ -14,6 +14,7 @@ import click
 import pytest
 
 from taskapi.config import Settings
+from taskapi.version import __version__
 from tests.conftest import SETTINGS
 from tests.support.servers import ROOT
 
@@ -179,6 +180,13 @@ def test_status_table_lists_every_error_code(root):
     schemas = root.get("/openapi.json").json["components"]["schemas"]
     codes = set(re.findall(r"`([A-Z_]+)`", section("Status codes")))
     assert codes == set(schemas["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+
+
+@sqlite_only
+def test_changelog_has_released_the_current_version(root):
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    released = re.findall(r"^## (\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$", changelog, re.MULTILINE)
+    assert released[0] == __version__ == root.get("/openapi.json").json["info"]["version"]
 
 
 def test_performance_table_has_the_figures_of_the_last_benchmark():
