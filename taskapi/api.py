@@ -13,9 +13,9 @@ from flask import Blueprint, Flask, Response, request
 from marshmallow import Schema
 from werkzeug.routing import BaseConverter
 
-from taskapi.auth import Caller, identify, insufficient_scope
+from taskapi.auth import Caller, Claims, check_token, identify, insufficient_scope
 from taskapi.conditional import not_modified
-from taskapi.errors import Forbidden, Unauthorized
+from taskapi.errors import ApiError, Forbidden, Unauthorized
 from taskapi.idempotency import answer_once
 from taskapi.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
 from taskapi.limits import limit_requests, limit_sign_ins
@@ -112,13 +112,16 @@ def _serve(operation: Operation) -> View:
 
     @wraps(view)
     def serve(**path: Any) -> Response:
-        caller = _admit(operation)
+        proof = _admit(operation)
+        raw = _receive(operation)  # before the database is asked: no connection waits for it
+        caller = _identify(operation, proof)
         arguments = path if caller is None else _allow(operation, caller, path)
         if operation.who != "anyone":
             arguments["caller"] = caller
         if operation.gate is not None:
             operation.gate()
-        raw = read_body(operation.accepts, operation.body_limit)
+        if isinstance(raw, ApiError):
+            raise raw
         arguments |= _load(operation, caller, raw)
 
         def answer() -> Response:
@@ -136,21 +139,38 @@ def _serve(operation: Operation) -> View:
     return serve
 
 
-def _admit(operation: Operation) -> Caller | None:
-    """Who is calling, within their limits."""
+def _admit(operation: Operation) -> Claims | Caller | None:
+    """What the token proves by itself, within the limits of its user or of the address."""
     if operation.who == "anyone":
         if operation.is_limited and not operation.is_sign_in:
             limit_requests(client_network())
         return None
     try:
-        caller = identify()
+        proof = check_token()
     except Unauthorized:
         limit_requests(client_network())  # so that made-up tokens open no buckets
         if operation.who == "optional":
             return None
         raise
-    limit_requests(f"user:{caller.id}")
-    return caller
+    limit_requests(f"user:{proof.id}")
+    return proof
+
+
+def _receive(operation: Operation) -> bytes | ApiError:
+    """The body, or what is wrong with it, which matters only to whoever may do this."""
+    try:
+        return read_body(operation.accepts, operation.body_limit)
+    except ApiError as error:
+        return error
+
+
+def _identify(operation: Operation, proof: Claims | Caller | None) -> Caller | None:
+    try:
+        return None if proof is None else identify(proof)
+    except Unauthorized:
+        if operation.who == "optional":
+            return None
+        raise
 
 
 def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[str, Any]:

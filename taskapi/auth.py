@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt as pyjwt
 from flask import Flask, current_app, g, request
@@ -29,6 +29,14 @@ TOUCH_MINUTES = 5
 _ID = re.compile("[1-9][0-9]{0,17}")
 
 log = logging.getLogger("taskapi.auth")
+
+
+class Claims(NamedTuple):
+    """Of an access token whose signature is right."""
+
+    id: int  # of the user
+    session_id: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,27 +97,33 @@ def bearer() -> str | None:
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
-def identify() -> Caller:
-    """The caller, as the database knows them now, or Unauthorized."""
+def check_token() -> Claims | Caller:
+    """What the token proves by itself; a personal token has to be looked up for that."""
     credentials = bearer()
     if credentials is None:
         raise Unauthorized("Log in and send the token as 'Authorization: Bearer …'.")
     is_personal = credentials.startswith(token.PREFIX)
-    caller = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
-    event.act_as(caller.id)
-    return caller
+    proof = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
+    event.act_as(proof.id)
+    return proof
 
 
-def _by_access_token(credentials: str) -> Caller:
-    claims = current_app.extensions["verified_claims"](credentials)
-    if claims["exp"] <= time.time():
-        raise _expired()
-    session_id = claims["sid"]
-    user = session.WITH_USER.first(session_id=session_id, user_id=int(claims["sub"]))
+def identify(proof: Claims | Caller) -> Caller:
+    """The caller, as the database knows them now, or Unauthorized."""
+    if isinstance(proof, Caller):
+        return proof
+    user = session.WITH_USER.first(session_id=proof.session_id, user_id=proof.id)
     if user is None or user.ended_at or user.expires_at <= now() or not user.is_active:
         raise Unauthorized("This session has ended. Log in again.", code="TOKEN_REVOKED")
-    _touch(session.touch, session_id, user.last_used_at)
-    return Caller(user.id, user.role, session_id=session_id)
+    _touch(session.touch, proof.session_id, user.last_used_at)
+    return Caller(proof.id, user.role, session_id=proof.session_id)
+
+
+def _by_access_token(credentials: str) -> Claims:
+    claims: Claims = current_app.extensions["verified_claims"](credentials)
+    if claims.expires_at <= time.time():
+        raise _expired()
+    return claims
 
 
 def _by_personal_token(credentials: str) -> Caller:
@@ -160,7 +174,7 @@ def revoke_credentials(user_id: int, *, except_session: int | None = None) -> No
         delete_calendar(user_id, is_required=False)
 
 
-def _verify(credentials: str) -> dict[str, Any]:
+def _verify(credentials: str) -> Claims:
     for key in settings().secret_keys:
         g.decode_key = key
         try:
@@ -182,7 +196,7 @@ def _verify(credentials: str) -> dict[str, Any]:
             raise _invalid() from None
         if not _is_ours(claims):
             raise _invalid()
-        return claims
+        return Claims(int(claims["sub"]), claims["sid"], claims["exp"])
     raise _invalid()
 
 

@@ -265,7 +265,8 @@ def upsert(model: type[Any], **values: Any) -> None:
 
 def release() -> None:
     """Return the session's connection to the pool, as while a body is read."""
-    db.session.close()
+    if db.session.registry.has():
+        db.session.close()
 
 
 def is_sqlite() -> bool:

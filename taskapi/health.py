@@ -81,7 +81,7 @@ def _check_database(_: Flask) -> Report:
 
 
 def _check_limiter(app: Flask) -> Report:
-    if not app.extensions["default_limit"].is_reachable():
+    if not app.extensions["limiter_storage"].check():
         raise Unavailable("The limiter's store does not answer.")
     return {"kind": "redis" if settings().redis_url else "memory"}
 

@@ -10,6 +10,7 @@ from taskapi.auth import (
     access_token,
     authenticate,
     bearer,
+    check_token,
     identify,
     revoke_credentials,
 )
@@ -122,7 +123,7 @@ def logout(caller: Caller | None, body: dict[str, Any]) -> None:
         ended = Session.of_token(body["refresh_token"])
         session.end_session(ended.user_id, ended.id, is_required=False)
         return
-    caller = caller or identify()
+    caller = caller or identify(check_token())
     session.end_session(caller.id, caller.session_id or 0)
 
 
