@@ -21,7 +21,7 @@ from taskapi.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
 from taskapi.limits import limit_requests, limit_sign_ins
 from taskapi.middleware import client_network
 from taskapi.responses import json_response, no_content
-from taskapi.schemas.fields import BIGGEST_ID, Fields, Parameters, load
+from taskapi.schemas.fields import MAX_ID, QuerySchema, RequestSchema, load
 
 # "optional" tells who is calling if they say so, and lets everybody in.
 # "…session" refuses personal tokens.
@@ -29,7 +29,7 @@ Who = Literal["anyone", "optional", "user", "session", "admin", "admin session"]
 View = Callable[..., Any]
 
 
-NOTHING, NO_PARAMETERS = Fields(), Parameters()  # so that everything is refused by name
+NOTHING, NO_PARAMETERS = RequestSchema(), QuerySchema()  # so that everything is refused by name
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Operation:
     is_idempotent: bool = False
     check_replay: View | None = None  # raises for who may not do it now, before a kept answer
     is_conditional: bool = False
-    # For the documents only; see schemas/answers.py. Without `returns` the answer is a 204.
+    # For the documents only; without `returns` the answer is a 204.
     returns: Schema | None = None  # one item of it, where the answer is a page
     also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
     names_place: bool = False  # errors say in which operation or row they are
@@ -243,7 +243,7 @@ class IdConverter(BaseConverter):
     """A positive whole number of 64 bits, in plain digits."""
 
     # All of it in the pattern: what to_python() refuses would be a 405 beside other methods.
-    regex = _digits_up_to(str(BIGGEST_ID))
+    regex = _digits_up_to(str(MAX_ID))
 
     def to_python(self, value: str) -> int:
         return int(value)

@@ -11,12 +11,12 @@ from marshmallow import Schema
 
 from taskapi.api import NO_PARAMETERS, Operation, operations
 from taskapi.inputs import FORM, JSON, MERGE_PATCH
-from taskapi.json_schema import Plugin, name_of_schema
+from taskapi.json_schema import Plugin, name_of_schema, request_of
 from taskapi.openapi_errors import HEADERS, PLACED, RESPONSES, error_schemas, faults_of
 from taskapi.openapi_examples import example_of
 from taskapi.openapi_webhooks import webhooks_section
-from taskapi.schemas import answers
-from taskapi.schemas.fields import BIGGEST_ID
+from taskapi.schemas.fields import MAX_ID
+from taskapi.schemas.task import TaskSchema
 from taskapi.version import __version__
 
 Json = dict[str, Any]
@@ -42,7 +42,7 @@ PATH_SCHEMAS: Mapping[str, Json] = {
         "type": "integer",
         "format": "int64",
         "minimum": 1,
-        "maximum": BIGGEST_ID,
+        "maximum": MAX_ID,
         "examples": [7],
     },
     "user": {"type": "string", "pattern": "^(me|[1-9][0-9]{0,18})$", "examples": ["me"]},
@@ -64,7 +64,7 @@ def make_document(app: Flask) -> Json:
         },
         servers=[{"url": "/", "description": "Where this document comes from."}],
     )
-    spec.options["webhooks"] = webhooks_section(_schema(spec, answers.Task()))
+    spec.options["webhooks"] = webhooks_section(_schema(spec, TaskSchema()))
     declared = operations(app)
     _add_components(spec)
     paths: dict[str, Json] = {}
@@ -136,7 +136,7 @@ def _describe(spec: APISpec, rule: str, operation: Operation, name: str) -> Json
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = _body(spec, operation)
+        described["requestBody"] = _body(spec, operation, request_of(operation.body))
     return described
 
 
@@ -184,14 +184,14 @@ def _header(name: str, description: str, **lengths: int) -> Json:
     return {"in": "header", "name": name, "description": description, "schema": schema}
 
 
-def _body(spec: APISpec, operation: Operation) -> Json:
+def _body(spec: APISpec, operation: Operation, body: Schema) -> Json:
     content: Json = {}
     for kind in operation.accepts:
         if kind == FORM:
-            forms = [_schema(spec, form) for form in operation.forms]
+            forms = [_schema(spec, request_of(form)) for form in operation.forms]
             content[kind] = {"schema": {"oneOf": forms} if len(forms) > 1 else forms[0]}
         elif kind in (JSON, MERGE_PATCH):
-            content[kind] = {"schema": _schema(spec, operation.body)}
+            content[kind] = {"schema": _schema(spec, body)}
         else:
             content[kind] = {"schema": {"type": "string"}}
             continue

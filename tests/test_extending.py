@@ -60,7 +60,7 @@ found = [task["estimate"] for task in ask("GET", "/tasks/export").json]
 assert found == [5, None, 6] * 3 + [9] * 101, found
 
 document = client.get("/openapi.json").json["components"]["schemas"]
-for name in ("Task", "TaskFields", "PartialTaskFields"):
+for name in ("Task", "TaskRequest", "PartialTaskRequest"):
     assert document[name]["properties"]["estimate"]["maximum"] == 100_000
 print("tried")
 """
@@ -89,7 +89,7 @@ def test_a_new_field_stands_in_two_places(tmp_path):
         return done.stdout
 
     insert_below(copy / "taskapi" / "models" / "task.py", "tags: Mapped", COLUMN)
-    insert_below(copy / "taskapi" / "schemas" / "task.py", "tags = Tags()", FIELD)
+    insert_below(copy / "taskapi" / "schemas" / "task.py", "due_at = ", FIELD)
     run("-m", "flask", "db", "upgrade")
     run("-m", "flask", "db", "migrate", "-m", "estimate of tasks")
     run("-m", "flask", "db", "upgrade")

@@ -5,7 +5,7 @@ from flask.cli import AppGroup
 
 from taskapi.commands.common import get_user, handle_cli_errors
 from taskapi.models import token
-from taskapi.schemas.auth import NewToken
+from taskapi.schemas.auth import TokenSchema
 from taskapi.schemas.fields import load
 
 tokens = AppGroup("tokens", help="Personal access tokens.")
@@ -24,7 +24,7 @@ tokens = AppGroup("tokens", help="Personal access tokens.")
 @handle_cli_errors
 def create_token(username: str, name: str, scope: str) -> None:
     """Make a personal access token for a user; it is printed this once."""
-    checked = load(NewToken(), {"name": name, "scope": scope})
+    checked = load(TokenSchema(), {"name": name, "scope": scope})
     user = get_user(username)
     _, secret = token.create_token(user.id, user.role, **checked)
     click.echo(secret)

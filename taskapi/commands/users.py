@@ -15,7 +15,7 @@ from taskapi.extensions import db
 from taskapi.models import session, throttle, token
 from taskapi.models.user import User
 from taskapi.schemas.fields import load
-from taskapi.schemas.user import NewUser
+from taskapi.schemas.user import CreateUserSchema
 
 users = AppGroup("users", help="Make, list and change users.")
 
@@ -43,7 +43,7 @@ def create_user(username: str, email: str | None, admin: bool, password_stdin: b
     given = {"username": username, "role": "admin" if admin else "user"}
     if email is not None:
         given["email"] = email
-    checked = load(NewUser(exclude=("password",)), given)
+    checked = load(CreateUserSchema(exclude=("password",)), given)
     user = User.build(**checked, password=read_password(password_stdin))
     user.insert()
     click.echo(f"Made {user.role} {user.name} with id {user.id}.")
@@ -144,7 +144,7 @@ def ensure_admin() -> None:
         click.echo(f"Admin {name} is there.")
         return
     given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
-    checked = load(NewUser(exclude=("password",)), {k: v for k, v in given.items() if v})
+    checked = load(CreateUserSchema(exclude=("password",)), {k: v for k, v in given.items() if v})
     User.build(**checked, password=config.admin_password).insert()
     click.echo(f"Made admin {name}.")
 

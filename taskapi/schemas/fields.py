@@ -1,21 +1,22 @@
-"""The kinds of values that come in: strict, trimmed, and with our own words for what is wrong."""
+"""What marshmallow's own fields and validators lack: base schemas, strict values, our hints."""
 
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from taskapi.db import canonical
 from taskapi.errors import Invalid
 from taskapi.paging import MAX_SKIP
 
-BIGGEST_ID = 2**63 - 1
-MOST_NAMES = 200  # far beyond any schema; to name each of thousands would take its time
+MAX_ID = 2**63 - 1
+OPTIONAL = {"optional": True}  # metadata of a field that not every response has
+MAX_NAMES = 200  # of a body or a list in it, before each one is checked: far beyond any schema
 
 # What similar systems call it, and what it is called here.
-OUR_NAMES = {
+FIELD_SYNONYMS = {
     "is_complete": "status",
     "is_completed": "status",
     "complete": "status",
@@ -41,7 +42,7 @@ OUR_NAMES = {
     "refresh": "refresh_token",
     "full_name": "username",
 }
-OUR_WORDS = {
+VALUE_SYNONYMS = {
     "pending": "todo",
     "open": "todo",
     "new": "todo",
@@ -63,213 +64,235 @@ OUR_WORDS = {
     "member": "user",
 }
 
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?"
-    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
-    re.ASCII,
+# In the dialect that Python, JSON Schema and JavaScript share.
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_SPACE = r" \u00a0"
+_SPACES = "".join(c for c in map(chr, range(0x3001)) if unicodedata.category(c) == "Zs")
+_RFC3339 = (
+    r"^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-class Fields(Schema):
-    """A schema that refuses what it does not know, with our word for it where we have one."""
+class RequestSchema(Schema):
+    """A schema that rejects unknown fields, with a hint where it is clear what was meant."""
 
     class Meta:
         unknown = RAISE
 
     kind = "field"
-    shape: ClassVar[Mapping[str, Any]] = {}  # what its JSON Schema says beyond the fields
+    # What JSON Schema says of the fields together, for the document.
+    json_schema: ClassVar[Mapping[str, Any]] = {}
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
         if not isinstance(error.messages, dict):
             return
         for name, messages in error.messages.items():
             if messages == ["Unknown field."]:
-                ours = OUR_NAMES.get(str(name))
-                hint = f"; here it is '{ours}'" if ours in self.fields else ""
-                error.messages[name] = [f"Unknown {self.kind}{hint}."]
+                known = FIELD_SYNONYMS.get(str(name))
+                hint = f" Use '{known}'." if known in self.fields else ""
+                error.messages[name] = [f"Unknown {self.kind} '{str(name)[:50]}'.{hint}"]
 
 
-class Parameters(Fields):
-    """The parameters of a query string."""
+class QuerySchema(RequestSchema):
+    """The parameters of a query string, whose numbers and booleans come as text."""
 
     kind = "parameter"
 
+    @pre_load
+    def _parse(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: _parsed(self.fields.get(name), value) for name, value in data.items()}
+
+
+def _parsed(field: Any, value: Any) -> Any:
+    if isinstance(field, fields.Integer) and value.isascii() and value.isdigit():
+        return int(value) if len(value) <= 19 else MAX_ID + 1
+    if isinstance(field, fields.Boolean):
+        return {"true": True, "false": False}.get(value, value)
+    return value
+
 
 def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
-    """What the schema makes of the value, or Invalid with our words for each fault."""
-    if isinstance(value, dict) and len(value) > MOST_NAMES:
-        raise Invalid({"body": [f"Must not have more than {MOST_NAMES} fields."]}, **place)
+    """The value loaded by the schema, or Invalid with the messages for each field."""
+    for name, inner in {"body": value, **(value if isinstance(value, dict) else {})}.items():
+        if isinstance(inner, dict | list) and len(inner) > MAX_NAMES:
+            raise Invalid({name: [f"Must not have more than {MAX_NAMES} entries."]}, **place)
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
-        faults = flatten(error.messages)
-        if isinstance(schema, Parameters):  # of a repeated one: `status`, not `status.0`
-            faults = {name.partition(".")[0]: messages for name, messages in faults.items()}
-        raise Invalid(faults, **place) from None
+        raise Invalid(_by_field(error.messages), **place) from None
     return loaded
 
 
-def flatten(messages: Any, prefix: str = "") -> dict[str, list[str]]:
-    """Nested faults as `{"tags.0": [sentences]}`."""
+def _by_field(messages: Any) -> dict[str, list[str]]:
     if not isinstance(messages, dict):
-        return {prefix or "body": [str(message) for message in messages]}
+        return {"body": messages}
     faults: dict[str, list[str]] = {}
     for name, inner in messages.items():
-        label = "" if name == "_schema" else str(name)
-        faults |= flatten(inner, f"{prefix}.{label}".strip("."))
+        field = "body" if name in ("_schema", "") else str(name)
+        faults[field] = [*faults.get(field, []), *dict.fromkeys(_sentences(inner))]
     return faults
 
 
-def parse_time(text: str) -> str:
-    """An RFC 3339 time in canonical form, or ValueError."""
-    found = _RFC3339.fullmatch(text)
-    if not found:
-        raise ValueError("not an RFC 3339 time")
-    *numbers, fraction, sign, hours, minutes = found.groups()
-    year, month, day, hour, minute, second = map(int, numbers)
-    micros = int((fraction or "0")[:6].ljust(6, "0"))  # what is finer is cut
-    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    zone = timezone(-offset if sign == "-" else offset)
-    try:
-        moment = datetime(year, month, day, hour, minute, second, micros, zone).astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range") from None
-    if not 1900 <= moment.year <= 2999:
-        raise ValueError("out of range")
-    return canonical(moment)
+def _sentences(messages: Any) -> Iterable[str]:
+    """The messages of a field; those of the items of a list, which are a dict by index, too."""
+    if isinstance(messages, dict):
+        return [text for inner in messages.values() for text in _sentences(inner)]
+    return messages  # type: ignore[no-any-return]
 
 
-class Text(fields.Field[str]):
-    """Text of some length without control characters."""
-
-    def __init__(
-        self,
-        longest: int,
-        *,
-        shortest: int = 1,
-        has_lines: bool = False,
-        is_trimmed: bool = True,
-        **more: Any,
-    ):
-        super().__init__(**more)
-        self.shortest, self.longest, self.is_trimmed = shortest, longest, is_trimmed
-        self._forbidden = _CONTROL_BUT_LINES if has_lines else _CONTROL
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValidationError("Must be text.")
-        if self._forbidden.search(value):
-            raise ValidationError("Must not contain control characters.")
-        text = value.strip() if self.is_trimmed else value
-        if not self.shortest <= len(text) <= self.longest:
-            raise ValidationError(f"Must have {self.shortest} to {self.longest} characters.")
-        return text
+def trim(value: Any) -> Any:
+    """Strip white space, but no control characters: those are rejected."""
+    return value.strip(_SPACES) if isinstance(value, str) else value
 
 
-class Opaque(fields.String):
-    """Text that is taken as it comes: a password, a token."""
+def one_line(max_length: int, min_length: int = 1, without: str = "") -> list[validate.Validator]:
+    """Validators of trimmed text without control characters."""
+    pattern = f"[^{_CONTROL}{without}]*$"
+    if min_length:  # the white space before is trimmed; a document has to speak of it
+        pattern = f"[{_SPACE}]*[^{_CONTROL}{_SPACE}{without}]{pattern}"
+    error = f"Must not {'be blank or ' if min_length else ''}contain control characters"
+    error += f" or '{without}'." if without else "."
+    return [validate.Length(min_length, max_length), FullMatch(f"^{pattern}", error=error)]
 
-    def __init__(self, longest: int, *, shortest: int = 1, **more: Any):
-        error = f"Must have {shortest} to {longest} characters."
-        length = validate.Length(shortest, longest, error=error)
-        super().__init__(validate=length, error_messages={"invalid": "Must be text."}, **more)
+
+def multi_line(max_length: int, min_length: int = 1) -> list[validate.Validator]:
+    """Validators of text whose only control characters are line breaks and tabs."""
+    pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
+    error = "Must not contain control characters other than line breaks and tabs."
+    return [validate.Length(min_length, max_length), FullMatch(pattern, error=error)]
 
 
-class Choice(fields.Field[str]):
-    """One of a few words."""
+class FullMatch(validate.Regexp):
+    """A pattern for the whole text: Python's `$` also matches before a line break at the end."""
 
-    def __init__(self, choices: tuple[str, ...], **more: Any):
-        super().__init__(**more)
-        self.choices = choices
+    def __call__(self, value: Any) -> Any:
+        if not self.regex.fullmatch(value):
+            raise ValidationError(self.error)
+        return value
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        if isinstance(value, str) and value in self.choices:
+
+class OneOf(validate.OneOf):
+    """One of a few words, with a hint for what similar systems call them."""
+
+    def __call__(self, value: Any) -> Any:
+        if value in self.choices:
             return value
-        ours = OUR_WORDS.get(value.lower()) if isinstance(value, str) else None
-        hint = f"; for '{value}' say '{ours}'" if ours in self.choices else ""
-        raise ValidationError(f"Must be one of {', '.join(self.choices)}{hint}.")
+        known = VALUE_SYNONYMS.get(value.lower())
+        hint = f" Use '{known}'." if known in self.choices else ""
+        raise ValidationError(f"Must be one of: {self.choices_text}.{hint}")
 
 
-class Time(fields.Field[str]):
-    """An RFC 3339 time with an offset."""
+class Id(fields.Integer):
+    """A positive integer of 64 bits."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        if isinstance(value, str):
-            try:
-                return parse_time(value)
-            except ValueError:
-                pass
-        raise ValidationError(
-            "Must be an RFC 3339 time with an offset, as in 2026-12-01T09:00:00+01:00, "
-            "in the years 1900 to 2999."
-        )
+    def __init__(self, **more: Any):
+        metadata = {"format": "int64", "example": 7, **more.pop("metadata", {})}
+        limits = validate.Range(1, MAX_ID)
+        super().__init__(strict=True, validate=limits, metadata=metadata, **more)
 
 
-class Number(fields.Field[int]):
-    """A whole number, from JSON."""
+class Count(fields.Integer):
+    """A number of things in a response."""
 
-    def __init__(self, low: int, high: int, **more: Any):
-        super().__init__(**more)
-        self.low, self.high = low, high
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        if type(value) is int and self.low <= value <= self.high:
-            return value
-        raise ValidationError(f"Must be a whole number from {self.low} to {self.high}.")
+    def __init__(self, example: int = 3, **more: Any):
+        metadata = {"format": "int64", "example": example, **more.pop("metadata", {})}
+        super().__init__(validate=validate.Range(0, MAX_ID), metadata=metadata, **more)
 
 
-class Digits(Number):
-    """A whole number, from a query string."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        is_number = isinstance(value, str) and value.isascii() and value.isdigit()
-        number = int(value) if is_number and len(value) <= 19 else None
-        return super()._deserialize(number)
-
-
-class Flag(fields.Field[bool]):
-    """true or false, from a query string."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
-        if value in ("true", "false"):
-            return bool(value == "true")
-        raise ValidationError("Must be true or false.")
-
-
-class Truth(fields.Field[bool]):
-    """true or false, from JSON."""
+class Boolean(fields.Boolean):
+    """true or false: marshmallow's own field also takes 1 and 0 for them."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         if isinstance(value, bool):
             return value
-        raise ValidationError("Must be true or false.")
+        raise self.make_error("invalid", input=value)
 
 
-class SortBy(fields.Field[Any]):
-    """One or several keys, comma-separated, `-` for descending, as `((name, descending), …)`."""
+class Time(fields.String):
+    """An RFC 3339 time with an offset, loaded in the form in which the API shows it."""
 
-    def __init__(self, keys: Mapping[str, Any], default: str, **more: Any):
-        super().__init__(load_default=lambda: self._deserialize(default), **more)
+    def __init__(self, **more: Any):
+        example = {"format": "date-time", "example": "2026-12-01T09:00:00.000000Z"}
+        super().__init__(
+            validate=FullMatch(_RFC3339, error=_BAD_TIME),
+            post_load=_in_utc,
+            metadata=example | more.pop("metadata", {}),
+            **more,
+        )
+
+
+_BAD_TIME = (
+    "Must be an RFC 3339 time with an offset, such as 2026-12-01T09:00:00+01:00, "
+    "in the years 1900 to 2999."
+)
+
+
+def _in_utc(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValidationError(_BAD_TIME) from None
+    if not 1900 <= moment.year <= 2999:
+        raise ValidationError(_BAD_TIME)
+    return canonical(moment)
+
+
+class SortBy(fields.String):
+    """Comma-separated keys, `-` for descending, loaded as `((name, is_descending), …)`."""
+
+    def __init__(self, keys: Mapping[str, Any], default: str):
         self.keys = ("id", *keys)
-        self.default = default
+        key = f"-?({'|'.join(self.keys)})"
+        super().__init__(
+            load_default=lambda: self._split(default),
+            post_load=self._split,
+            metadata={
+                # The look-ahead: no key twice.
+                "pattern": rf"^(?!.*\b(\w+)\b.*\b\1\b){key}(,{key})*$",
+                "default": default,
+                "description": f"One or several of {', '.join(self.keys)}, comma-separated; "
+                "`-` for descending.",
+            },
+        )
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        order: list[tuple[str, bool]] = []
-        for part in str(value).split(","):
+    def _split(self, text: str) -> tuple[tuple[str, bool], ...]:
+        order: dict[str, bool] = {}
+        for part in text.split(","):
             name = part.removeprefix("-")
             if name not in self.keys:
-                raise ValidationError(f"'{name}' is not one of {', '.join(self.keys)}.")
-            if any(name == known for known, _ in order):
-                raise ValidationError(f"'{name}' stands here twice.")
-            order.append((name, part.startswith("-")))
-        return tuple(order)
+                raise ValidationError(
+                    f"Unknown sort key '{name[:50]}'. Use {', '.join(self.keys)}."
+                )
+            if name in order:
+                raise ValidationError(f"Duplicate sort key '{name}'.")
+            order[name] = part.startswith("-")
+        return tuple(order.items())
 
 
-class PageQuery(Parameters):
+class PageQuery(QuerySchema):
     """The parameters of every list."""
 
-    limit = Digits(1, 100, load_default=20)
-    skip = Digits(0, MAX_SKIP)
-    cursor = Opaque(5000, shortest=0, metadata={"format": "cursor"})
+    limit = fields.Integer(
+        strict=True,
+        validate=validate.Range(1, 100),
+        load_default=20,
+        metadata={"description": "How many items a page has at most."},
+    )
+    skip = fields.Integer(
+        strict=True,
+        validate=validate.Range(0, MAX_SKIP),
+        metadata={
+            "description": "How many items to skip. Cannot be combined with `cursor`.",
+            "example": 0,
+        },
+    )
+    cursor = fields.String(
+        validate=validate.Length(0, 5000),
+        metadata={
+            "description": "The `next_cursor` of the page before, with the same filters and order; "
+            "empty for the first page. Cannot be combined with `skip`.",
+            "format": "cursor",
+            "example": "",
+        },
+    )

@@ -11,9 +11,9 @@ from marshmallow import fields
 
 from taskapi.errors import ApiError, Invalid
 from taskapi.models.task import SHOWN
-from taskapi.schemas.fields import Number, Text, load
+from taskapi.schemas.fields import load
 from taskapi.schemas.strict_json import items_of, malformed
-from taskapi.schemas.task import Tags, TaskFields
+from taskapi.schemas.task import TaskSchema
 
 COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
@@ -24,9 +24,11 @@ IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"''*[=+\-@\t\r]")
 
-ROW = TaskFields(exclude=("user_id",))
-# For the documents: a row may have every column that was exported.
-ImportRow = TaskFields.from_dict({name: fields.Raw() for name in sorted(IGNORED)}, name="ImportRow")
+ROW = TaskSchema(exclude=("user_id",))
+# For the document: a row may have every column that was exported.
+ImportRowSchema = TaskSchema.from_dict(
+    {name: fields.Raw() for name in sorted(IGNORED)}, name="ImportRowSchema"
+)
 
 
 def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
@@ -110,12 +112,14 @@ def _as_json(cells: dict[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, cell in cells.items():
         field, text = ROW.fields.get(name), _unguarded(cell)
-        if isinstance(field, Tags):
-            row[name] = text.split(",") if text else []
-        elif isinstance(field, Number) and text.isascii() and text.isdecimal():
+        if not text:
+            continue  # the default
+        if isinstance(field, fields.List):
+            row[name] = text.split(",")
+        elif isinstance(field, fields.Integer) and text.isascii() and text.isdecimal():
             row[name] = int(text)
-        elif text or isinstance(field, Text):
-            row[name] = text  # else it is empty, which is the default
+        else:
+            row[name] = text
     return row
 
 

@@ -1,15 +1,28 @@
-"""What lists of jobs and of events may be asked for."""
+"""Jobs."""
 
-from taskapi.models.event import ACTIONS
-from taskapi.models.job import STATUSES
-from taskapi.schemas.fields import BIGGEST_ID, Choice, Digits, PageQuery, Time
+from marshmallow import Schema, fields
+
+from taskapi.models.job import KINDS, STATUSES
+from taskapi.schemas.fields import Count, Id, OneOf, PageQuery, Time
 
 
 class JobQuery(PageQuery):
-    status = Choice(STATUSES)
+    status = fields.String(
+        validate=OneOf(STATUSES), metadata={"description": "Jobs of this status."}
+    )
 
 
-class AuditQuery(PageQuery):
-    actor = Digits(1, BIGGEST_ID)
-    action = Choice(ACTIONS)
-    since = Time()
+class ProgressSchema(Schema):
+    done = Count(500)
+    total = Count(2000, allow_none=True)
+
+
+class JobSchema(Schema):
+    id = Id()
+    kind = fields.String(validate=OneOf(KINDS))
+    status = fields.String(validate=OneOf(STATUSES))
+    progress = fields.Nested(ProgressSchema)
+    result = fields.Dict(allow_none=True, metadata={"example": {"created": 2000}})
+    error = fields.Dict(allow_none=True, metadata={"example": None})
+    created_at = Time()
+    finished_at = Time(allow_none=True)

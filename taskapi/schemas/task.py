@@ -1,141 +1,205 @@
-"""Tasks as they come in."""
+"""Tasks, and what can be asked of lists of them."""
 
+import re
+import zoneinfo
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from taskapi.models.task import LISTING, PRIORITIES, STATUSES
 from taskapi.schemas.fields import (
-    BIGGEST_ID,
-    Choice,
-    Digits,
-    Fields,
-    Flag,
-    Number,
+    OPTIONAL,
+    Boolean,
+    Count,
+    Id,
+    OneOf,
     PageQuery,
-    Parameters,
+    QuerySchema,
+    RequestSchema,
     SortBy,
-    Text,
     Time,
+    multi_line,
+    one_line,
+    trim,
 )
 
+MAX_TAGS = 20
 
-class Description(Text):
-    """Text of several lines, kept as it is; empty is the same as none."""
 
+class Tag(fields.String):
     def __init__(self, **more: Any):
+        example = {"example": "docs"}
         super().__init__(
-            10_000, shortest=0, has_lines=True, is_trimmed=False, allow_none=True, **more
+            pre_load=trim, validate=one_line(50, without=","), metadata=example, **more
         )
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return super()._deserialize(value) or None
+
+def _unique(tags: list[str]) -> list[str]:
+    """Without doubles by any case, in the order of their casefolded spelling."""
+    first_spelling: dict[str, str] = {}
+    for tag in tags:
+        first_spelling.setdefault(tag.casefold(), tag)
+    if len(first_spelling) > MAX_TAGS:
+        raise ValidationError(f"Must not have more than {MAX_TAGS} tags.")
+    return [first_spelling[key] for key in sorted(first_spelling)]
 
 
-class Tag(Text):
-    """A name without commas."""
-
-    def __init__(self, **more: Any):
-        super().__init__(50, **more)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        name: str = super()._deserialize(value)
-        if "," in name:
-            raise ValidationError("A tag must not contain a comma.")
-        return name
-
-
-class Tags(fields.Field[list[str]]):
-    """Tags without doubles by any case, in the order of their casefolded spelling."""
-
-    tag = Tag()
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
-        if not isinstance(value, list):
-            raise ValidationError("Must be a list of names.")
-        first_spelling: dict[str, str] = {}
-        for each in value:
-            name: Any = self.tag.deserialize(each)
-            first_spelling.setdefault(name.casefold(), name)
-        if len(first_spelling) > 20:
-            raise ValidationError("At most 20 tags.")
-        return [first_spelling[key] for key in sorted(first_spelling)]
-
-
-class TimeZone(fields.Field[str]):
-    """An IANA name."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        try:
-            return ZoneInfo(value).key
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValidationError("Must be a time zone such as Europe/Berlin.") from None
-
-
-class TaskFields(Fields):
-    title = Text(200, required=True, metadata={"example": "Write the README"})
-    description = Description()
-    status = Choice(STATUSES)
-    priority = Choice(PRIORITIES)
+class TaskSchema(RequestSchema):
+    id = Id(dump_only=True)
+    user_id = Id(metadata={"description": "The owner. Only an admin may set it."})
+    title = fields.String(
+        required=True,
+        pre_load=trim,
+        validate=one_line(200),
+        metadata={"example": "Write the README"},
+    )
+    description = fields.String(
+        allow_none=True,
+        validate=multi_line(10_000, 0),
+        post_load=lambda text: text or None,
+        metadata={"example": "What it is, for whom."},
+    )
+    status = fields.String(validate=OneOf(STATUSES))
+    priority = fields.String(validate=OneOf(PRIORITIES))
     due_at = Time(allow_none=True)
-    tags = Tags()
-    user_id = Number(1, BIGGEST_ID)
+    tags = fields.List(
+        Tag(),
+        post_load=_unique,
+        metadata={"maxItems": MAX_TAGS},
+    )
+    completed_at = Time(dump_only=True, allow_none=True)
+    created_at = Time(dump_only=True)
+    updated_at = Time(dump_only=True)
+    version = Id(dump_only=True, metadata={"example": 1})
+    deleted_at = Time(dump_only=True, metadata=OPTIONAL)
 
 
-class Filters(Parameters):
-    status = fields.List(Choice(STATUSES))
-    priority = fields.List(Choice(PRIORITIES))
-    tag = fields.List(Tag())
-    q = Text(200, shortest=0)
-    due_before = Time()
-    due_after = Time()
-    overdue = Flag()
-    created_since = Time()
-    updated_since = Time()
-    completed_since = Time()
-    user_id = Digits(1, BIGGEST_ID)
-    deleted = Flag()
+class TaskFilters(QuerySchema):
+    status = fields.List(
+        fields.String(validate=OneOf(STATUSES)),
+        metadata={"description": "Tasks of any of these statuses."},
+    )
+    priority = fields.List(
+        fields.String(validate=OneOf(PRIORITIES)),
+        metadata={"description": "Tasks of any of these priorities."},
+    )
+    tag = fields.List(Tag(), metadata={"description": "Tasks with any of these tags."})
+    q = fields.String(
+        pre_load=trim,
+        validate=one_line(200, 0),
+        metadata={"description": "Text in the title or the description, in any case."},
+    )
+    due_before = Time(metadata={"description": "Tasks that are due before this time."})
+    due_after = Time(metadata={"description": "Tasks that are due at this time or later."})
+    overdue = Boolean(metadata={"description": "Tasks that are past due and not done, or not."})
+    created_since = Time(metadata={"description": "Tasks created at this time or later."})
+    updated_since = Time(metadata={"description": "Tasks changed at this time or later."})
+    completed_since = Time(metadata={"description": "Tasks completed at this time or later."})
+    user_id = Id(metadata={"description": "Tasks of this user. Only an admin may give it."})
+    deleted = Boolean(metadata={"description": "Tasks in the trash instead of the live ones."})
 
 
-class TaskQuery(Filters, PageQuery):
+class TaskQuery(TaskFilters, PageQuery):
     sort_by = SortBy(LISTING.sorts, "-created_at")
 
 
-class ExportQuery(Filters):
-    format = Choice(("json", "csv"), load_default="json")
-
-
-class ImportQuery(Parameters):
-    dry_run = Flag(load_default=False)
-
-
-class StatsQuery(Parameters):
-    tz = TimeZone(load_default="UTC")
-
-
-class BulkCreate(Fields):
-    op = Choice(("create",), required=True)
-    data = fields.Dict(required=True, metadata={"schema": TaskFields()})
-
-
-class BulkUpdate(Fields):
-    op = Choice(("update",), required=True)
-    id = Number(1, BIGGEST_ID, required=True)
-    version = Number(1, BIGGEST_ID)
-    data = fields.Dict(required=True, metadata={"schema": TaskFields(partial=True)})
-
-
-class BulkDelete(Fields):
-    op = Choice(("delete",), required=True)
-    id = Number(1, BIGGEST_ID, required=True)
-    version = Number(1, BIGGEST_ID)
-
-
-class Bulk(Fields):
-    operations = fields.List(
-        fields.Raw(allow_none=True),  # each is checked in its turn: the first that fails counts
-        required=True,
-        metadata={"one_of": (BulkCreate(), BulkUpdate(), BulkDelete())},
-        validate=validate.Length(1, 100, error="Must be 1 to 100 operations."),
+class ExportQuery(TaskFilters):
+    format = fields.String(
+        validate=OneOf(("json", "csv")),
+        load_default="json",
+        metadata={"description": "The format of the file."},
     )
+
+
+class ImportQuery(QuerySchema):
+    dry_run = Boolean(
+        load_default=False,
+        metadata={"description": "Check the file without importing it."},
+    )
+
+
+@cache
+def _time_zones() -> list[str]:
+    return sorted(zoneinfo.available_timezones())
+
+
+def _check_time_zone(name: str) -> None:
+    if name not in _time_zones():
+        raise ValidationError("Must be an IANA time zone such as Europe/Berlin.")
+
+
+class StatsQuery(QuerySchema):
+    tz = fields.String(
+        load_default="UTC",
+        validate=_check_time_zone,
+        metadata={
+            "description": "The time zone of the days: an IANA name such as Europe/Berlin.",
+            "format": "iana-time-zone",
+            # Read from the disk only when the document is made.
+            "pattern": lambda: f"^({'|'.join(map(re.escape, _time_zones()))})$",
+            "example": "Europe/Berlin",
+        },
+    )
+
+
+class BulkCreateSchema(RequestSchema):
+    op = fields.String(validate=OneOf(("create",)), required=True)
+    data = fields.Dict(required=True, metadata={"schemas": [TaskSchema()]})
+
+
+class BulkUpdateSchema(RequestSchema):
+    op = fields.String(validate=OneOf(("update",)), required=True)
+    id = Id(required=True)
+    version = Id(metadata={"example": 1})
+    data = fields.Dict(required=True, metadata={"schemas": [TaskSchema(partial=True)]})
+
+
+class BulkDeleteSchema(RequestSchema):
+    op = fields.String(validate=OneOf(("delete",)), required=True)
+    id = Id(required=True)
+    version = Id(metadata={"example": 1})
+
+
+class BulkSchema(RequestSchema):
+    # Each operation is checked in its turn: the first that fails decides.
+    operations = fields.List(
+        fields.Raw(
+            allow_none=True,
+            metadata={"schemas": [BulkCreateSchema(), BulkUpdateSchema(), BulkDeleteSchema()]},
+        ),
+        required=True,
+        validate=validate.Length(1, 100),
+    )
+
+
+class BulkResultsSchema(Schema):
+    results = fields.List(
+        fields.Nested(TaskSchema, allow_none=True),
+        metadata={"description": "The tasks in the order of the operations; null if deleted."},
+    )
+
+
+class ImportResultSchema(Schema):
+    created = Count()
+    dry_run = Boolean(metadata=OPTIONAL)
+    would_create = Count(metadata=OPTIONAL)
+
+
+def _counts(words: tuple[str, ...], name: str) -> fields.Nested:
+    return fields.Nested(Schema.from_dict({word: Count() for word in words}, name=name))
+
+
+class DayCountSchema(Schema):
+    date = fields.Date(metadata={"example": "2026-12-01"})
+    count = Count()
+
+
+class StatsSchema(Schema):
+    total = Count(9)
+    by_status = _counts(STATUSES, "CountsByStatus")
+    by_priority = _counts(PRIORITIES, "CountsByPriority")
+    overdue = Count(1)
+    due_today = Count(2)
+    done_per_day = fields.List(fields.Nested(DayCountSchema))
+    tz = fields.String(metadata={"example": "Europe/Berlin"})

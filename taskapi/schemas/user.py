@@ -1,118 +1,165 @@
-"""Users as they come in."""
+"""Users: accounts, profiles and their passwords."""
 
 import re
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from marshmallow import ValidationError, validates_schema
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from taskapi.config import settings
 from taskapi.models.password import MAX_LENGTH
 from taskapi.models.user import LISTING, ROLES, USERNAME, key_of
 from taskapi.schemas.fields import (
-    BIGGEST_ID,
-    Choice,
-    Digits,
-    Fields,
-    Flag,
-    Opaque,
+    Boolean,
+    FullMatch,
+    Id,
+    OneOf,
     PageQuery,
-    Parameters,
+    QuerySchema,
+    RequestSchema,
     SortBy,
-    Text,
-    Truth,
+    Time,
+    one_line,
+    trim,
 )
 
+MAX_EMAIL = 254
 _EMAIL = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]{1,64}"
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00a0-\u2027\u202a-\U0010ffff-]{1,64}"
     r"@(?:[\w](?:[\w-]{0,61}[\w])?\.)+[\w-]{2,63}"
 )
 
 
-class Password(Opaque):
-    """A password that is looked at, never kept; what makes one good is a rule of the model."""
+class Password(fields.String):
+    """A password to compare with, of any quality."""
 
     def __init__(self, **more: Any):
-        super().__init__(MAX_LENGTH, **more)
+        super().__init__(
+            validate=validate.Length(1, MAX_LENGTH),
+            metadata={
+                "format": "password",
+                "example": "Correct-Horse-7",
+                **more.pop("metadata", {}),
+            },
+            **more,
+        )
 
 
 class NewPassword(Password):
-    """One that has to be good enough."""
-
-
-class Username(Text):
-    """ASCII letters, digits, `.`, `_` and `-`."""
+    """A password to set; the model has the rules for it."""
 
     def __init__(self, **more: Any):
-        super().__init__(50, shortest=3, **more)
+        super().__init__(
+            metadata={
+                "description": "With an upper-case letter and a digit; not among the most common "
+                "passwords, and not the user's own name.",
+                "minLength": lambda: settings().password_min_length,
+                "pattern": r"[A-Z][\s\S]*[0-9]|[0-9][\s\S]*[A-Z]",
+            },
+            **more,
+        )
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        name: str = super()._deserialize(value)
-        if not USERNAME.fullmatch(name):
-            raise ValidationError("Must be 3 to 50 of the letters A-Z a-z, digits, '.', '_', '-'.")
-        return name
+
+class Username(fields.String):
+    def __init__(self, **more: Any):
+        error = "Must be 3 to 50 of the letters A-Z a-z, digits, '.', '_', '-'."
+        super().__init__(
+            pre_load=trim,
+            validate=FullMatch(f"^{USERNAME.pattern}$", error=error),
+            metadata={"minLength": 3, "maxLength": 50, "example": "ana"},
+            **more,
+        )
 
 
-class Email(Text):
-    """An e-mail address; no mail is ever sent to it from here."""
+class Email(fields.String):
+    """An e-mail address, of letters in any alphabet, which marshmallow's own field rejects."""
 
     def __init__(self, **more: Any):
-        super().__init__(254, shortest=3, **more)
+        super().__init__(
+            pre_load=trim,
+            validate=_check_email,
+            metadata={
+                "format": "email",
+                "minLength": 3,
+                "maxLength": MAX_EMAIL,
+                "example": "ana@example.org",
+            },
+            **more,
+        )
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        address: str = super()._deserialize(value)
-        # Checked as it is compared, because what looks different may compare equal.
-        key = key_of(address)
-        if not _EMAIL.fullmatch(address) or not _EMAIL.fullmatch(key) or len(key) > self.longest:
-            raise ValidationError("Must be an e-mail address.")
-        return address
+
+def _check_email(address: str) -> None:
+    # Also as it is compared, because what looks different may compare equal.
+    for spelling in (address, key_of(address)):
+        if len(spelling) > MAX_EMAIL or not _EMAIL.fullmatch(spelling):
+            raise ValidationError("Not a valid email address.")
 
 
-class Names(Fields):
+class UserSchema(Schema):
+    id = Id()
+    username = fields.String(
+        attribute="name",
+        metadata={"description": "The e-mail where there is no username.", "example": "ana"},
+    )
+    email = fields.String(allow_none=True, metadata={"example": "ana@example.org"})
+    role = fields.String(validate=OneOf(ROLES))
+    is_active = Boolean()
+    created_at = Time()
+    updated_at = Time()
+    version = Id(metadata={"example": 1})
+
+
+class NamesSchema(RequestSchema):
     username = Username(allow_none=True)
     email = Email(allow_none=True)
 
 
-class Registration(Names):
+class CreateUserSchema(NamesSchema):
     password = NewPassword(required=True)
-    shape: ClassVar[Mapping[str, Any]] = {
-        "anyOf": [
-            {"required": [name], "not": {"properties": {name: {"type": "null"}}}}
-            for name in ("username", "email")
-        ]
+    role = fields.String(validate=OneOf(ROLES))
+    is_active = Boolean()
+    json_schema: ClassVar = {
+        "description": "A username, an e-mail or both are required.",
+        "not": {"properties": {name: {"type": "null"} for name in ("username", "email")}},
     }
 
     @validates_schema(skip_on_field_errors=True)
-    def _need_a_name(self, data: dict[str, Any], **_: Any) -> None:
+    def _require_name(self, data: dict[str, Any], **_: Any) -> None:
         if not (data.get("username") or data.get("email")):
-            raise ValidationError({"username": ["A username or an e-mail is needed."]})
+            raise ValidationError({"username": ["A username or an e-mail is required."]})
 
 
-class NewUser(Registration):
-    role = Choice(ROLES)
-    is_active = Truth()
+class RegisterSchema(CreateUserSchema):
+    class Meta(CreateUserSchema.Meta):
+        exclude = ("role", "is_active")
 
 
-class UserChanges(Names):
-    role = Choice(ROLES)
-    is_active = Truth()
+class UpdateUserSchema(NamesSchema):
+    role = fields.String(validate=OneOf(ROLES))
+    is_active = Boolean()
     password = NewPassword()
-    current_password = Password()  # of an admin who changes their own account
+    current_password = Password(
+        metadata={"description": "Required of admins who change their own names or password."},
+    )
 
 
-class ProfileChanges(Names):
+class UpdateProfileSchema(NamesSchema):
     current_password = Password(required=True)
 
 
-class Farewell(Fields):
+class DeleteAccountSchema(RequestSchema):
     current_password = Password(required=True)
 
 
-class Departure(Parameters):
-    reassign_to = Digits(1, BIGGEST_ID)
+class DeleteUserQuery(QuerySchema):
+    reassign_to = Id(metadata={"description": "The user who gets the tasks; else they go too."})
 
 
 class UserQuery(PageQuery):
     sort_by = SortBy(LISTING.sorts, "id")
-    role = Choice(ROLES)
-    is_active = Flag()
-    q = Text(200, shortest=0)
+    role = fields.String(validate=OneOf(ROLES), metadata={"description": "Users of this role."})
+    is_active = Boolean(metadata={"description": "Users who may sign in, or those who may not."})
+    q = fields.String(
+        pre_load=trim,
+        validate=one_line(200, 0),
+        metadata={"description": "Text in the username or the e-mail, in any case."},
+    )

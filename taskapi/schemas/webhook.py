@@ -1,54 +1,84 @@
-"""Webhooks as they come in."""
+"""Webhooks and their deliveries."""
 
-from typing import Any
-
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
 from taskapi.config import settings
 from taskapi.models.delivery import STATUSES
 from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST
-from taskapi.schemas.fields import Choice, Fields, PageQuery, Text, Truth
+from taskapi.schemas.fields import (
+    Boolean,
+    Count,
+    Id,
+    OneOf,
+    PageQuery,
+    RequestSchema,
+    Time,
+    one_line,
+    trim,
+)
 from taskapi.worker.addresses import BadUrl, check_url
 
 
-class Url(Text):
-    """Where to send to: https, and not into our own network."""
-
-    def __init__(self, **more: Any):
-        super().__init__(2000, **more)
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        url: str = super()._deserialize(value)
-        config = settings()
-        try:
-            check_url(
-                url,
-                is_production=config.is_production,
-                allows_private=config.webhook_allow_private,
-            )
-        except BadUrl as error:
-            raise ValidationError(str(error)) from None
-        return url
+def _check_url(url: str) -> None:
+    """Require https, and an address outside of our own network."""
+    config = settings()
+    try:
+        check_url(
+            url, is_production=config.is_production, allows_private=config.webhook_allow_private
+        )
+    except BadUrl as error:
+        raise ValidationError(str(error)) from None
 
 
-class EventNames(fields.Field[list[str]]):
-    """Which events to tell of, each once."""
+class WebhookSchema(RequestSchema):
+    id = Id(dump_only=True)
+    url = fields.String(
+        required=True,
+        pre_load=trim,
+        validate=[*one_line(2000), _check_url],
+        metadata={
+            "format": "uri",
+            "pattern": "^https?://",
+            "example": "https://example.org/tasks-happened",
+        },
+    )
+    events = fields.List(
+        fields.String(validate=OneOf(WEBHOOK_EVENTS)),
+        validate=validate.Length(1),
+        post_load=lambda given: [name for name in WEBHOOK_EVENTS if name in given],
+        metadata={"description": "The events to send; all of them by default."},
+    )
+    is_active = Boolean()
+    failing_since = Time(dump_only=True, allow_none=True)
+    created_at = Time(dump_only=True)
+    updated_at = Time(dump_only=True)
 
-    name_of_one = Choice(WEBHOOK_EVENTS)
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[str]:
-        if not isinstance(value, list) or not value:
-            raise ValidationError("Must be a list of at least one event.")
-        given = {self.name_of_one.deserialize(each) for each in value}
-        return [name for name in WEBHOOK_EVENTS if name in given]
-
-
-class WebhookFields(Fields):
-    url = Url(required=True)
-    events = EventNames()
-    is_active = Truth()
+class WebhookSecretSchema(WebhookSchema):
+    secret = fields.String(dump_only=True, metadata={"example": "whsec_…"})
 
 
 class DeliveryQuery(PageQuery):
-    status = Choice(STATUSES)
-    event = Choice((*WEBHOOK_EVENTS, WEBHOOK_TEST))
+    status = fields.String(
+        validate=OneOf(STATUSES), metadata={"description": "Deliveries of this status."}
+    )
+    event = fields.String(
+        validate=OneOf((*WEBHOOK_EVENTS, WEBHOOK_TEST)),
+        metadata={"description": "Deliveries of this event."},
+    )
+
+
+class DeliverySchema(Schema):
+    id = Id()
+    event = fields.String(validate=OneOf((*WEBHOOK_EVENTS, WEBHOOK_TEST)))
+    message_id = fields.String(metadata={"example": "msg_7_1204"})
+    status = fields.String(validate=OneOf(STATUSES))
+    attempts = Count(1)
+    status_code = fields.Integer(
+        validate=validate.Range(100, 999), allow_none=True, metadata={"example": 204}
+    )
+    error = fields.String(allow_none=True)
+    created_at = Time()
+    last_attempt_at = Time(allow_none=True)
+    next_attempt_at = Time(allow_none=True)
+    delivered_at = Time(allow_none=True)

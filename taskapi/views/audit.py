@@ -9,9 +9,8 @@ from taskapi.auth import Caller
 from taskapi.models.event import LISTING, activity_json, audit_json
 from taskapi.models.task import Task
 from taskapi.paging import answer_page, filters_of
-from taskapi.schemas import answers
+from taskapi.schemas.event import ActivitySchema, AuditQuery, AuditSchema
 from taskapi.schemas.fields import PageQuery
-from taskapi.schemas.job import AuditQuery
 
 audit = Api("audit", __name__, url_prefix="/api/v1")
 
@@ -21,7 +20,7 @@ audit = Api("audit", __name__, url_prefix="/api/v1")
     who="user",
     query=PageQuery(),
     is_page=True,
-    returns=answers.Activity(),
+    returns=ActivitySchema(),
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """Who changed a task, what and when; the newest first."""
@@ -31,7 +30,7 @@ def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
     return answer_page(LISTING, query, chosen, activity_json)
 
 
-@audit.get("/audit", who="admin", query=AuditQuery(), is_page=True, returns=answers.AuditEntry())
+@audit.get("/audit", who="admin", query=AuditQuery(), is_page=True, returns=AuditSchema())
 def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
     """Sign-ins, failed ones, changes to users and tokens, admins' acts on others' tasks."""
     return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, audit_json)

@@ -23,15 +23,14 @@ from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
 from taskapi.models.user import User, user_json
 from taskapi.paging import answer_page
-from taskapi.schemas import answers
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
-from taskapi.schemas.user import Registration
+from taskapi.schemas.user import RegisterSchema
 
 auth = Api("auth", __name__, url_prefix="/api/v1/auth")
 
-LOGIN, LOGIN_FORM = schemas.Login(), schemas.LoginForm()
-REFRESH, REFRESH_FORM = schemas.Refresh(), schemas.RefreshForm()
+LOGIN, LOGIN_FORM = schemas.LoginSchema(), schemas.LoginFormSchema()
+REFRESH, REFRESH_FORM = schemas.RefreshSchema(), schemas.RefreshFormSchema()
 
 
 def _refuse_when_closed() -> None:
@@ -44,9 +43,9 @@ def _refuse_when_closed() -> None:
     who="anyone",
     is_sign_in=True,
     gate=_refuse_when_closed,
-    body=Registration(),
+    body=RegisterSchema(),
     status=201,
-    returns=answers.SignedIn(),
+    returns=schemas.SignedInSchema(),
     errors={403: "Registration is closed.", 409: "The username or the e-mail is taken."},
 )
 def register(body: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     forms=(LOGIN_FORM, REFRESH_FORM),
     accepts=(JSON, FORM),
     takes_raw_body=True,
-    returns=answers.SignedIn(),
+    returns=schemas.SignedInSchema(),
     errors={401: "The name or the password is wrong."},
 )
 def login(raw: bytes) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def login(raw: bytes) -> dict[str, Any]:
     accepts=(JSON, FORM),
     takes_raw_body=True,
     is_body_optional=True,
-    returns=answers.SignedIn(),
+    returns=schemas.SignedInSchema(),
     errors={401: "There is no refresh token, or it is no longer valid."},
 )
 def refresh(raw: bytes) -> dict[str, Any]:
@@ -116,7 +115,7 @@ def _refreshed(credentials: str) -> dict[str, Any]:
     return _tokens(user, current)
 
 
-@auth.post("/logout", who="optional", body=schemas.Refresh(), is_body_optional=True)
+@auth.post("/logout", who="optional", body=schemas.RefreshSchema(), is_body_optional=True)
 def logout(caller: Caller | None, body: dict[str, Any]) -> None:
     """End this session, by its access token or by its refresh token alone."""
     if "refresh_token" in body:
@@ -135,7 +134,9 @@ def logout_all(caller: Caller) -> None:
         delete_calendar(caller.id, is_required=False)
 
 
-@auth.get("/sessions", who="session", query=PageQuery(), is_page=True, returns=answers.Session())
+@auth.get(
+    "/sessions", who="session", query=PageQuery(), is_page=True, returns=schemas.SessionSchema()
+)
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """Where the caller is signed in."""
     chosen = {"user_id": caller.id, "is_live": True}
@@ -153,7 +154,7 @@ def end_session(caller: Caller, session_id: int) -> None:
 @auth.post(
     "/password",
     who="session",
-    body=schemas.PasswordChange(),
+    body=schemas.ChangePasswordSchema(),
     errors={409: "The password was changed at the same time."},
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> None:
@@ -165,7 +166,7 @@ def change_password(caller: Caller, body: dict[str, Any]) -> None:
 @auth.post(
     "/password/reset",
     who="anyone",
-    body=schemas.PasswordReset(),
+    body=schemas.ResetPasswordSchema(),
     errors={409: "The password was changed at the same time."},
 )
 def reset_password(body: dict[str, Any]) -> None:
@@ -174,9 +175,7 @@ def reset_password(body: dict[str, Any]) -> None:
     _set_password(user, body["new_password"], reset_token=body["token"])
 
 
-@auth.get(
-    "/tokens", who="session", query=PageQuery(), is_page=True, returns=answers.PersonalToken()
-)
+@auth.get("/tokens", who="session", query=PageQuery(), is_page=True, returns=schemas.TokenSchema())
 def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
     """The caller's personal access tokens."""
     return answer_page(token.LISTING, query, {"user_id": caller.id}, token.token_json)
@@ -185,9 +184,9 @@ def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
 @auth.post(
     "/tokens",
     who="session",
-    body=schemas.NewToken(),
+    body=schemas.TokenSchema(),
     status=201,
-    returns=answers.NewPersonalToken(),
+    returns=schemas.CreatedTokenSchema(),
 )
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Make a personal access token; its secret is shown this once."""

@@ -11,7 +11,7 @@ from taskapi.db import ago
 from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
 from taskapi.models.task import VisibleTasks
 from taskapi.responses import json_response
-from taskapi.schemas import answers
+from taskapi.schemas.system import CalendarSchema, NotJsonSchema
 
 calendar = Api("calendar", __name__)
 
@@ -21,7 +21,7 @@ SHOWN_DAYS = 30  # that a task is shown after its due time
 MAX_EVENTS = 1000
 
 
-@calendar.post(OWN, who="user", status=201, returns=answers.Calendar())
+@calendar.post(OWN, who="user", status=201, returns=CalendarSchema())
 def add_calendar(caller: Caller) -> Response:
     """A secret address for calendar programs, shown this once; it replaces the one before."""
     url = f"{settings().public_url or ''}/calendar/{create_calendar(caller.id)}.ics"
@@ -39,7 +39,7 @@ def remove_calendar(caller: Caller) -> None:
     who="anyone",
     media=(ICAL,),
     is_conditional=True,
-    returns=answers.NotJson(),
+    returns=NotJsonSchema(),
     headers={"ETag": "Changes whenever one of the tasks does."},
 )
 def read_calendar(token: str) -> Response:

@@ -19,18 +19,18 @@ from taskapi.models.job import enqueue_import, job_json
 from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
 from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.responses import json_response
-from taskapi.schemas import answers
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load
 from taskapi.schemas.files import (
     COLUMNS,
-    ImportRow,
+    ImportRowSchema,
     checked_rows,
     csv_lines,
     decode,
     json_lines,
     rows_of,
 )
+from taskapi.schemas.job import JobSchema
 from taskapi.schemas.strict_json import malformed
 from taskapi.views.tasks import OWNER, visible_tasks
 
@@ -44,11 +44,11 @@ MAX_EXPORTS = 2  # of one user at a time, in each process
 _exports: defaultdict[int, set[object]] = defaultdict(set)
 _exports_lock = threading.Lock()
 
-FIELDS, CHANGES = schemas.TaskFields(), schemas.TaskFields(partial=True)
+FIELDS, CHANGES = schemas.TaskSchema(), schemas.TaskSchema(partial=True)
 OPERATIONS = {
-    "create": schemas.BulkCreate(),
-    "update": schemas.BulkUpdate(),
-    "delete": schemas.BulkDelete(),
+    "create": schemas.BulkCreateSchema(),
+    "update": schemas.BulkUpdateSchema(),
+    "delete": schemas.BulkDeleteSchema(),
 }
 
 
@@ -65,10 +65,10 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
 @import_export.post(
     "/bulk",
     who="user",
-    body=schemas.Bulk(),
+    body=schemas.BulkSchema(),
     is_idempotent=True,
     check_replay=_may_do_all,
-    returns=answers.BulkResults(),
+    returns=schemas.BulkResultsSchema(),
     names_place=True,
     errors={
         404: "A task is not there.",
@@ -127,7 +127,7 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     who="user",
     query=schemas.ExportQuery(),
     admin_only=OWNER,
-    returns=answers.Task(many=True),
+    returns=schemas.TaskSchema(many=True),
     media=(JSON, CSV),
     headers={"Content-Disposition": "A name for the file."},
 )
@@ -194,15 +194,15 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     "/import",
     who="user",
     query=schemas.ImportQuery(),
-    body=ImportRow(many=True),
+    body=ImportRowSchema(many=True),
     example=[{"title": "Write the README", "status": "done", "tags": ["docs"]}],
     accepts=(JSON, CSV),
     body_limit=IMPORT_LIMIT,
     takes_raw_body=True,
     is_idempotent=True,
-    returns=answers.Imported(),
+    returns=schemas.ImportResultSchema(),
     names_place=True,
-    also={202: answers.Job()},
+    also={202: JobSchema()},
     headers={"Location": "With 202: where the job tells how far it is."},
 )
 def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:

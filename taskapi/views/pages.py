@@ -15,7 +15,7 @@ from taskapi.config import settings
 from taskapi.errors import NotFound
 from taskapi.inputs import JSON
 from taskapi.responses import json_response
-from taskapi.schemas import answers
+from taskapi.schemas.system import AboutSchema, NotJsonSchema, OpenApiSchema
 from taskapi.version import __version__
 
 pages = Api("pages", __name__)
@@ -39,7 +39,7 @@ DOCUMENTATION = (
 )
 
 
-@pages.get("/", who="anyone", is_limited=False, returns=answers.About(), media=(JSON, HTML))
+@pages.get("/", who="anyone", is_limited=False, returns=AboutSchema(), media=(JSON, HTML))
 def index() -> Response:
     """What this is, how it is doing, and where to go on."""
     status = current_app.extensions["health"].report()["status"]
@@ -54,7 +54,7 @@ def index() -> Response:
     return response
 
 
-@pages.get("/docs", who="anyone", is_limited=False, returns=answers.NotJson(), media=(HTML,))
+@pages.get("/docs", who="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
 def docs() -> Response:
     """Swagger UI: read, sign in and try."""
     return _page(
@@ -66,7 +66,7 @@ def docs() -> Response:
     )
 
 
-@pages.get("/redoc", who="anyone", is_limited=False, returns=answers.NotJson(), media=(HTML,))
+@pages.get("/redoc", who="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
 def redoc() -> Response:
     """ReDoc: the whole reference on one page."""
     return _page(
@@ -82,7 +82,7 @@ def redoc() -> Response:
     who="anyone",
     is_limited=False,
     is_conditional=True,
-    returns=answers.OpenApi(),
+    returns=OpenApiSchema(),
 )
 def openapi() -> Response:
     """This document."""
@@ -103,7 +103,7 @@ def openapi() -> Response:
     who="anyone",
     is_limited=False,
     is_conditional=True,
-    returns=answers.NotJson(),
+    returns=NotJsonSchema(),
     media=("text/javascript", "text/css", "image/svg+xml"),
 )
 def asset(name: str) -> Response:

@@ -5,12 +5,12 @@ from flask import Response, current_app
 from taskapi import metrics
 from taskapi.api import Api
 from taskapi.responses import json_response
-from taskapi.schemas import answers
+from taskapi.schemas.system import HealthReportSchema, HealthSchema, NotJsonSchema
 
 system = Api("system", __name__)
 
 
-@system.get("/health", who="anyone", is_limited=False, returns=answers.Health())
+@system.get("/health", who="anyone", is_limited=False, returns=HealthSchema())
 def health() -> dict[str, str]:
     """Is the process up? Touches nothing."""
     return {"status": "ok"}
@@ -20,8 +20,8 @@ def health() -> dict[str, str]:
     "/health/detailed",
     who="anyone",
     is_limited=False,
-    returns=answers.HealthReport(),
-    also={503: answers.HealthReport()},
+    returns=HealthReportSchema(),
+    also={503: HealthReportSchema()},
 )
 def health_detailed() -> Response:
     """Is everything there that is needed?"""
@@ -35,7 +35,7 @@ def health_detailed() -> Response:
     "/metrics",
     who="anyone",
     is_limited=False,
-    returns=answers.NotJson(),
+    returns=NotJsonSchema(),
     media=("text/plain",),
     errors={
         401: "METRICS_TOKEN was not sent as bearer.",

@@ -14,14 +14,13 @@ from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, task_json
 from taskapi.models.user import User
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import entity
-from taskapi.schemas import answers
-from taskapi.schemas.task import StatsQuery, TaskFields, TaskQuery
+from taskapi.schemas.task import StatsQuery, StatsSchema, TaskQuery, TaskSchema
 
 tasks = Api("tasks", __name__, url_prefix="/api/v1")
 
 ALL = "/tasks"
 ONE = "/tasks/<id:task_id>"
-TASK = answers.Task()
+TASK = TaskSchema()
 OWNER = ("user_id",)  # only an admin may say whose task it is
 
 
@@ -70,7 +69,7 @@ def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     return answer
 
 
-@tasks.get("/tasks/stats", who="user", query=StatsQuery(), returns=answers.Stats())
+@tasks.get("/tasks/stats", who="user", query=StatsQuery(), returns=StatsSchema())
 def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     """Counts by status and priority, what is due, and what was done in the last 30 days."""
     return visible_tasks(caller).stats(query["tz"])
@@ -80,8 +79,8 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     tasks.post,
     ALL,
     who="user",
-    body=TaskFields(),
-    nested={"body": TaskFields(exclude=OWNER)},
+    body=TaskSchema(),
+    nested={"body": TaskSchema(exclude=OWNER)},
     admin_only=OWNER,
     is_idempotent=True,
     status=201,
@@ -105,7 +104,7 @@ def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Respon
     tasks.put,
     ONE,
     who="user",
-    body=TaskFields(),
+    body=TaskSchema(),
     admin_only=OWNER,
     is_conditional=True,
     returns=TASK,
@@ -121,7 +120,7 @@ def replace_task(
     tasks.patch,
     ONE,
     who="user",
-    body=TaskFields(partial=True),
+    body=TaskSchema(partial=True),
     accepts=(JSON, MERGE_PATCH),
     example={"status": "done"},
     admin_only=OWNER,

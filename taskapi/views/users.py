@@ -15,8 +15,8 @@ from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_ta
 from taskapi.models.user import LISTING, User, user_json
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import entity
-from taskapi.schemas import answers
 from taskapi.schemas import user as schemas
+from taskapi.schemas.auth import ResetTokenSchema
 from taskapi.views.auth import check_current_password
 
 users = Api("users", __name__, url_prefix="/api/v1/users")
@@ -25,10 +25,10 @@ users = Api("users", __name__, url_prefix="/api/v1/users")
 @users.patch(
     "/me",
     who="user",
-    body=schemas.ProfileChanges(),
+    body=schemas.UpdateProfileSchema(),
     example={"email": "ana@example.org", "current_password": "Correct-Horse-7"},
     is_conditional=True,
-    returns=answers.User(),
+    returns=schemas.UserSchema(),
     errors={409: "The username or the e-mail is taken."},
 )
 def update_me(caller: Caller, body: dict[str, Any]) -> Response:
@@ -44,7 +44,7 @@ def update_me(caller: Caller, body: dict[str, Any]) -> Response:
 @users.delete(
     "/me",
     who="user",
-    body=schemas.Farewell(),
+    body=schemas.DeleteAccountSchema(),
     is_conditional=True,
     errors={409: "This is the last active admin."},
 )
@@ -58,7 +58,7 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
         user.delete()
 
 
-@users.get("", who="admin", query=schemas.UserQuery(), is_page=True, returns=answers.User())
+@users.get("", who="admin", query=schemas.UserQuery(), is_page=True, returns=schemas.UserSchema())
 def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     """All users, page by page."""
     return answer_page(LISTING, query, filters_of(query), user_json)
@@ -67,10 +67,10 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
 @users.post(
     "",
     who="admin session",
-    body=schemas.NewUser(),
+    body=schemas.CreateUserSchema(),
     example={"username": "ben", "password": "Correct-Horse-7", "role": "user"},
     status=201,
-    returns=answers.User(),
+    returns=schemas.UserSchema(),
     headers={"Location": "Where the user is."},
     errors={409: "The username or the e-mail is taken."},
 )
@@ -81,13 +81,13 @@ def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     return entity(user_json(user), 201, f"/api/v1/users/{user.id}")
 
 
-@users.get("/me", who="user", is_conditional=True, returns=answers.User())
+@users.get("/me", who="user", is_conditional=True, returns=schemas.UserSchema())
 def get_me(caller: Caller) -> Response:
     """One's own profile."""
     return entity(user_json(User.get(caller.id)))
 
 
-@users.get("/<user:user_id>", who="user", is_conditional=True, returns=answers.User())
+@users.get("/<user:user_id>", who="user", is_conditional=True, returns=schemas.UserSchema())
 def get_user(caller: Caller, user_id: int) -> Response:
     """One user: oneself, or anybody for an admin."""
     return entity(user_json(User.get(user_id)))
@@ -97,10 +97,10 @@ def get_user(caller: Caller, user_id: int) -> Response:
     "/<id:user_id>",
     who="admin",
     session_only=("role", "password"),
-    body=schemas.UserChanges(),
+    body=schemas.UpdateUserSchema(),
     example={"is_active": True},
     is_conditional=True,
-    returns=answers.User(),
+    returns=schemas.UserSchema(),
     errors={409: "A name is taken, or this is the last active admin."},
 )
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
@@ -128,7 +128,7 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
 
 
 @users.post(
-    "/<id:user_id>/reset-token", who="admin session", status=201, returns=answers.ResetToken()
+    "/<id:user_id>/reset-token", who="admin session", status=201, returns=ResetTokenSchema()
 )
 def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
     """A token, shown this once, with which the user sets a new password within an hour."""
@@ -139,7 +139,7 @@ def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
 @users.delete(
     "/<id:user_id>",
     who="admin",
-    query=schemas.Departure(),
+    query=schemas.DeleteUserQuery(),
     is_conditional=True,
     errors={409: "This is the last active admin."},
 )

@@ -12,9 +12,13 @@ from taskapi.models.delivery import delivery_json
 from taskapi.models.webhook import LISTING, Webhook, webhook_json
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import json_response
-from taskapi.schemas import answers
 from taskapi.schemas.fields import PageQuery
-from taskapi.schemas.webhook import DeliveryQuery, WebhookFields
+from taskapi.schemas.webhook import (
+    DeliveryQuery,
+    DeliverySchema,
+    WebhookSchema,
+    WebhookSecretSchema,
+)
 
 webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
@@ -23,7 +27,7 @@ ONE = "/<id:webhook_id>"
 OFF = {409: "When the webhook is turned off."}
 
 
-@webhooks.get("", who="user", query=PageQuery(), is_page=True, returns=answers.Webhook())
+@webhooks.get("", who="user", query=PageQuery(), is_page=True, returns=WebhookSchema())
 def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
     """One's own webhooks."""
     return answer_page(LISTING, query, {"user_id": caller.id}, webhook_json)
@@ -32,9 +36,9 @@ def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
 @webhooks.post(
     "",
     who="user",
-    body=WebhookFields(),
+    body=WebhookSchema(),
     status=201,
-    returns=answers.NewWebhook(),
+    returns=WebhookSecretSchema(),
     headers={"Location": "Where the webhook is."},
     errors={409: "When there are too many webhooks already."},
 )
@@ -45,13 +49,13 @@ def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
     return json_response({**webhook_json(made), "secret": secret}, 201, SECRET | location)
 
 
-@webhooks.get(ONE, who="user", returns=answers.Webhook())
+@webhooks.get(ONE, who="user", returns=WebhookSchema())
 def get_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """One webhook."""
     return webhook_json(Webhook.of_user(caller.id, webhook_id))
 
 
-@webhooks.patch(ONE, who="user", body=WebhookFields(partial=True), returns=answers.Webhook())
+@webhooks.patch(ONE, who="user", body=WebhookSchema(partial=True), returns=WebhookSchema())
 def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dict[str, Any]:
     """Change where a webhook leads, what it is told of, or whether it is on."""
     with transaction():
@@ -67,7 +71,7 @@ def remove_webhook(caller: Caller, webhook_id: int) -> None:
         Webhook.of_user(caller.id, webhook_id, lock=True).delete()
 
 
-@webhooks.post(f"{ONE}/rotate-secret", who="user", returns=answers.NewWebhook())
+@webhooks.post(f"{ONE}/rotate-secret", who="user", returns=WebhookSecretSchema())
 def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     """A new secret, shown this once; for a day both sign."""
     with transaction():
@@ -76,7 +80,7 @@ def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     return json_response({**webhook_json(webhook), "secret": secret}, 200, SECRET)
 
 
-@webhooks.post(f"{ONE}/test", who="user", status=202, returns=answers.Delivery(), errors=OFF)
+@webhooks.post(f"{ONE}/test", who="user", status=202, returns=DeliverySchema(), errors=OFF)
 def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     """Send a message that says nothing, to see whether it arrives."""
     with transaction():
@@ -88,7 +92,7 @@ def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     who="user",
     query=DeliveryQuery(),
     is_page=True,
-    returns=answers.Delivery(),
+    returns=DeliverySchema(),
 )
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
     """What was sent to a webhook, is to be, and what came of it; the newest first."""
@@ -100,7 +104,7 @@ def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> R
     f"{ONE}/deliveries/<id:delivery_id>/redeliver",
     who="user",
     status=202,
-    returns=answers.Delivery(),
+    returns=DeliverySchema(),
     errors=OFF,
 )
 def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> dict[str, Any]:
