@@ -33,8 +33,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     as TESTING, is Flask's.
     """
     settings = Settings.from_env({**os.environ, **as_environment(config or {})})
-    app = Flask("taskapi", instance_path=str(INSTANCE), static_folder=None)
+    app = Flask("taskapi", instance_path=str(INSTANCE))
     app.extensions["settings"] = settings
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     app.config.update(
         {name: value for name, value in (config or {}).items() if name not in SETTING_NAMES},
     )

@@ -113,13 +113,23 @@ def test_swagger_ui_signs_in_makes_a_task_and_lists_it(browser, server):
     browser.find(".opblock")
     browser.photograph("docs")
 
+    logout_lock = "#operations-auth-logout button.authorization__btn"
+    assert browser.find(logout_lock).get_attribute("aria-label").endswith("unlocked")
+
     browser.click("button.authorize")
     browser.type("#oauth_username", ANA["username"])
+    browser.type("#oauth_password", "Wrong-Horse-8")
+    browser.click(".auth-container:has(#oauth_username) button.authorize")
+    wrong = httpx.post(f"{server}/api/v1/auth/login", json={**ANA, "password": "Wrong-Horse-8"})
+    browser.wait_for(".modal-ux-content .errors", f"Error: {wrong.json()['detail']}")
+    browser.photograph("docs-wrong-password")
+    assert [message for message in browser.said() if "401" not in message] == []
     browser.type("#oauth_password", ANA["password"])
     browser.click(".auth-container:has(#oauth_username) button.authorize")
     browser.wait_for(".modal-ux-content", "Logout")
     browser.photograph("docs-signed-in")
     browser.click(".modal-ux .close-modal")
+    assert browser.find(logout_lock).get_attribute("aria-label").endswith(" locked")
 
     made = "#operations-tasks-add_task"
     browser.click(f"{made} .opblock-summary-control")

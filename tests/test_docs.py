@@ -13,7 +13,6 @@ pytestmark = [
 ]
 
 STATIC = ROOT / "taskapi" / "static"
-ASSETS = {path.name: path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".svg")}
 
 
 def test_the_first_page_is_a_page_for_browsers_and_json_for_programs(root):
@@ -52,28 +51,44 @@ def test_pages_run_no_script_but_our_files(root, path):
     assert "://" not in re.sub(r"curl http://localhost:8000", "", page.text)
 
 
-@pytest.mark.parametrize("name", sorted(ASSETS))
-def test_assets_come_packed_or_not_and_are_not_sent_twice(root, name):
-    plain = root.get(f"/assets/{name}", headers={"Accept-Encoding": "identity"})
-    assert plain.data == ASSETS[name].read_bytes()
-    packed = root.get(f"/assets/{name}", headers={"Accept-Encoding": "br, gzip"})
+def test_the_document_is_compressed_for_those_who_accept_it(root):
+    plain = root.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    packed = root.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"})
     assert gzip.decompress(packed.data) == plain.data
-    assert packed.headers["Vary"] == "Accept-Encoding"
-    again = root.get(
-        f"/assets/{name}",
-        headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]},
-    )
-    assert again.status_code == 304
+    assert len(packed.data) < len(plain.data) / 4
+    assert (plain.content_encoding, packed.content_encoding) == (None, "gzip")
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    for response in (plain, packed):
+        assert response.headers["Vary"] == "Accept-Encoding"
+        headers = {
+            "Accept-Encoding": response.content_encoding or "identity",
+            "If-None-Match": response.headers["ETag"],
+        }
+        again = root.get("/openapi.json", headers=headers)
+        assert (again.status_code, again.data) == (304, b"")
+    refused = root.get("/openapi.json", headers={"Accept-Encoding": "gzip;q=0"})
+    assert refused.data == plain.data
 
 
-@pytest.mark.parametrize("name", ["README.md", "nothing.js", "..%2fopenapi.py", "index.html"])
-def test_nothing_but_assets_is_served_there(root, name):
-    assert root.get(f"/assets/{name}").status_code == 404
+def test_static_files_are_sent_once(root):
+    for path in STATIC.rglob("*.*"):
+        name = f"/static/{path.relative_to(STATIC)}"
+        response = root.get(name)
+        assert response.data == path.read_bytes()
+        assert response.headers["Cache-Control"] == "public, max-age=3600"
+        again = root.get(name, headers={"If-None-Match": response.headers["ETag"]})
+        assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fopenapi.py", "../openapi.py", "", "vendor"])
+def test_nothing_else_is_served_there(root, name):
+    missing = root.get(f"/static/{name}")
+    assert (missing.status_code, missing.json["error"]["code"]) == (404, "NOT_FOUND")
 
 
 def test_documentation_is_never_limited(make_app):
     client = make_app(RATE_LIMIT_PER_MINUTE="1").test_client()
-    for path in ("/", "/docs", "/redoc", "/openapi.json", "/assets/docs.js", "/health"):
+    for path in ("/", "/docs", "/redoc", "/openapi.json", "/static/docs.js", "/health"):
         for _ in range(3):
             answer = client.get(path)
             assert answer.status_code == 200

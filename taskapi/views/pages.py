@@ -1,10 +1,6 @@
 """The first page and the documentation, all served from here."""
 
 import gzip
-import hashlib
-import mimetypes
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,7 +8,6 @@ from flask import Response, current_app, render_template, request
 
 from taskapi.api import Api
 from taskapi.config import settings
-from taskapi.errors import NotFound
 from taskapi.inputs import JSON
 from taskapi.responses import json_response
 from taskapi.schemas.system import AboutSchema, NotJsonSchema, OpenApiSchema
@@ -21,12 +16,6 @@ from taskapi.version import __version__
 pages = Api("pages", __name__)
 
 HTML = "text/html"
-STATIC = Path(__file__).parent.parent / "static"
-ASSETS = {
-    path.name: path
-    for path in (*STATIC.iterdir(), *(STATIC / "vendor").iterdir())
-    if path.suffix in (".js", ".css", ".svg")
-}
 DESCRIPTION = "Users, sign-in and tasks over a REST API: small, strict and fast."
 FIRST_PAGE = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -61,8 +50,8 @@ def docs() -> Response:
         DOCUMENTATION,
         "docs.html",
         title="documentation",
-        style="swagger-ui.css",
-        scripts=("swagger-ui-bundle.js", "docs.js"),
+        style="vendor/swagger-ui.css",
+        scripts=("vendor/swagger-ui-bundle.js", "docs.js"),
     )
 
 
@@ -73,7 +62,7 @@ def redoc() -> Response:
         DOCUMENTATION,
         "docs.html",
         title="reference",
-        scripts=("redoc.standalone.js", "redoc.js"),
+        scripts=("vendor/redoc.standalone.js", "redoc.js"),
     )
 
 
@@ -91,45 +80,15 @@ def openapi() -> Response:
         # Only now: most processes never need what makes it.
         from taskapi.openapi import make_document
 
-        made = orjson.dumps(make_document(current_app), option=orjson.OPT_APPEND_NEWLINE)
-        current_app.extensions["openapi"] = made
-    response = Response(made, mimetype=JSON)
-    response.set_etag(_tag(made))
-    return response
-
-
-@pages.get(
-    "/assets/<name>",
-    who="anyone",
-    is_limited=False,
-    is_conditional=True,
-    returns=NotJsonSchema(),
-    media=("text/javascript", "text/css", "image/svg+xml"),
-)
-def asset(name: str) -> Response:
-    """A script, style or picture of the pages."""
-    if name not in ASSETS:
-        raise NotFound()
-    packed = _packed(name)
+        plain = orjson.dumps(make_document(current_app), option=orjson.OPT_APPEND_NEWLINE)
+        made = current_app.extensions["openapi"] = plain, gzip.compress(plain, mtime=0)
     is_packed = request.accept_encodings["gzip"] > 0
-    response = Response(
-        packed if is_packed else gzip.decompress(packed),
-        mimetype=mimetypes.guess_type(name)[0],
-        headers={"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"},
-    )
+    response = Response(made[is_packed], mimetype=JSON)
+    response.vary.add("Accept-Encoding")
     if is_packed:
-        response.headers["Content-Encoding"] = "gzip"
-    response.set_etag(_tag(packed) + ("-gzip" if is_packed else ""))
+        response.content_encoding = "gzip"
+    response.add_etag()
     return response
-
-
-@lru_cache
-def _packed(name: str) -> bytes:
-    return gzip.compress(ASSETS[name].read_bytes(), mtime=0)
-
-
-def _tag(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _page(policy: str, template: str, **facts: Any) -> Response:

@@ -98,7 +98,6 @@ POST   /users/me/calendar                201 201 201 403 201 403 201 201
 GET    /audit                            403 403 200 403 403 403 403 200
 GET    //calendar/{token}.ics            anyone 404
 GET    //                                anyone 200
-GET    //assets/{name}                   anyone 404
 GET    //docs                            anyone 200
 GET    //redoc                           anyone 200
 GET    //openapi.json                    anyone 200
