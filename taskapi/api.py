@@ -39,7 +39,7 @@ class Operation:
     method: str
     rule: str
     view: View
-    who: Who
+    caller: Who
     query: Schema = NO_PARAMETERS
     body: Schema | None = None
     is_body_optional: bool = False
@@ -116,7 +116,7 @@ def _serve(operation: Operation) -> View:
         raw = _receive(operation)  # before the database is asked: no connection waits for it
         caller = _identify(operation, proof)
         arguments = path if caller is None else _allow(operation, caller, path)
-        if operation.who != "anyone":
+        if operation.caller != "anyone":
             arguments["caller"] = caller
         if operation.gate is not None:
             operation.gate()
@@ -141,7 +141,7 @@ def _serve(operation: Operation) -> View:
 
 def _admit(operation: Operation) -> Claims | Caller | None:
     """What the token proves by itself, within the limits of its user or of the address."""
-    if operation.who == "anyone":
+    if operation.caller == "anyone":
         if operation.is_limited and not operation.is_sign_in:
             limit_requests(client_network())
         return None
@@ -149,7 +149,7 @@ def _admit(operation: Operation) -> Claims | Caller | None:
         proof = check_token()
     except Unauthorized:
         limit_requests(client_network())  # so that made-up tokens open no buckets
-        if operation.who == "optional":
+        if operation.caller == "optional":
             return None
         raise
     limit_requests(f"user:{proof.id}")
@@ -168,7 +168,7 @@ def _identify(operation: Operation, proof: Claims | Caller | None) -> Caller | N
     try:
         return None if proof is None else identify(proof)
     except Unauthorized:
-        if operation.who == "optional":
+        if operation.caller == "optional":
             return None
         raise
 
@@ -177,9 +177,9 @@ def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[s
     """The path's values, if the caller may do this with them."""
     if caller.scope == "read" and operation.method != "GET":
         raise insufficient_scope("This token may only read.")
-    if operation.who.startswith("admin"):
+    if operation.caller.startswith("admin"):
         caller.require_admin()
-    if operation.who == "optional" or operation.who.endswith("session"):
+    if operation.caller == "optional" or operation.caller.endswith("session"):
         caller.require_session()
     if "user_id" in path:
         path["user_id"] = _own_or_any(caller, path["user_id"])

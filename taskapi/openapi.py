@@ -1,5 +1,6 @@
 """OpenAPI 3.1, made from what the routes declare."""
 
+import inspect
 import re
 import sys
 from collections.abc import Mapping
@@ -123,12 +124,14 @@ def _add_components(spec: APISpec) -> None:
 
 
 def _describe(spec: APISpec, rule: str, operation: Operation, name: str) -> Json:
-    summary = (operation.view.__doc__ or "").strip()
+    summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n")
+    if "<user:user_id>/" in rule:
+        summary = f"{summary.rstrip('.')} for a user."
     described: Json = {
         "operationId": name,
         "tags": [operation.tag],
         "summary": summary.rstrip("."),
-        "description": _description(summary, operation),
+        "description": _description(" ".join(more.split()), operation),
         "security": _security(operation),
         "responses": _responses(spec, rule, operation),
     }
@@ -141,7 +144,7 @@ def _describe(spec: APISpec, rule: str, operation: Operation, name: str) -> Json
 
 
 def _description(summary: str, operation: Operation) -> str:
-    parts = [summary, WHO[operation.who]]
+    parts = [*filter(None, [summary]), WHO[operation.caller]]
     if operation.admin_only:
         parts.append(f"Only an admin may give {' and '.join(operation.admin_only)}.")
     if operation.is_idempotent:
@@ -150,10 +153,10 @@ def _description(summary: str, operation: Operation) -> str:
 
 
 def _security(operation: Operation) -> list[Json]:
-    if operation.who == "anyone":
+    if operation.caller == "anyone":
         return []
     ways: list[Json] = [{"bearer": []}, {"password": []}]
-    return [{}, *ways] if operation.who == "optional" else ways
+    return [{}, *ways] if operation.caller == "optional" else ways
 
 
 def _parameters(spec: APISpec, rule: str, operation: Operation) -> list[Json]:

@@ -175,7 +175,7 @@ RESPONSES |= {f"PlacedError{status}": _response(status, "Placed") for status in 
 
 def faults_of(rule: str, operation: Operation) -> dict[int, str]:
     """The statuses that the operation may answer with when it fails, with a word where it helps."""
-    who, is_read = operation.who, operation.method == "GET"
+    who, is_read = operation.caller, operation.method == "GET"
     found = {400}
     if operation.is_limited or who != "anyone":
         found |= {429, 500, 503}

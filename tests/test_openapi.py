@@ -17,6 +17,13 @@ pytestmark = [
 ]
 
 
+# What a summary begins with.
+VERBS = re.compile(
+    "(List|Get|Create|Update|Replace|Delete|Restore|Export|Import|Register|Log|Refresh|Reset|"
+    r"Change|Revoke|Rotate|Send|Redeliver|Add|Remove|Set|Download|Check|Apply|Show)\b"
+)
+
+
 @pytest.fixture
 def document(root) -> Any:
     return root.get("/openapi.json").get_json()
@@ -44,8 +51,10 @@ def test_operations_are_named_once_tagged_and_explained(document):
     assert len(names) == len(set(names))
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
     for _, _, operation in all_operations(document):
-        assert operation["summary"]
-        assert len(operation["description"]) > len(operation["summary"])
+        assert VERBS.match(operation["summary"])
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], parameter
         assert tags[operation["tags"][0]]
 
 

@@ -1,4 +1,4 @@
-"""Audit: who changed what and when, on one task or anywhere."""
+"""Audit: the changes of a task, and the audit log."""
 
 from typing import Any
 
@@ -17,20 +17,24 @@ audit = Api("audit", __name__, url_prefix="/api/v1")
 
 @audit.get(
     "/tasks/<id:task_id>/activity",
-    who="user",
+    caller="user",
     query=PageQuery(),
     is_page=True,
     returns=ActivitySchema(),
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """Who changed a task, what and when; the newest first."""
+    """List the changes of a task, newest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
     if not caller.is_admin:
         chosen["user_id"] = caller.id  # not what happened while it was another owner's
     return answer_page(LISTING, query, chosen, activity_json)
 
 
-@audit.get("/audit", who="admin", query=AuditQuery(), is_page=True, returns=AuditSchema())
+@audit.get("/audit", caller="admin", query=AuditQuery(), is_page=True, returns=AuditSchema())
 def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
-    """Sign-ins, failed ones, changes to users and tokens, admins' acts on others' tasks."""
+    """List the audit log, newest first.
+
+    Sign-ins, failed sign-ins, changes to users and tokens, and changes by admins to the tasks of
+    others.
+    """
     return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, audit_json)

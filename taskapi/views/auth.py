@@ -1,4 +1,4 @@
-"""Sign-in: accounts, sessions, passwords and personal tokens."""
+"""Authentication: registration, sign-in, sessions, passwords and personal access tokens."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _refuse_when_closed() -> None:
 
 @auth.post(
     "/register",
-    who="anyone",
+    caller="anyone",
     is_sign_in=True,
     gate=_refuse_when_closed,
     body=RegisterSchema(),
@@ -49,7 +49,7 @@ def _refuse_when_closed() -> None:
     errors={403: "Registration is closed.", 409: "The username or the e-mail is taken."},
 )
 def register(body: dict[str, Any]) -> dict[str, Any]:
-    """Make an account and sign in to it."""
+    """Register an account and log in."""
     user = User.build(**body)
     with transaction():
         user.insert()
@@ -58,7 +58,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
 
 @auth.post(
     "/login",
-    who="anyone",
+    caller="anyone",
     is_sign_in=True,
     body=LOGIN,
     forms=(LOGIN_FORM, REFRESH_FORM),
@@ -68,7 +68,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     errors={401: "The name or the password is wrong."},
 )
 def login(raw: bytes) -> dict[str, Any]:
-    """Sign in with a username or e-mail and a password."""
+    """Log in with a username or e-mail and a password."""
     if request.mimetype == FORM:
         body = load_form(raw, LOGIN_FORM, refresh_token=REFRESH_FORM)
         if "refresh_token" in body:
@@ -84,7 +84,7 @@ def login(raw: bytes) -> dict[str, Any]:
 
 @auth.post(
     "/refresh",
-    who="anyone",
+    caller="anyone",
     is_sign_in=True,
     body=REFRESH,
     forms=(REFRESH_FORM,),
@@ -95,7 +95,10 @@ def login(raw: bytes) -> dict[str, Any]:
     errors={401: "There is no refresh token, or it is no longer valid."},
 )
 def refresh(raw: bytes) -> dict[str, Any]:
-    """Exchange a refresh token for a new pair of tokens."""
+    """Refresh an access token.
+
+    The refresh token is replaced as well.
+    """
     body: dict[str, Any] = {}
     if raw:
         is_form = request.mimetype == FORM
@@ -115,9 +118,12 @@ def _refreshed(credentials: str) -> dict[str, Any]:
     return _tokens(user, current)
 
 
-@auth.post("/logout", who="optional", body=schemas.RefreshSchema(), is_body_optional=True)
+@auth.post("/logout", caller="optional", body=schemas.RefreshSchema(), is_body_optional=True)
 def logout(caller: Caller | None, body: dict[str, Any]) -> None:
-    """End this session, by its access token or by its refresh token alone."""
+    """Log out of this session.
+
+    The session is that of the access token, or that of the refresh token in the body.
+    """
     if "refresh_token" in body:
         ended = Session.of_token(body["refresh_token"])
         session.end_session(ended.user_id, ended.id, is_required=False)
@@ -126,77 +132,91 @@ def logout(caller: Caller | None, body: dict[str, Any]) -> None:
     session.end_session(caller.id, caller.session_id or 0)
 
 
-@auth.post("/logout-all", who="session")
+@auth.post("/logout-all", caller="session")
 def logout_all(caller: Caller) -> None:
-    """End all of the caller's sessions, and close their calendar's address."""
+    """Log out of all sessions.
+
+    The calendar feed is deleted as well.
+    """
     with transaction():
         session.end_all_sessions(caller.id)
         delete_calendar(caller.id, is_required=False)
 
 
 @auth.get(
-    "/sessions", who="session", query=PageQuery(), is_page=True, returns=schemas.SessionSchema()
+    "/sessions", caller="session", query=PageQuery(), is_page=True, returns=schemas.SessionSchema()
 )
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
-    """Where the caller is signed in."""
+    """List active sessions."""
     chosen = {"user_id": caller.id, "is_live": True}
     return answer_page(
         session.LISTING, query, chosen, lambda row: session.session_json(row, caller.session_id)
     )
 
 
-@auth.delete("/sessions/<id:session_id>", who="session")
+@auth.delete("/sessions/<id:session_id>", caller="session")
 def end_session(caller: Caller, session_id: int) -> None:
-    """End one of the caller's sessions."""
+    """Revoke a session."""
     session.end_session(caller.id, session_id)
 
 
 @auth.post(
     "/password",
-    who="session",
+    caller="session",
     body=schemas.ChangePasswordSchema(),
     errors={409: "The password was changed at the same time."},
 )
 def change_password(caller: Caller, body: dict[str, Any]) -> None:
-    """Set a new password; every other session and every personal token ends."""
+    """Change the password.
+
+    Every other session and every personal access token is revoked.
+    """
     user = check_current_password(caller, body["current_password"])
     _set_password(user, body["new_password"], except_session=caller.session_id)
 
 
 @auth.post(
     "/password/reset",
-    who="anyone",
+    caller="anyone",
     body=schemas.ResetPasswordSchema(),
     errors={409: "The password was changed at the same time."},
 )
 def reset_password(body: dict[str, Any]) -> None:
-    """Set a new password with a token that an admin handed out."""
+    """Reset a password with a reset token.
+
+    Every session and every personal access token is revoked.
+    """
     user = token.user_of_reset(body["token"])
     _set_password(user, body["new_password"], reset_token=body["token"])
 
 
-@auth.get("/tokens", who="session", query=PageQuery(), is_page=True, returns=schemas.TokenSchema())
+@auth.get(
+    "/tokens", caller="session", query=PageQuery(), is_page=True, returns=schemas.TokenSchema()
+)
 def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
-    """The caller's personal access tokens."""
+    """List personal access tokens."""
     return answer_page(token.LISTING, query, {"user_id": caller.id}, token.token_json)
 
 
 @auth.post(
     "/tokens",
-    who="session",
+    caller="session",
     body=schemas.TokenSchema(),
     status=201,
     returns=schemas.CreatedTokenSchema(),
 )
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
-    """Make a personal access token; its secret is shown this once."""
+    """Create a personal access token.
+
+    The token is shown only in this response.
+    """
     made, secret = token.create_token(caller.id, caller.role, **body)
     return {**token.token_json(made), "token": secret}
 
 
-@auth.delete("/tokens/<id:token_id>", who="session")
+@auth.delete("/tokens/<id:token_id>", caller="session")
 def delete_token(caller: Caller, token_id: int) -> None:
-    """Take a personal access token back."""
+    """Revoke a personal access token."""
     token.delete_token(caller.id, token_id)
 
 

@@ -1,4 +1,4 @@
-"""Calendar: one's tasks with a due time, at a secret address that calendar programs read."""
+"""Calendar: a feed of the tasks with a due time, for calendar programs."""
 
 import hashlib
 
@@ -21,29 +21,35 @@ SHOWN_DAYS = 30  # that a task is shown after its due time
 MAX_EVENTS = 1000
 
 
-@calendar.post(OWN, who="user", status=201, returns=CalendarSchema())
+@calendar.post(OWN, caller="user", status=201, returns=CalendarSchema())
 def add_calendar(caller: Caller) -> Response:
-    """A secret address for calendar programs, shown this once; it replaces the one before."""
+    """Create a calendar feed.
+
+    Its secret URL is shown only in this response and replaces an earlier one.
+    """
     url = f"{settings().public_url or ''}/calendar/{create_calendar(caller.id)}.ics"
     return json_response({"url": url}, 201, {"Cache-Control": "no-store"})
 
 
-@calendar.delete(OWN, who="user", errors={404: "There is none."})
+@calendar.delete(OWN, caller="user", errors={404: "There is no calendar feed."})
 def remove_calendar(caller: Caller) -> None:
-    """Close the secret address."""
+    """Delete the calendar feed."""
     delete_calendar(caller.id)
 
 
 @calendar.get(
     "/calendar/<string:token>.ics",
-    who="anyone",
+    caller="anyone",
     media=(ICAL,),
     is_conditional=True,
     returns=NotJsonSchema(),
-    headers={"ETag": "Changes whenever one of the tasks does."},
+    headers={"ETag": "Changes when one of the tasks changes."},
 )
 def read_calendar(token: str) -> Response:
-    """The tasks with a due time from 30 days ago on, at most 1,000, as RFC 5545 has it."""
+    """Get a calendar feed (RFC 5545).
+
+    It has at most 1,000 tasks with a due time from 30 days ago on.
+    """
     owner = calendar_owner(token)
     tasks = VisibleTasks(owner.id).due(since=ago(days=SHOWN_DAYS), limit=MAX_EVENTS)
     versions = repr([(task.id, task.version) for task in tasks])

@@ -1,4 +1,4 @@
-"""Many tasks at once: bulk changes, export and import."""
+"""Import and export: many tasks in one request."""
 
 import threading
 from collections import defaultdict
@@ -64,19 +64,23 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
 
 @import_export.post(
     "/bulk",
-    who="user",
+    caller="user",
     body=schemas.BulkSchema(),
+    example={"operations": [{"op": "create", "data": {"title": "Write the README"}}]},
     is_idempotent=True,
     check_replay=_may_do_all,
     returns=schemas.BulkResultsSchema(),
     names_place=True,
     errors={
-        404: "A task is not there.",
-        412: "A task is not at the version that was given; the current one is in the ETag.",
+        404: "A task does not exist.",
+        412: "The version of a task does not match; the ETag has the current one.",
     },
 )
 def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
-    """Up to 100 creations, changes and deletions, all or nothing."""
+    """Apply changes to many tasks.
+
+    Up to 100 operations in one transaction: all of them are applied or none.
+    """
     visible = visible_tasks(caller)
     results = []
     with transaction():
@@ -124,15 +128,18 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
 
 @import_export.get(
     "/export",
-    who="user",
+    caller="user",
     query=schemas.ExportQuery(),
     admin_only=OWNER,
     returns=schemas.TaskSchema(many=True),
     media=(JSON, CSV),
-    headers={"Content-Disposition": "A name for the file."},
+    headers={"Content-Disposition": "The suggested file name."},
 )
 def export(caller: Caller, query: dict[str, Any]) -> Response:
-    """Everything that the filters select, streamed as JSON or CSV."""
+    """Export tasks as JSON or CSV.
+
+    All tasks that match the filters, streamed.
+    """
     kind = query.pop("format")
     chosen = visible_tasks(caller).filters(query)
     batches = _batches(chosen)
@@ -192,7 +199,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 
 @import_export.post(
     "/import",
-    who="user",
+    caller="user",
     query=schemas.ImportQuery(),
     body=ImportRowSchema(many=True),
     example=[{"title": "Write the README", "status": "done", "tags": ["docs"]}],
@@ -203,10 +210,13 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     returns=schemas.ImportResultSchema(),
     names_place=True,
     also={202: JobSchema()},
-    headers={"Location": "With 202: where the job tells how far it is."},
+    headers={"Location": "The URL of the job, with 202."},
 )
 def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
-    """Make tasks from an exported JSON or CSV file, all or nothing; over 100 as a job."""
+    """Import tasks from an exported JSON or CSV file.
+
+    All rows are imported or none. More than 100 rows are imported by a background job.
+    """
     kind = "csv" if request.mimetype == CSV else "json"
     if not raw and kind == "json":
         raise malformed("The body is empty; send a JSON array.")

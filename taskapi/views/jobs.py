@@ -1,4 +1,4 @@
-"""Jobs: how far it is, what takes longer than a request may."""
+"""Jobs: imports that run in the background."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from taskapi.schemas.job import JobQuery, JobSchema
 jobs = Api("jobs", __name__, url_prefix="/api/v1/jobs")
 
 
-@jobs.get("", who="user", query=JobQuery(), is_page=True, returns=JobSchema())
+@jobs.get("", caller="user", query=JobQuery(), is_page=True, returns=JobSchema())
 def list_jobs(caller: Caller, query: dict[str, Any]) -> Response:
-    """One's own jobs, the newest first."""
+    """List jobs, newest first."""
     return answer_page(LISTING, query, {**filters_of(query), "user_id": caller.id}, job_json)
 
 
-@jobs.get("/<id:job_id>", who="user", returns=JobSchema())
+@jobs.get("/<id:job_id>", caller="user", returns=JobSchema())
 def get_job(caller: Caller, job_id: int) -> dict[str, Any]:
-    """One job, and how far it is."""
+    """Get a job and its progress."""
     return job_json(Job.of_user(caller.id, job_id))

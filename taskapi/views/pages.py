@@ -1,4 +1,4 @@
-"""The first page and the documentation, all served from here."""
+"""Pages: the start page and the API documentation."""
 
 import gzip
 from typing import Any
@@ -28,9 +28,9 @@ DOCUMENTATION = (
 )
 
 
-@pages.get("/", who="anyone", is_limited=False, returns=AboutSchema(), media=(JSON, HTML))
+@pages.get("/", caller="anyone", is_limited=False, returns=AboutSchema(), media=(JSON, HTML))
 def index() -> Response:
-    """What this is, how it is doing, and where to go on."""
+    """Get the start page."""
     status = current_app.extensions["health"].report()["status"]
     about = {"description": DESCRIPTION, "version": __version__, "status": status}
     if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
@@ -43,9 +43,9 @@ def index() -> Response:
     return response
 
 
-@pages.get("/docs", who="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
+@pages.get("/docs", caller="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
 def docs() -> Response:
-    """Swagger UI: read, sign in and try."""
+    """Show Swagger UI."""
     return _page(
         DOCUMENTATION,
         "docs.html",
@@ -55,9 +55,9 @@ def docs() -> Response:
     )
 
 
-@pages.get("/redoc", who="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
+@pages.get("/redoc", caller="anyone", is_limited=False, returns=NotJsonSchema(), media=(HTML,))
 def redoc() -> Response:
-    """ReDoc: the whole reference on one page."""
+    """Show ReDoc."""
     return _page(
         DOCUMENTATION,
         "docs.html",
@@ -68,13 +68,13 @@ def redoc() -> Response:
 
 @pages.get(
     "/openapi.json",
-    who="anyone",
+    caller="anyone",
     is_limited=False,
     is_conditional=True,
     returns=OpenApiSchema(),
 )
 def openapi() -> Response:
-    """This document."""
+    """Get this document."""
     made = current_app.extensions.get("openapi")
     if made is None:
         # Only now: most processes never need what makes it.

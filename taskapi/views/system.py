@@ -1,4 +1,4 @@
-"""Health, and what a machine or a person asks before they know anything."""
+"""System: health checks and metrics."""
 
 from flask import Response, current_app
 
@@ -10,21 +10,21 @@ from taskapi.schemas.system import HealthReportSchema, HealthSchema, NotJsonSche
 system = Api("system", __name__)
 
 
-@system.get("/health", who="anyone", is_limited=False, returns=HealthSchema())
+@system.get("/health", caller="anyone", is_limited=False, returns=HealthSchema())
 def health() -> dict[str, str]:
-    """Is the process up? Touches nothing."""
+    """Check that the process is running."""
     return {"status": "ok"}
 
 
 @system.get(
     "/health/detailed",
-    who="anyone",
+    caller="anyone",
     is_limited=False,
     returns=HealthReportSchema(),
     also={503: HealthReportSchema()},
 )
 def health_detailed() -> Response:
-    """Is everything there that is needed?"""
+    """Check the service and what it depends on."""
     report = current_app.extensions["health"].report()
     if report["status"] == "unavailable":
         return json_response(report, 503, {"Retry-After": "5"})
@@ -33,16 +33,19 @@ def health_detailed() -> Response:
 
 @system.get(
     "/metrics",
-    who="anyone",
+    caller="anyone",
     is_limited=False,
     returns=NotJsonSchema(),
     media=("text/plain",),
     errors={
-        401: "METRICS_TOKEN was not sent as bearer.",
-        404: "There is no METRICS_TOKEN here.",
+        401: "The token is missing or wrong.",
+        404: "METRICS_TOKEN is not set.",
         429: "Too many requests with a wrong token.",
     },
 )
 def show_metrics() -> Response:
-    """Figures for Prometheus, with METRICS_TOKEN as bearer."""
+    """Get metrics for Prometheus.
+
+    Needs METRICS_TOKEN as bearer token.
+    """
     return metrics.exposition()

@@ -47,7 +47,7 @@ def also_of_user(
 @also_of_user(
     tasks.get,
     ALL,
-    who="user",
+    caller="user",
     query=TaskQuery(),
     nested={"query": TaskQuery(exclude=OWNER)},
     is_page=True,
@@ -55,55 +55,58 @@ def also_of_user(
     returns=TASK,
 )
 def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
-    """The tasks that the caller may see, filtered, sorted and page by page."""
+    """List tasks."""
     chosen = visible_tasks(caller, user_id).filters(filters_of(query))
     return answer_page(
         LISTING, query, chosen, lambda row: task_json(row, with_deleted=chosen["deleted"])
     )
 
 
-@tasks.get("/tasks/admin/all", who="admin", query=TaskQuery(), is_page=True, returns=TASK)
+@tasks.get("/tasks/admin/all", caller="admin", query=TaskQuery(), is_page=True, returns=TASK)
 def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
-    """Everybody's tasks, for an admin."""
+    """List the tasks of all users."""
     answer: Response = list_tasks(caller, query)
     return answer
 
 
-@tasks.get("/tasks/stats", who="user", query=StatsQuery(), returns=StatsSchema())
+@tasks.get("/tasks/stats", caller="user", query=StatsQuery(), returns=StatsSchema())
 def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
-    """Counts by status and priority, what is due, and what was done in the last 30 days."""
+    """Get task statistics.
+
+    Counts by status and priority, what is due, and what was done in the last 30 days.
+    """
     return visible_tasks(caller).stats(query["tz"])
 
 
 @also_of_user(
     tasks.post,
     ALL,
-    who="user",
+    caller="user",
     body=TaskSchema(),
     nested={"body": TaskSchema(exclude=OWNER)},
     admin_only=OWNER,
     is_idempotent=True,
     status=201,
     returns=TASK,
-    headers={"Location": "Where the task is."},
+    headers={"Location": "The URL of the task."},
 )
 def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
-    """Make a task."""
+    """Create a task."""
     visible = visible_tasks(caller, user_id)
     task = Task.create(body.pop("user_id", visible.owner_id or caller.id), body)
     return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
 
 
-@also_of_user(tasks.get, ONE, who="user", is_conditional=True, returns=TASK)
+@also_of_user(tasks.get, ONE, caller="user", is_conditional=True, returns=TASK)
 def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Response:
-    """One task."""
+    """Get a task."""
     return entity(task_json(visible_tasks(caller, user_id).get(task_id)))
 
 
 @also_of_user(
     tasks.put,
     ONE,
-    who="user",
+    caller="user",
     body=TaskSchema(),
     admin_only=OWNER,
     is_conditional=True,
@@ -112,14 +115,17 @@ def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Respon
 def replace_task(
     caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
 ) -> Response:
-    """Replace a task: what is left out goes back to its default."""
+    """Replace a task.
+
+    Fields that are left out get their defaults.
+    """
     return _change(visible_tasks(caller, user_id), task_id, DEFAULTS | body)
 
 
 @also_of_user(
     tasks.patch,
     ONE,
-    who="user",
+    caller="user",
     body=TaskSchema(partial=True),
     accepts=(JSON, MERGE_PATCH),
     example={"status": "done"},
@@ -130,13 +136,19 @@ def replace_task(
 def update_task(
     caller: Caller, task_id: int, body: dict[str, Any], user_id: int | None = None
 ) -> Response:
-    """Change the fields that are given; null clears a description or due time."""
+    """Update a task.
+
+    Fields that are left out keep their values; null clears a description or a due time.
+    """
     return _change(visible_tasks(caller, user_id), task_id, body)
 
 
-@also_of_user(tasks.delete, ONE, who="user", is_conditional=True)
+@also_of_user(tasks.delete, ONE, caller="user", is_conditional=True)
 def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> None:
-    """Move a task to the trash, where it lies for 30 days."""
+    """Delete a task.
+
+    It stays in the trash for 30 days.
+    """
     visible = visible_tasks(caller, user_id)
     with transaction():
         Task.soft_delete(_locked(visible, task_id))
@@ -148,14 +160,14 @@ def _sees_in_any_state(caller: Caller, task_id: int) -> None:
 
 @tasks.post(
     "/tasks/<id:task_id>/restore",
-    who="user",
+    caller="user",
     is_idempotent=True,
     check_replay=_sees_in_any_state,
     returns=TASK,
     errors={409: "The task is not in the trash."},
 )
 def restore(caller: Caller, task_id: int) -> Response:
-    """Take a task out of the trash."""
+    """Restore a task from the trash."""
     with transaction():
         task = visible_tasks(caller).get(task_id, lock=True, deleted=None)
         return entity(task_json(Task.restore(task)))

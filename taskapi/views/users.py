@@ -1,4 +1,4 @@
-"""Users: one's own profile, and an admin's view of everybody."""
+"""Users: accounts and profiles."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ users = Api("users", __name__, url_prefix="/api/v1/users")
 
 @users.patch(
     "/me",
-    who="user",
+    caller="user",
     body=schemas.UpdateProfileSchema(),
     example={"email": "ana@example.org", "current_password": "Correct-Horse-7"},
     is_conditional=True,
@@ -32,7 +32,7 @@ users = Api("users", __name__, url_prefix="/api/v1/users")
     errors={409: "The username or the e-mail is taken."},
 )
 def update_me(caller: Caller, body: dict[str, Any]) -> Response:
-    """Change one's own username or e-mail."""
+    """Update the current user."""
     check_current_password(caller, body.pop("current_password"))
     with transaction():
         user = User.lock(caller.id)
@@ -43,13 +43,16 @@ def update_me(caller: Caller, body: dict[str, Any]) -> Response:
 
 @users.delete(
     "/me",
-    who="user",
+    caller="user",
     body=schemas.DeleteAccountSchema(),
     is_conditional=True,
     errors={409: "This is the last active admin."},
 )
 def delete_me(caller: Caller, body: dict[str, Any]) -> None:
-    """Delete one's own account and everything in it."""
+    """Delete the current user.
+
+    The tasks are deleted as well.
+    """
     check_current_password(caller, body["current_password"])
     with transaction():
         user = User.lock(caller.id)
@@ -58,44 +61,46 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
         user.delete()
 
 
-@users.get("", who="admin", query=schemas.UserQuery(), is_page=True, returns=schemas.UserSchema())
+@users.get(
+    "", caller="admin", query=schemas.UserQuery(), is_page=True, returns=schemas.UserSchema()
+)
 def list_users(caller: Caller, query: dict[str, Any]) -> Response:
-    """All users, page by page."""
+    """List users."""
     return answer_page(LISTING, query, filters_of(query), user_json)
 
 
 @users.post(
     "",
-    who="admin session",
+    caller="admin session",
     body=schemas.CreateUserSchema(),
     example={"username": "ben", "password": "Correct-Horse-7", "role": "user"},
     status=201,
     returns=schemas.UserSchema(),
-    headers={"Location": "Where the user is."},
+    headers={"Location": "The URL of the user."},
     errors={409: "The username or the e-mail is taken."},
 )
 def add_user(caller: Caller, body: dict[str, Any]) -> Response:
-    """Make a user, with a role."""
+    """Create a user."""
     user = User.build(**body)
     user.insert()
     return entity(user_json(user), 201, f"/api/v1/users/{user.id}")
 
 
-@users.get("/me", who="user", is_conditional=True, returns=schemas.UserSchema())
+@users.get("/me", caller="user", is_conditional=True, returns=schemas.UserSchema())
 def get_me(caller: Caller) -> Response:
-    """One's own profile."""
+    """Get the current user."""
     return entity(user_json(User.get(caller.id)))
 
 
-@users.get("/<user:user_id>", who="user", is_conditional=True, returns=schemas.UserSchema())
+@users.get("/<user:user_id>", caller="user", is_conditional=True, returns=schemas.UserSchema())
 def get_user(caller: Caller, user_id: int) -> Response:
-    """One user: oneself, or anybody for an admin."""
+    """Get a user."""
     return entity(user_json(User.get(user_id)))
 
 
 @users.patch(
     "/<id:user_id>",
-    who="admin",
+    caller="admin",
     session_only=("role", "password"),
     body=schemas.UpdateUserSchema(),
     example={"is_active": True},
@@ -104,7 +109,7 @@ def get_user(caller: Caller, user_id: int) -> Response:
     errors={409: "A name is taken, or this is the last active admin."},
 )
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
-    """Change a user's names, role, activity or password."""
+    """Update a user."""
     current_password = body.pop("current_password", None)
     if user_id == caller.id and body.keys() & {"username", "email", "password"}:
         if current_password is None:
@@ -128,23 +133,29 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
 
 
 @users.post(
-    "/<id:user_id>/reset-token", who="admin session", status=201, returns=ResetTokenSchema()
+    "/<id:user_id>/reset-token", caller="admin session", status=201, returns=ResetTokenSchema()
 )
 def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
-    """A token, shown this once, with which the user sets a new password within an hour."""
+    """Create a password reset token.
+
+    It works once, for an hour, and is shown only in this response.
+    """
     secret, expires_at = token.create_reset(User.get(user_id).id)
     return {"token": secret, "expires_at": expires_at}
 
 
 @users.delete(
     "/<id:user_id>",
-    who="admin",
+    caller="admin",
     query=schemas.DeleteUserQuery(),
     is_conditional=True,
     errors={409: "This is the last active admin."},
 )
 def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
-    """Delete a user, with their tasks or after handing them to somebody else."""
+    """Delete a user.
+
+    The tasks are deleted as well, unless `reassign_to` names their new owner.
+    """
     new_owner_id = query.get("reassign_to")
     with transaction():
         user = User.lock(user_id, new_owner_id)

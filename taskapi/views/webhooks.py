@@ -1,4 +1,4 @@
-"""Webhooks: be told of changes, by signed messages after Standard Webhooks 1.0."""
+"""Webhooks: signed messages about changes, as Standard Webhooks 1.0 defines them."""
 
 from typing import Any
 
@@ -24,91 +24,100 @@ webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
 SECRET = {"Cache-Control": "no-store"}
 ONE = "/<id:webhook_id>"
-OFF = {409: "When the webhook is turned off."}
+OFF = {409: "The webhook is turned off."}
 
 
-@webhooks.get("", who="user", query=PageQuery(), is_page=True, returns=WebhookSchema())
+@webhooks.get("", caller="user", query=PageQuery(), is_page=True, returns=WebhookSchema())
 def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
-    """One's own webhooks."""
+    """List webhooks."""
     return answer_page(LISTING, query, {"user_id": caller.id}, webhook_json)
 
 
 @webhooks.post(
     "",
-    who="user",
+    caller="user",
     body=WebhookSchema(),
     status=201,
     returns=WebhookSecretSchema(),
-    headers={"Location": "Where the webhook is."},
-    errors={409: "When there are too many webhooks already."},
+    headers={"Location": "The URL of the webhook."},
+    errors={409: "Too many webhooks."},
 )
 def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
-    """Make a webhook; the secret that signs its messages is shown this once."""
+    """Create a webhook.
+
+    The secret that signs its messages is shown only in this response.
+    """
     made, secret = Webhook.create(caller.id, token_id=caller.token_id, **body)
     location = {"Location": f"/api/v1/webhooks/{made.id}"}
     return json_response({**webhook_json(made), "secret": secret}, 201, SECRET | location)
 
 
-@webhooks.get(ONE, who="user", returns=WebhookSchema())
+@webhooks.get(ONE, caller="user", returns=WebhookSchema())
 def get_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
-    """One webhook."""
+    """Get a webhook."""
     return webhook_json(Webhook.of_user(caller.id, webhook_id))
 
 
-@webhooks.patch(ONE, who="user", body=WebhookSchema(partial=True), returns=WebhookSchema())
+@webhooks.patch(ONE, caller="user", body=WebhookSchema(partial=True), returns=WebhookSchema())
 def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dict[str, Any]:
-    """Change where a webhook leads, what it is told of, or whether it is on."""
+    """Update a webhook."""
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         webhook.update(body, caller.token_id)
     return webhook_json(webhook)
 
 
-@webhooks.delete(ONE, who="user")
+@webhooks.delete(ONE, caller="user")
 def remove_webhook(caller: Caller, webhook_id: int) -> None:
-    """Delete a webhook with all its deliveries."""
+    """Delete a webhook and its deliveries."""
     with transaction():
         Webhook.of_user(caller.id, webhook_id, lock=True).delete()
 
 
-@webhooks.post(f"{ONE}/rotate-secret", who="user", returns=WebhookSecretSchema())
+@webhooks.post(f"{ONE}/rotate-secret", caller="user", returns=WebhookSecretSchema())
 def rotate_secret(caller: Caller, webhook_id: int) -> Response:
-    """A new secret, shown this once; for a day both sign."""
+    """Rotate the secret of a webhook.
+
+    The new secret is shown only in this response; both sign for a day.
+    """
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         secret = webhook.rotate_secret()
     return json_response({**webhook_json(webhook), "secret": secret}, 200, SECRET)
 
 
-@webhooks.post(f"{ONE}/test", who="user", status=202, returns=DeliverySchema(), errors=OFF)
+@webhooks.post(f"{ONE}/test", caller="user", status=202, returns=DeliverySchema(), errors=OFF)
 def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
-    """Send a message that says nothing, to see whether it arrives."""
+    """Send a test message to a webhook."""
     with transaction():
         return delivery_json(Webhook.of_user(caller.id, webhook_id, lock=True).send_test())
 
 
 @webhooks.get(
     f"{ONE}/deliveries",
-    who="user",
+    caller="user",
     query=DeliveryQuery(),
     is_page=True,
     returns=DeliverySchema(),
 )
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
-    """What was sent to a webhook, is to be, and what came of it; the newest first."""
+    """List the deliveries of a webhook, newest first."""
     chosen = {**filters_of(query), "webhook_id": Webhook.of_user(caller.id, webhook_id).id}
     return answer_page(delivery.LISTING, query, chosen, delivery_json)
 
 
 @webhooks.post(
     f"{ONE}/deliveries/<id:delivery_id>/redeliver",
-    who="user",
+    caller="user",
     status=202,
     returns=DeliverySchema(),
     errors=OFF,
 )
 def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> dict[str, Any]:
-    """Send a message again, as a delivery of its own."""
+    """Redeliver a message.
+
+    It is sent as a new delivery.
+    """
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         return delivery_json(webhook.redeliver(delivery_id))
