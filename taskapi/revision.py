@@ -1,4 +1,4 @@
-"""Which migration the database is at, and which it should be at."""
+"""The current and the required migration of the database."""
 
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ CONNECT_SECONDS = 3
 
 
 def revision_of(settings: Settings) -> str | None:
-    """The migration that the database is at, asked over a connection of its own."""
+    """Return the current migration, using a separate connection."""
     path = make_url(settings.database_url).database
     if settings.uses_sqlite and not Path(path or "").exists():
         return None  # connecting would create an empty file
@@ -34,18 +34,18 @@ def head_revision() -> str:
 
 
 def is_behind(revision: str | None) -> bool:
-    """True if a database at this revision has migrations to come.
+    """Return whether migrations are missing.
 
-    One that this version does not know was made by a newer version, whose migrations leave older
-    code working: otherwise no deployment could go without a pause.
+    An unknown revision was created by a newer version, whose migrations are compatible with older
+    code, so that deployments need no downtime.
     """
     known = {script.revision for script in _scripts().walk_revisions()}
     return revision is None or (revision != head_revision() and revision in known)
 
 
 def what_is_missing(revision: str | None) -> str:
-    state = f"is at migration {revision}" if revision else "has no tables yet"
-    return f"the database {state}, and {head_revision()} is needed. Run: flask db upgrade"
+    state = f"is at migration {revision}" if revision else "has no tables"
+    return f"The database {state}; {head_revision()} is required. Run: flask db upgrade"
 
 
 def _scripts() -> ScriptDirectory:

@@ -1,10 +1,10 @@
-"""What is no secret at all, and the secret that development makes for itself."""
+"""Detect weak secret keys, and generate one for development."""
 
 import os
 import secrets
 from pathlib import Path
 
-# Words of the examples that documentation and templates carry, and two such keys.
+# Words and keys from the examples of documentation and templates.
 KNOWN_SECRETS = (
     *("changeme", "changethis", "changeit", "replaceme", "yoursecret", "mysecret", "devsecret"),
     *("secretkey", "supersecret", "topsecret", "jwtsecret", "insecure", "example"),
@@ -15,7 +15,7 @@ KNOWN_SECRETS = (
 
 
 def is_weak(key: str) -> bool:
-    """Is this something that others may know or guess, however long it is?"""
+    """Return whether the key is a known example or easy to guess."""
     letters = "".join(filter(str.isalnum, key.lower()))
     is_repeated = key in (key + key)[1:-1]
     return (
@@ -27,14 +27,14 @@ def is_weak(key: str) -> bool:
 
 
 def kept_secret(path: Path) -> str:
-    """The secret in this file, made once even when several processes start."""
+    """Return the key in this file. Create it once, even if several processes start."""
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48))
         try:
-            os.link(draft, path)  # unlike a rename this fails where another process was first
+            os.link(draft, path)  # unlike rename, fails if another process was first
         except FileExistsError:
             pass
         finally:

@@ -95,7 +95,7 @@ def test_a_file_that_exists_is_left_alone_without_force(run, alice, tmp_path):
     file.write_text("precious")
     refused = run("backup", file)
     assert refused.exit_code == 1
-    assert "exists; --force replaces it" in refused.output
+    assert "exists. Use --force to replace it" in refused.output
     assert file.read_text() == "precious"
 
     assert run("backup", file, "--force").exit_code == 0
@@ -107,11 +107,11 @@ def test_a_file_that_exists_is_left_alone_without_force(run, alice, tmp_path):
 def test_what_cannot_be_copied_is_said_in_a_sentence(run, app, tmp_path):
     nowhere = run("backup", tmp_path / "missing" / "copy.sqlite3")
     assert nowhere.exit_code == 1
-    assert "The copy failed" in nowhere.output
+    assert "Copying failed" in nowhere.output
 
     absent = run("backup", tmp_path / "c", DATABASE_URL=f"sqlite:///{tmp_path / 'no.sqlite3'}")
     assert absent.exit_code == 1
-    assert "There is no database at" in absent.output
+    assert "does not exist" in absent.output
     assert not (tmp_path / "no.sqlite3").exists()
 
 

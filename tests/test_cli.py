@@ -1,4 +1,4 @@
-"""`flask users …`, `tokens create`, `demo`: what they do, say, and exit with."""
+"""`flask users …`, `tokens create` and `demo`: effects, output and exit codes."""
 
 import os
 import pty
@@ -71,7 +71,7 @@ def test_create_and_list(flask, client):
     ]
 
 
-def test_create_fails_with_one_sentence(flask, cast):
+def test_create_fails_with_one_line(flask, cast):
     cast.user("taken", email="Taken@example.org")
     for args, password, word in (
         *((["ana"], weak, "password") for weak in ("weak", "")),
@@ -115,12 +115,10 @@ def test_set_password_and_reset_link(flask, client, make_app, alice, secrets):
     assert flask("users", "set-password", "alice", input=f"{GOOD}\n{GOOD}\n").exit_code == 0
     assert login(client, "alice").status_code == 200
     public = make_app(PUBLIC_URL="https://tasks.example.org/")
-    for app, address in (
-        (public, "https://tasks.example.org/api/v1/auth/password/reset"),
-        (None, ""),
-    ):
+    for app, base in ((public, "https://tasks.example.org"), (None, "http://localhost:8000")):
         output = flask("users", "reset-link", "alice", of=app).output
-        assert address in output
+        assert f"curl {base}/api/v1/auth/password/reset" in output
+        assert (f"{base}/docs#/auth/reset_password\n" in output) == (app is public)
     offered = output.split('"token": "')[1].split('"')[0]
     secrets.learn({"token": offered})
     body = {"token": offered, "new_password": "Orchard-by-9-hills"}
@@ -146,7 +144,7 @@ ADMIN = {"ADMIN_USERNAME": "boss", "ADMIN_EMAIL": "boss@example.org", "ADMIN_PAS
 
 
 @on_sqlite
-def test_ensure_admin_makes_one_and_then_nothing(flask, make_app, client):
+def test_ensure_admin_creates_an_admin_once(flask, make_app, client):
     assert flask("users", "ensure-admin").exit_code == 0, "without settings it does nothing"
     weak = flask("users", "ensure-admin", of=make_app(**ADMIN | {"ADMIN_PASSWORD": "weak"}))
     assert weak.exit_code == 1
@@ -170,7 +168,7 @@ def test_ensure_admin_makes_one_and_then_nothing(flask, make_app, client):
 
 
 @pytest.mark.parametrize("names", [{"username": "BOSS"}, {"email": "boss@EXAMPLE.org"}])
-def test_ensure_admin_promotes_nobody(flask, make_app, client, names):
+def test_ensure_admin_does_not_promote_users(flask, make_app, client, names):
     body = {**names, "password": "Someone-7-elses"}
     assert client.post("/auth/register", json=body).status_code == 201
     result = flask("users", "ensure-admin", of=make_app(**ADMIN))
@@ -184,7 +182,7 @@ def test_ensure_admin_promotes_nobody(flask, make_app, client, names):
 # --- demo ---------------------------------------------------------------------------------------
 
 
-def test_demo_makes_people_and_tasks_once(flask, client, make_app):
+def test_demo_creates_users_and_tasks_once(flask, client, make_app):
     production = {"TASKAPI_ENV": "production", "SECRET_KEY": "xK7#" * 12 + "9bQz1"}
     refused = flask("demo", of=make_app(**production, BCRYPT_ROUNDS="12"))
     assert refused.exit_code == 1, "it is for development only"
@@ -199,7 +197,7 @@ def test_demo_makes_people_and_tasks_once(flask, client, make_app):
     assert all((task["completed_at"] is not None) == (task["status"] == "done") for task in tasks)
     second = flask("demo")
     assert second.exit_code == 0
-    assert "Made" not in second.output
+    assert "Created" not in second.output
     assert client.get("/tasks", as_=ana["access_token"]).get_json()["total"] == len(tasks)
     admin = login(client, "demo-admin", password).get_json()
     assert admin["user"]["role"] == "admin"
@@ -214,7 +212,7 @@ def environment(**env):
 
 
 def error_of(*args, input=b"", **env):
-    """The one sentence that a command fails with."""
+    """The error message of a failing command."""
     result = subprocess.run(
         [sys.executable, "-m", "flask", *args],
         cwd=ROOT,
@@ -231,7 +229,24 @@ def error_of(*args, input=b"", **env):
     return said
 
 
-def test_without_tables_every_command_says_what_to_do(databases, flask, make_app):
+def test_flask_help_opens_with_what_this_is():
+    for args in (["--help"], []):
+        ran = subprocess.run(
+            [sys.executable, "-m", "flask", *args],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.stderr, ran.stdout.count("Usage:")) == ("", 1)
+        assert (
+            ran.stdout.splitlines()[2] == "  Manage Task API, a REST API for users and their tasks."
+        )
+        assert "\n  doctor " in ran.stdout
+
+
+def test_commands_without_migrations_name_the_command_to_run(databases, flask, make_app):
     app = make_app(DATABASE_URL=databases.blank())
     for args in (["users", "list"], ["users", "create", "ana", "--password-stdin"], ["demo"]):
         result = flask(*args, input=GOOD, of=app)
@@ -239,7 +254,7 @@ def test_without_tables_every_command_says_what_to_do(databases, flask, make_app
         assert "flask db upgrade" in result.output
 
 
-def test_without_the_database_every_command_says_so(tmp_path):
+def test_commands_without_a_database_print_no_password(tmp_path):
     for url in (
         f"postgresql://nobody:x@127.0.0.1:{free_port()}/none",
         f"sqlite:///{tmp_path}/no/such/folder/db.sqlite3",
@@ -248,7 +263,7 @@ def test_without_the_database_every_command_says_so(tmp_path):
 
 
 @on_sqlite
-def test_input_that_is_no_text_and_a_bad_setting(databases):
+def test_input_that_is_not_utf8_and_an_invalid_setting(databases):
     url = databases.fresh()
     args = ("users", "create", "ana", "--password-stdin")
     error_of(*args, input=b"\xff\xfe-Ab1234", DATABASE_URL=url)
@@ -257,7 +272,7 @@ def test_input_that_is_no_text_and_a_bad_setting(databases):
 
 
 @on_sqlite
-def test_the_prompt_shows_nothing_that_is_typed(databases, client):
+def test_the_prompt_states_the_rules_and_hides_the_password(databases, client):
     """On a terminal, as a person would use it."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
@@ -284,4 +299,5 @@ def test_the_prompt_shows_nothing_that_is_typed(databases, client):
     assert process.wait(10) == 0, seen
     assert answered == 2
     assert GOOD not in seen
+    assert seen.index("8 to 256 characters") < seen.index("Password:")
     assert login(client, "ana").status_code == 200

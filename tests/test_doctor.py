@@ -1,4 +1,4 @@
-"""`flask doctor`: each thing that will hurt is found, and nothing else."""
+"""`flask doctor` finds each production problem, and nothing else."""
 
 import os
 import secrets
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
 ]
 
-HURTS, HINT = "HURTS", "hint"
+ERROR, HINT = "ERROR", "hint"
 SOUND = {
     "TASKAPI_ENV": "production",
     "SECRET_KEY": secrets.token_urlsafe(48),
@@ -33,25 +33,25 @@ def postgres(all_databases):
 
 @pytest.fixture
 def sound(postgres, redis_url):
-    """An environment in which nothing will hurt."""
+    """An environment without problems."""
     return {**SOUND, "DATABASE_URL": postgres, "REDIS_URL": redis_url}
 
 
 @pytest.fixture
 def found(app):
-    """`found(environment, HURTS)`: what the command finds in it."""
+    """`found(environment, ERROR)` returns the messages of `flask doctor`."""
 
     def run(env, kind=None):
         nothing_else = {name: None for name in os.environ if name.isupper() and name != "PATH"}
         ran = app.test_cli_runner().invoke(args=["doctor"], env=nothing_else | env)
         lines = [line.split(maxsplit=1) for line in ran.output.splitlines()]
-        assert ran.exit_code == any(each == HURTS for each, _ in lines), ran.output
-        return [text for each, text in lines if each in {HURTS, HINT} & {kind or each}]
+        assert ran.exit_code == any(each == ERROR for each, _ in lines), ran.output
+        return [text for each, text in lines if each in {ERROR, HINT} & {kind or each}]
 
     return run
 
 
-def test_nothing_is_found_where_nothing_will_hurt(sound, found):
+def test_a_sound_environment_has_no_findings(sound, found):
     assert found(sound) == []
 
 
@@ -69,18 +69,18 @@ def test_nothing_is_found_where_nothing_will_hurt(sound, found):
         ({"SECRET_KEY": ""}, "SECRET_KEY must be set"),
         ({"BCRYPT_ROUNDS": "5"}, "BCRYPT_ROUNDS must be at least 12"),
         ({"METRICS_TOKEN": "short"}, "METRICS_TOKEN is shorter"),
-        ({"RATE_LIMIT_AUTH_PER_MINUTE": "0"}, "passwords may be guessed"),
-        ({"RATE_LIMIT_PER_MINUTE": "0"}, "one client may take all"),
+        ({"RATE_LIMIT_AUTH_PER_MINUTE": "0"}, "RATE_LIMIT_AUTH_PER_MINUTE=0"),
+        ({"RATE_LIMIT_PER_MINUTE": "0"}, "one client use all"),
         ({"WEBHOOK_ALLOW_PRIVATE": "1"}, "WEBHOOK_ALLOW_PRIVATE=1"),
         ({"GUNICORN_CMD_ARGS": "--workers 8"}, "GUNICORN_CMD_ARGS"),
         ({"PORT": "http"}, "PORT must be"),
-        ({"DB_HOST": "db", "DATABASE_URL": ""}, "DB_HOST means nothing here: set DATABASE_URL"),
-        ({"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "REDIS_URL does not answer"),
-        ({"DATABASE_URL": f"postgres://h@127.0.0.1:{free_port()}/n"}, "cannot be reached"),
+        ({"DB_HOST": "db", "DATABASE_URL": ""}, "DB_HOST has no effect. Set DATABASE_URL"),
+        ({"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, "connect to REDIS_URL"),
+        ({"DATABASE_URL": f"postgres://h@127.0.0.1:{free_port()}/n"}, "connect to DATABASE_URL"),
         ({"DYNO": "web.1", "DATABASE_URL": ""}, "deletes local files"),
         (
             {"DYNO": "web.1", "DATABASE_URL": "", "ALLOW_EPHEMERAL_SQLITE": "1"},
-            "everything is lost at every restart",
+            "all data is lost at every restart",
         ),
         ({"RAILWAY_ENVIRONMENT": "production", "DATABASE_URL": ""}, "SQLite without a volume"),
         ({"RENDER": "true", "TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must be set on this"),
@@ -88,11 +88,11 @@ def test_nothing_is_found_where_nothing_will_hurt(sound, found):
         ({"WORKER": "off"}, "no worker was seen"),
     ],
 )
-def test_what_will_hurt_is_found(sound, found, more, words):
-    hurting = found(sound | more, HURTS)
-    assert any(words in each for each in hurting), hurting
-    # And named only once, beside what follows from an empty SQLite.
-    assert sum(words in each for each in hurting) == 1
+def test_problems_are_errors(sound, found, more, words):
+    errors = found(sound | more, ERROR)
+    assert any(words in each for each in errors), errors
+    # And reported only once.
+    assert sum(words in each for each in errors) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,21 +102,21 @@ def test_what_will_hurt_is_found(sound, found, more, words):
         ({"REDIS_URL": ""}, "WEB_CONCURRENCY has no effect"),
         ({"REDIS_URL": "", "WEB_CONCURRENCY": ""}, "REDIS_URL is not set"),
         ({"TASKAPI_ENV": "development"}, "TASKAPI_ENV is development"),
-        ({"DYNO": "web.1", "TRUSTED_PROXIES": "2"}, "on Heroku it is 1"),
-        ({"DATABASE_POOL_SIZE": "40"}, "no room for a second machine"),
+        ({"DYNO": "web.1", "TRUSTED_PROXIES": "2"}, "On Heroku it is 1"),
+        ({"DATABASE_POOL_SIZE": "40"}, "not enough for a second"),
         ({"BCRYPT_ROUNDS": "15"}, "BCRYPT_ROUNDS=15"),
         ({"LOG_LEVEL": "debug"}, "LOG_LEVEL=DEBUG"),
         ({"PUBLIC_URL": "http://tasks.example.org"}, "PUBLIC_URL is not https"),
-        ({"DB_NAME": "tasks"}, "DB_NAME means nothing here: set DATABASE_URL instead"),
-        ({"JWT_SECRET_KEY": "x"}, "JWT_SECRET_KEY means nothing here: set SECRET_KEY"),
+        ({"DB_NAME": "tasks"}, "DB_NAME has no effect. Set DATABASE_URL instead"),
+        ({"JWT_SECRET_KEY": "x"}, "JWT_SECRET_KEY has no effect. Set SECRET_KEY"),
         ({"ALGORITHM": "RS256"}, "always signed with HS256"),
-        ({"DATABASE_URI": "x"}, "is DATABASE_URL meant?"),
-        ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS means nothing"),
+        ({"DATABASE_URI": "x"}, "Did you mean DATABASE_URL?"),
+        ({"FORWARDED_ALLOW_IPS": "*"}, "FORWARDED_ALLOW_IPS has no effect"),
     ],
 )
-def test_what_is_worth_a_thought_is_only_a_hint(sound, found, more, words):
+def test_minor_problems_are_hints(sound, found, more, words):
     assert [each for each in found(sound | more, HINT) if words in each]
-    assert found(sound | more, HURTS) == []
+    assert found(sound | more, ERROR) == []
 
 
 @pytest.mark.parametrize(
@@ -125,25 +125,29 @@ def test_what_is_worth_a_thought_is_only_a_hint(sound, found, more, words):
         ("JWT_SECRET_KEY", "SECRET_KEY"),
         ("ACCESS_TOKEN_EXPIRE_MIN", "ACCESS_TOKEN_EXPIRE_MINUTES"),
         ("FLASK_ENV", "TASKAPI_ENV"),
+        ("DEBUG", "TASKAPI_ENV"),
+        ("BETTER_AUTH_SECRET", "SECRET_KEY"),
+        *((f"DB_{part}", "DATABASE_URL") for part in ("HOST", "PORT", "USER", "PASSWORD", "NAME")),
         ("ALLOWED_ORIGINS", "CORS_ORIGINS"),
     ],
 )
-def test_a_variable_of_similar_systems_hurts_when_nothing_says_it_here(found, name, ours):
-    (text,) = [each for each in found({name: "x"}, HURTS) if name in each]
-    assert f"set {ours} instead" in text
+def test_a_foreign_variable_is_an_error_if_our_setting_is_missing(found, name, ours):
+    (text,) = [each for each in found({name: "x"}, ERROR) if name in each]
+    assert f"Set {ours} instead" in text
 
 
-def test_every_reason_to_refuse_is_found_at_once(sound, found):
+def test_all_invalid_settings_are_reported_at_once(sound, found):
     bad = {"PORT": "x", "WORKER": "maybe", "SECRET_KEY": "", "BCRYPT_ROUNDS": "5"}
-    named = {each.split(": ")[1].split()[0] for each in found(sound | bad) if "refused" in each}
+    messages = [each for each in found(sound | bad) if "does not start" in each]
+    named = {each.split(": ")[1].split()[0] for each in messages}
     assert named == set(bad)
 
 
-def test_connections_that_only_this_user_or_database_lacks_are_counted(all_databases, sound, found):
+def test_connection_limits_of_the_database_are_considered(all_databases, sound, found):
     url = all_databases("postgres").fresh()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'ALTER DATABASE "{connection.info.dbname}" CONNECTION LIMIT 20')
-    (text,) = found(sound | {"DATABASE_URL": url}, HURTS)
+    (text,) = found(sound | {"DATABASE_URL": url}, ERROR)
     assert "30 connections" in text
     assert "allows 20" in text
 
@@ -166,21 +170,21 @@ def run_doctor(**env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_says_so_and_exits_with_0_or_1(sound):
+def test_exit_code_is_1_if_there_are_errors(sound):
     well = run_doctor(**sound)
-    assert (well.returncode, well.stdout, well.stderr) == (0, "Nothing will hurt.\n", "")
+    assert (well.returncode, well.stdout, well.stderr) == (0, "No problems found.\n", "")
 
     ill = run_doctor(**{**sound, "CORS_ORIGINS": "*", "LOG_LEVEL": "DEBUG"})
     assert ill.returncode == 1
-    assert ill.stdout.startswith("HURTS  CORS_ORIGINS=*")
+    assert ill.stdout.startswith("ERROR  CORS_ORIGINS=*")
     assert "\nhint   LOG_LEVEL=DEBUG" in ill.stdout
-    assert ill.stdout.endswith("1 thing will hurt.\n")
+    assert ill.stdout.endswith("1 problem found.\n")
 
 
-def test_it_runs_where_the_start_is_refused_and_shows_no_secret(sound):
+def test_it_runs_with_invalid_settings_and_prints_no_secret(sound):
     refused = run_doctor(**{**sound, "SECRET_KEY": "change-me-hidden-" * 3, "PORT": "http"})
     assert refused.returncode == 1
-    assert "The start is refused: SECRET_KEY must not be a known example" in refused.stdout
-    assert "The start is refused: PORT must be" in refused.stdout
+    assert "The service does not start: SECRET_KEY must not be a known example" in refused.stdout
+    assert "The service does not start: PORT must be" in refused.stdout
     assert "hidden" not in refused.stdout + refused.stderr
     assert "Traceback" not in refused.stderr

@@ -26,7 +26,7 @@ def test_the_command_shows_progress(client, alice, app, rows, tmp_path):
     file.write_bytes(as_csv(new_rows(1200)))
     runner = app.test_cli_runner()
     dry = runner.invoke(args=["tasks", "import", str(file), "--user", "alice", "--dry-run"])
-    assert dry.output == "1200 tasks could be imported.\n"
+    assert dry.output == "1200 tasks are valid.\n"
     done = runner.invoke(args=["tasks", "import", str(file), "--user", "alice"])
     assert done.exit_code == 0, done.output
     assert "Importing tasks.csv" in done.output
@@ -110,7 +110,7 @@ def test_interrupted_it_leaves_nothing(client, alice, rows, importing):
 def test_it_says_so_when_its_user_is_deleted_meanwhile(client, alice, admin, rows, importing):
     with importing(20_000) as command:
         assert client.delete(f"/users/{alice.id}", as_=admin).status_code == 204
-        assert "Nothing was imported: alice is gone" in ended(command, code=1)
+        assert "Nothing was imported: alice was deleted" in ended(command, code=1)
     assert rows.value("SELECT count(*) FROM tasks") == 0
     nothing_is_left(rows)
 

@@ -152,7 +152,7 @@ def test_a_database_that_is_away_is_said_in_a_sentence(checkout):
     nobody = f"postgresql://ana:not-told@127.0.0.1:{free_port()}/tasks"
     refused = run(checkout / "script" / "server", PORT=str(free_port()), DATABASE_URL=nobody)
     assert refused.returncode == 1
-    assert "Cannot open the database" in refused.stderr
+    assert "Cannot connect to DATABASE_URL" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "not-told" not in refused.stderr
 
@@ -208,7 +208,7 @@ def test_no_python_or_an_old_one_is_said_in_a_sentence(tmp_path, bare_path):
         fake_python(bare_path, program)
         refused = run(place / "script" / "server", PATH=str(bare_path), PYTHON="")
         assert refused.returncode == 1
-        assert refused.stderr.startswith("Python 3.11 or newer is needed")
+        assert refused.stderr.startswith("Python 3.11 or newer is required")
 
 
 def test_a_python_without_venv_is_said_in_a_sentence(tmp_path, bare_path):

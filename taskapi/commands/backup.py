@@ -1,4 +1,4 @@
-"""`flask backup FILE`: a copy of the database while writes go on."""
+"""`flask backup FILE`: copy the database while it is in use."""
 
 import os
 import shlex
@@ -18,33 +18,36 @@ from taskapi.config import settings
 
 @click.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @with_appcontext
 def backup(file: Path, force: bool) -> None:
-    """Copy the SQLite database to FILE while it is in use; for PostgreSQL, say how."""
+    """Copy the SQLite database to FILE while it is in use.
+
+    For PostgreSQL, print the pg_dump command.
+    """
     url = make_url(settings().database_url)
     if not settings().uses_sqlite:
         click.echo(dump_command(url, file))
         raise click.ClickException(
-            "Nothing was copied: PostgreSQL's own pg_dump does that; its command is above. "
-            "It asks for the password, or takes it from PGPASSWORD."
+            "Nothing was copied. Run the pg_dump command above; it asks for the password or reads "
+            "PGPASSWORD."
         )
     if file.exists() and not force:
-        raise click.ClickException(f"{file} exists; --force replaces it.")
+        raise click.ClickException(f"{file} exists. Use --force to replace it.")
     source = Path(url.database or "")
     if not source.exists():
-        raise click.ClickException(f"There is no database at {source}.")
+        raise click.ClickException(f"Database {source} does not exist.")
     try:
         copy_sqlite(source, file, force)
     except FileExistsError:
-        raise click.ClickException(f"{file} exists; --force replaces it.") from None
+        raise click.ClickException(f"{file} exists. Use --force to replace it.") from None
     except (OSError, sqlite3.Error) as error:
-        raise click.ClickException(f"The copy failed: {error}") from None
-    click.echo(f"Copied {source} to {file}, {file.stat().st_size:,} bytes, and checked it.")
+        raise click.ClickException(f"Copying failed: {error}") from None
+    click.echo(f"Copied {source} to {file} ({file.stat().st_size:,} bytes) and checked the copy.")
 
 
 def copy_sqlite(source: Path, file: Path, force: bool) -> None:
-    """All of one moment, whole or not at all; readable by its owner only, as it holds hashes."""
+    """Copy atomically. Only the owner can read the copy, as it contains password hashes."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     os.close(descriptor)
     draft = Path(name)
@@ -53,30 +56,32 @@ def copy_sqlite(source: Path, file: Path, force: bool) -> None:
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as original,
             closing(sqlite3.connect(draft)) as copy,
         ):
-            original.backup(copy)  # in one step: readers do not stop the writers of a WAL
-            copy.execute("PRAGMA journal_mode = DELETE")  # one file that holds everything
+            original.backup(copy)  # in one step: a reader does not block writers in WAL mode
+            copy.execute("PRAGMA journal_mode = DELETE")  # a single file, without a WAL
             (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
-            raise sqlite3.DatabaseError(f"the copy is damaged, so the database may be: {verdict}")
+            raise sqlite3.DatabaseError(
+                f"the copy is damaged, and possibly the database: {verdict}"
+            )
         _to_disk(draft)
         if force:
             draft.replace(file)
         else:
-            os.link(draft, file)  # unlike a rename this fails where somebody else was first
+            os.link(draft, file)  # unlike rename, fails if the file exists
         _to_disk(file.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def dump_command(url: URL, file: Path) -> str:
-    """Without the password, which would show in the list of processes."""
+    """Return the command without the password, which the process list would show."""
     query = {name: value for name, value in url.query.items() if name != "password"}
-    machines = f"{url.host or ''}:{url.port}" if url.port else url.host or ""
-    if isinstance(query.get("host"), tuple):  # several machines stand in front, for pg_dump
-        machines = ",".join(query.pop("host"))
+    hosts = f"{url.host or ''}:{url.port}" if url.port else url.host or ""
+    if isinstance(query.get("host"), tuple):  # several hosts: pg_dump wants them before the path
+        hosts = ",".join(query.pop("host"))
     user = f"{quote(url.username, safe='')}@" if url.username else ""
     options = f"?{urlencode(query)}" if query else ""
-    target = f"postgresql://{user}{machines}/{quote(url.database or '')}{options}"
+    target = f"postgresql://{user}{hosts}/{quote(url.database or '')}{options}"
     return shlex.join(
         ["pg_dump", "--format=custom", "--no-owner", f"--file={file}", f"--dbname={target}"]
     )

@@ -1,17 +1,17 @@
-"""`flask demo`: sample users and tasks, to look around with."""
+"""`flask demo`: sample users and tasks."""
 
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
-from taskapi.commands.common import handle_cli_errors
+from taskapi.commands.common import handle_cli_errors, served_url
 from taskapi.config import settings
 from taskapi.db import from_now, transaction
 from taskapi.models.task import Task
 from taskapi.models.user import User
 
-PASSWORD = "Sample-Harbour-7"  # everybody may know it: nothing here is made in production
+PASSWORD = "Sample-Harbour-7"  # public, so never used in production
 PEOPLE = {"demo-admin": "admin", "demo-ana": "user", "demo-ben": "user"}
 TASKS: dict[str, list[dict[str, Any]]] = {
     "demo-ana": [
@@ -31,21 +31,22 @@ TASKS: dict[str, list[dict[str, Any]]] = {
 @with_appcontext
 @handle_cli_errors
 def demo() -> None:
-    """Make sample users and tasks, in development only; what is there already stays."""
+    """Create sample users and tasks, in development."""
     if settings().is_production:
-        raise click.ClickException("Sample users have a known password: not in production.")
+        raise click.ClickException(
+            "Sample users have a public password and cannot be created in production."
+        )
     for name, role in PEOPLE.items():
         if User.by_name(name) is not None:
-            click.echo(f"{name} is there already.")
+            click.echo(f"{name} already exists.")
             continue
         user = User.build(username=name, password=PASSWORD, role=role)
         with transaction():
             user.insert()
             Task.create_all(user.id, [_fields(sample) for sample in TASKS.get(name, [])])
-        click.echo(f"Made {role} {name} with {len(TASKS.get(name, []))} tasks.")
-    base = f"http://localhost:{settings().port}/api/v1"
-    click.echo(f"Their password is {PASSWORD} unless somebody changed it. To sign in:")
-    click.echo(f"  curl -s {base}/auth/login -H 'Content-Type: application/json' \\")
+        click.echo(f"Created {role} {name} with {len(TASKS.get(name, []))} tasks.")
+    click.echo(f"Their password is {PASSWORD} unless it was changed. To log in:")
+    click.echo(f"  curl -s {served_url()}/api/v1/auth/login -H 'Content-Type: application/json' \\")
     click.echo(f'    -d \'{{"username": "demo-ana", "password": "{PASSWORD}"}}\'')
 
 

@@ -1,4 +1,4 @@
-"""`flask openapi`: what other programs read about the API."""
+"""`flask openapi`: print the OpenAPI document."""
 
 import click
 import orjson
@@ -7,11 +7,11 @@ from flask.cli import with_appcontext
 
 
 @click.command("openapi")
-@click.option("--postman", is_flag=True, help="Print a Postman collection instead.")
+@click.option("--postman", is_flag=True, help="Print a Postman collection.")
 @with_appcontext
 def openapi(postman: bool) -> None:
-    """Print the OpenAPI document."""
-    # Only now: no other command needs what makes them.
+    """Print the OpenAPI document or the Postman collection."""
+    # Imported here because no other command needs them.
     from taskapi.openapi import make_document
     from taskapi.postman import make_collection
 

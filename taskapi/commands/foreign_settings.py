@@ -1,4 +1,4 @@
-"""Variables of similar systems that mean nothing here, and what to set instead."""
+"""Variables of similar systems that have no effect here, and what to set instead."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from taskapi.config import SETTING_NAMES
 
-# What to set instead, with the names that it has elsewhere.
+# Our setting: its names in other systems.
 INSTEAD: dict[str, tuple[str, ...]] = {
     "DATABASE_URL": (
         *("DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_USERNAME", "DB_PASSWORD", "DB_URL"),
@@ -51,7 +51,7 @@ INSTEAD: dict[str, tuple[str, ...]] = {
 NEEDLESS = {
     "ALGORITHM": "tokens are always signed with HS256",
     "JWT_ALGORITHM": "tokens are always signed with HS256",
-    "ALLOWED_HOSTS": "no answer echoes the host",
+    "ALLOWED_HOSTS": "no response contains the host",
     "API_PREFIX": "the path is always /api/v1",
     "API_V1_STR": "the path is always /api/v1",
 }
@@ -60,18 +60,18 @@ NEEDLESS = {
 @dataclass(frozen=True)
 class ForeignSetting:
     text: str
-    is_missed: bool  # somebody meant it, and nothing else says it
+    is_missing: bool  # the setting that it stands for is not set
 
 
 def foreign_settings(env: Mapping[str, str]) -> Iterator[ForeignSetting]:
     known = {name: ours for ours, names in INSTEAD.items() for name in names}
     for name in sorted(env):
         if name in NEEDLESS:
-            yield ForeignSetting(f"{name} means nothing here: {NEEDLESS[name]}.", False)
+            yield ForeignSetting(f"{name} has no effect: {NEEDLESS[name]}.", False)
         elif name in known:
             ours = known[name]
-            text = f"{name} means nothing here: set {ours} instead."
+            text = f"{name} has no effect. Set {ours} instead."
             yield ForeignSetting(text, not env.get(ours, "").strip())
         elif name not in SETTING_NAMES:
             for ours in get_close_matches(name, SETTING_NAMES, n=1, cutoff=0.9):
-                yield ForeignSetting(f"{name} means nothing here: is {ours} meant?", False)
+                yield ForeignSetting(f"{name} has no effect. Did you mean {ours}?", False)

@@ -1,4 +1,4 @@
-"""`flask tasks …`: tasks in files."""
+"""`flask tasks …`: import tasks."""
 
 import sys
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from taskapi.models.job import LostClaim
 from taskapi.schemas.files import checked_rows, decode, rows_of, rows_of_csv
 from taskapi.worker import imports
 
-tasks = AppGroup("tasks", help="Tasks in files.")
+tasks = AppGroup("tasks", help="Import tasks.")
 
 
 @tasks.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--user", "username", required=True, help="Whose tasks they will be.")
-@click.option("--dry-run", is_flag=True, help="Only check the file.")
+@click.option("--user", "username", required=True, help="Owner of the tasks.")
+@click.option("--dry-run", is_flag=True, help="Validate the file without importing it.")
 @handle_cli_errors
 def import_file(file: Path, username: str, dry_run: bool) -> None:
-    """Make tasks from an exported JSON or CSV file, all or nothing, of any size."""
+    """Import tasks from a JSON or CSV file, all or nothing."""
     owner = get_user(username)
     if dry_run:
         count = sum(1 for _ in checked_rows(_rows(file)))
-        click.echo(f"{count} tasks could be imported.")
+        click.echo(f"{count} tasks are valid.")
         return
     total = sum(1 for _ in _rows(file))
     bar: Any = click.progressbar(
@@ -42,14 +42,14 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
             )
         except LostClaim:
             raise click.ClickException(
-                f"Nothing was imported: {username} is gone, or this command was silent for so long "
-                "that a worker put an end to it."
+                f"Nothing was imported: {username} was deleted, or this command was suspended for "
+                "too long and a worker cancelled it."
             ) from None
     click.echo(f"Imported {total} tasks for {username}.")
 
 
 def _rows(file: Path) -> Iterable[Any]:
-    """The rows of the file; CSV is read line by line, so that it may be of any size."""
+    """Yield the rows. CSV is read line by line, so that the file can be of any size."""
     if file.suffix.lower() == ".json":
         return rows_of("json", decode("json", file.read_bytes()))
     return _lines(file)

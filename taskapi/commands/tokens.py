@@ -8,7 +8,7 @@ from taskapi.models import token
 from taskapi.schemas.auth import TokenSchema
 from taskapi.schemas.fields import load
 
-tokens = AppGroup("tokens", help="Personal access tokens.")
+tokens = AppGroup("tokens", help="Create personal access tokens.")
 
 
 @tokens.command("create")
@@ -19,11 +19,14 @@ tokens = AppGroup("tokens", help="Personal access tokens.")
     type=click.Choice(token.SCOPES),
     default="read",
     show_default=True,
-    help="Its powers.",
+    help="Rights of the token.",
 )
 @handle_cli_errors
 def create_token(username: str, name: str, scope: str) -> None:
-    """Make a personal access token for a user; it is printed this once."""
+    """Create a personal access token.
+
+    The token is printed only once.
+    """
     checked = load(TokenSchema(), {"name": name, "scope": scope})
     user = get_user(username)
     _, secret = token.create_token(user.id, user.role, **checked)

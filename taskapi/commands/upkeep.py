@@ -1,4 +1,4 @@
-"""`flask purge`: what is to be done now and then."""
+"""`flask purge`: delete expired rows."""
 
 import click
 from flask.cli import with_appcontext
@@ -11,6 +11,6 @@ from taskapi.worker.purge import PURGES
 @with_appcontext
 @handle_cli_errors
 def purge() -> None:
-    """Delete for good what has expired: trash, sessions, tokens, deliveries, jobs, events."""
+    """Delete expired rows: trash, sessions, tokens, deliveries, jobs, events."""
     for what, purge in PURGES.items():
         click.echo(f"{what}: {purge()}")

@@ -1,4 +1,4 @@
-"""`flask users …`: make, list and change users."""
+"""`flask users …`: create, list and change users."""
 
 import sys
 from typing import Any
@@ -8,51 +8,58 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from taskapi.auth import revoke_credentials
-from taskapi.commands.common import get_user, handle_cli_errors
+from taskapi.commands.common import get_user, handle_cli_errors, served_url
 from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.extensions import db
 from taskapi.models import session, throttle, token
+from taskapi.models.password import password_rules
 from taskapi.models.user import User
 from taskapi.schemas.fields import load
 from taskapi.schemas.user import CreateUserSchema
 
-users = AppGroup("users", help="Make, list and change users.")
+users = AppGroup("users", help="Create, list and change users.")
 
 
 def read_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
+    click.echo(password_rules())
     password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return password
 
 
 password_stdin = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input, one line."
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from the first line of standard input.",
 )
 
 
 @users.command("create")
 @click.argument("username")
-@click.option("--email", help="Their e-mail address.")
-@click.option("--admin", is_flag=True, help="Make them an admin.")
+@click.option("--email", help="E-mail address.")
+@click.option("--admin", is_flag=True, help="Create an admin.")
 @password_stdin
 @handle_cli_errors
 def create_user(username: str, email: str | None, admin: bool, password_stdin: bool) -> None:
-    """Make a user."""
+    """Create a user or, with --admin, an admin."""
     given = {"username": username, "role": "admin" if admin else "user"}
     if email is not None:
         given["email"] = email
     checked = load(CreateUserSchema(exclude=("password",)), given)
     user = User.build(**checked, password=read_password(password_stdin))
     user.insert()
-    click.echo(f"Made {user.role} {user.name} with id {user.id}.")
+    click.echo(f"Created {user.role} {user.name} with id {user.id}.")
 
 
 @users.command("list")
 @handle_cli_errors
 def list_users() -> None:
-    """Everybody, one a line: id, name, e-mail, role, activity."""
+    """List users.
+
+    Each line has the id, username, e-mail, role and state, separated by tabs.
+    """
     for user in db.session.scalars(select(User).order_by(User.id)):
         state = "active" if user.is_active else "disabled"
         click.echo("\t".join((str(user.id), user.name, user.email or "-", user.role, state)))
@@ -64,23 +71,23 @@ def list_users() -> None:
 def promote(name: str) -> None:
     """Make a user an admin."""
     _change(name, role="admin")
-    click.echo(f"{name} is an admin now.")
+    click.echo(f"{name} is now an admin.")
 
 
 @users.command("demote")
 @click.argument("name")
 @handle_cli_errors
 def demote(name: str) -> None:
-    """Make an admin a plain user."""
+    """Make an admin an ordinary user."""
     _change(name, role="user")
-    click.echo(f"{name} is a plain user now.")
+    click.echo(f"{name} is now an ordinary user.")
 
 
 @users.command("disable")
 @click.argument("name")
 @handle_cli_errors
 def disable(name: str) -> None:
-    """Lock a user out at once."""
+    """Disable a user and end their sessions."""
     with transaction():
         session.end_all_sessions(_change(name, is_active=False).id)
     click.echo(f"{name} is disabled.")
@@ -90,7 +97,7 @@ def disable(name: str) -> None:
 @click.argument("name")
 @handle_cli_errors
 def enable(name: str) -> None:
-    """Let a user in again, and forget their failed logins."""
+    """Enable a user and reset their failed logins."""
     with transaction():
         throttle.unlock(_change(name, is_active=True))
     click.echo(f"{name} is enabled.")
@@ -101,37 +108,44 @@ def enable(name: str) -> None:
 @password_stdin
 @handle_cli_errors
 def set_password(name: str, password_stdin: bool) -> None:
-    """Give a user a new password; their sessions and personal tokens end."""
+    """Set a user's password, and revoke their sessions and tokens."""
     user = get_user(name)
     password_hash = user.hash_new_password(read_password(password_stdin))
     with transaction():
         _change(name, password_hash=password_hash)
         revoke_credentials(user.id)
-    click.echo(f"{name} has a new password; their sessions and tokens have ended.")
+    click.echo(f"Set the password of {name}; their sessions and tokens are revoked.")
 
 
 @users.command("reset-link")
 @click.argument("name")
 @handle_cli_errors
 def reset_link(name: str) -> None:
-    """A token, good once and for an hour, with which a user sets a new password."""
+    """Create a password reset link.
+
+    Its token is valid once and for an hour.
+    """
     secret, expires_at = token.create_reset(get_user(name).id)
-    base = settings().public_url or ""
-    click.echo(f"Until {expires_at}, {name} may set a new password with:")
-    click.echo(f"  POST {base}/api/v1/auth/password/reset")
-    click.echo(f'  {{"token": "{secret}", "new_password": "…"}}')
+    click.echo(f"Password reset for {name}, valid once, until {expires_at}:")
+    if settings().public_url:
+        click.echo(f"  link   {settings().public_url}/docs#/auth/reset_password")
+    click.echo(f"  token  {secret}")
+    click.echo("\nOpen the link and send the token with the new password, or run:")
+    click.echo(f"  curl {served_url()}/api/v1/auth/password/reset \\")
+    click.echo("    -H 'Content-Type: application/json' \\")
+    click.echo(f'    -d \'{{"token": "{secret}", "new_password": "NEW PASSWORD"}}\'')
 
 
 @users.command("ensure-admin")
 @handle_cli_errors
 def ensure_admin() -> None:
-    """Make the admin that ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD describe, once."""
+    """Create the admin of ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD if missing."""
     config = settings()
     name = config.admin_username or config.admin_email
     if not (name and config.admin_password):
-        click.echo("No ADMIN_USERNAME or ADMIN_EMAIL with ADMIN_PASSWORD is set: nothing to do.")
+        click.echo("ADMIN_USERNAME or ADMIN_EMAIL, and ADMIN_PASSWORD, are not set: nothing to do.")
         return
-    # Either name may be taken, and by different people: each has to be this admin.
+    # The username and the e-mail can belong to different users; both must be admins.
     holders = {
         found.id: found
         for found in map(User.by_name, filter(None, (config.admin_username, config.admin_email)))
@@ -141,12 +155,12 @@ def ensure_admin() -> None:
         if found.role != "admin":
             raise click.ClickException(f"{found.name} exists and is not an admin.")
     if holders:
-        click.echo(f"Admin {name} is there.")
+        click.echo(f"Admin {name} already exists.")
         return
     given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
     checked = load(CreateUserSchema(exclude=("password",)), {k: v for k, v in given.items() if v})
     User.build(**checked, password=config.admin_password).insert()
-    click.echo(f"Made admin {name}.")
+    click.echo(f"Created admin {name}.")
 
 
 def _change(name: str, **changes: Any) -> User:

@@ -1,4 +1,4 @@
-"""`flask worker`: the background's work as a process of its own."""
+"""`flask worker`: run background work in a separate process."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from flask.cli import ScriptInfo, pass_script_info
 from taskapi.models.worker import queue_state
 from taskapi.worker.loop import Worker
 
-NICENESS = 19  # on a machine that they share, requests come first
+NICENESS = 19  # requests come first on a shared machine
 
 
 @click.command("worker")
 @pass_script_info
 def worker(info: ScriptInfo) -> None:
-    """Deliver webhooks, import files, notice what is overdue; until it is told to end."""
+    """Deliver webhooks and run imports, as a separate process."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     app = info.load_app()
@@ -36,7 +36,7 @@ def worker(info: ScriptInfo) -> None:
 
 
 def _show(app: Flask, working: Worker) -> None:
-    """One line on the terminal that tells what is done and what waits."""
+    """Show the progress in one line on the terminal."""
     stop = threading.Event()
     while not stop.wait(1):
         with app.app_context():

@@ -1,4 +1,4 @@
-"""Passwords: which are good enough, and how they are hashed."""
+"""Password rules and hashing."""
 
 import base64
 import functools
@@ -19,8 +19,16 @@ def common_passwords() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
+def password_rules() -> str:
+    min_length = settings().password_min_length
+    return (
+        f"A password has {min_length} to {MAX_LENGTH} characters, with an upper-case letter and a "
+        "digit, and is neither a common password nor the username."
+    )
+
+
 def refuse_weak(password: str, own_names: set[str], field: str = "password") -> None:
-    """Raise Invalid, naming the field, unless the password is good enough."""
+    """Raise Invalid for the field unless the password meets the rules."""
     min_length = settings().password_min_length
     faults = []
     if len(password) < min_length:
@@ -32,9 +40,9 @@ def refuse_weak(password: str, own_names: set[str], field: str = "password") -> 
     if not any(character.isdigit() for character in password):
         faults.append("Must contain a digit.")
     if not faults and password.casefold() in common_passwords():
-        faults.append("Is one of the most common passwords.")
+        faults.append("Must not be a common password.")
     if not faults and password.casefold() in own_names:
-        faults.append("Must not be your own name.")
+        faults.append("Must not be the username or e-mail.")
     if faults:
         raise Invalid({field: faults})
 
@@ -45,21 +53,21 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Check a password; a wrong one takes as long whether or not there is a hash."""
+    """Check a password. A wrong one takes the same time whether or not there is a hash."""
     digest, rounds = _digest(password), settings().bcrypt_rounds
     if password_hash is None:
         bcrypt.checkpw(digest, _unmatched_hash(rounds))
         return False
     if bcrypt.checkpw(digest, password_hash.encode()):
         return True
-    # What an older hash costs less: 2^n + 2^n + 2^(n+1) + ... = 2^rounds.
+    # Add the rounds that an older hash lacks: 2^n + 2^n + 2^(n+1) + ... = 2^rounds.
     for missing in range(_rounds_of(password_hash), rounds):
         bcrypt.checkpw(digest, _unmatched_hash(missing))
     return False
 
 
 def is_outdated(password_hash: str) -> bool:
-    """True if the hash was made at another cost than BCRYPT_ROUNDS."""
+    """Return whether the hash has another cost than BCRYPT_ROUNDS."""
     return _rounds_of(password_hash) != settings().bcrypt_rounds
 
 
@@ -68,10 +76,10 @@ def _rounds_of(password_hash: str) -> int:
 
 
 def _digest(password: str) -> bytes:
-    # bcrypt reads 72 bytes and stops at a NUL; in a base64 digest every character counts.
+    # bcrypt ignores everything after 72 bytes or a NUL, so it gets a base64 digest.
     return base64.b64encode(hashlib.sha256(password.encode()).digest())
 
 
 def _unmatched_hash(rounds: int) -> bytes:
-    # Of no password, so that making it costs nothing.
+    # A well-formed hash that no password matches.
     return b"$2b$%02d$" % rounds + b"." * 53
