@@ -13,13 +13,12 @@ from flask import Flask
 from taskapi.config import settings
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
-from taskapi.models.worker import queue_state
 from taskapi.revision import head_revision
 from taskapi.version import __version__
+from taskapi.worker.queue import is_abandoned, queue_state
 
 PATIENCE = 1.5  # seconds
 KEPT = 1.0
-WORKERLESS = 120.0  # seconds without a worker's sign of life while something waits
 
 Report = dict[str, Any]
 log = logging.getLogger("taskapi.health")
@@ -88,9 +87,8 @@ def _check_limiter(app: Flask) -> Report:
 
 def _check_queue(_: Flask) -> Report:
     state = queue_state()
-    seen, oldest = state["worker_seen_seconds"], state["oldest_seconds"]
-    if (oldest or 0) > WORKERLESS and (seen is None or seen > WORKERLESS):
-        raise Unavailable("Work waits, and no worker has been seen.")
+    if is_abandoned(state):
+        raise Unavailable("Work waits, and no worker takes it.")
     return state
 
 

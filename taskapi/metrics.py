@@ -19,7 +19,7 @@ from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.limits import limit_requests
 from taskapi.middleware import client_network
-from taskapi.models.worker import queue_state
+from taskapi.worker.queue import queue_state
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -157,7 +157,11 @@ class _Queue:
     FIGURES = (
         ("taskapi_queue_depth", "depth", "Deliveries and jobs that are due."),
         ("taskapi_queue_oldest_seconds", "oldest_seconds", "How long the first of them waits."),
-        ("taskapi_worker_seen_seconds", "worker_seen_seconds", "Since a worker was last seen."),
+        (
+            "taskapi_queue_in_progress",
+            "in_progress",
+            "Webhooks and jobs that are claimed.",
+        ),
     )
 
     def __init__(self, client: Any):

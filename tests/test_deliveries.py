@@ -321,7 +321,10 @@ def test_a_response_that_is_too_late_is_a_failed_attempt(client, alice, receiver
 
 
 @only_sqlite
-def test_receivers_that_hang_do_not_hold_up_the_others_nor_the_api(client, alice, receiver, worker):
+def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
+    client, alice, bob, receiver, worker
+):
+    """As many as there are threads for receivers that answer; none of them has failed before."""
     over = threading.Event()
 
     def hang_or_take(message, _):
@@ -330,10 +333,11 @@ def test_receivers_that_hang_do_not_hold_up_the_others_nor_the_api(client, alice
         return 204
 
     receiver.answer = hang_or_take
-    for _ in range(12):
-        hook(client, alice, receiver, "/hangs")
-    task(client, alice)
-    eventually(lambda: len(receiver.messages) >= 8)
+    for who, count in ((alice, 19), (bob, 5)):
+        for _ in range(count):
+            hook(client, who, receiver, "/hangs")
+        task(client, who)
+    eventually(lambda: len(receiver.messages) == 24)
     try:
         hook(client, alice, receiver, "/works")
         started = time.monotonic()

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.live import PASSED_ON
+from tests.support.rows import Rows, ago
 from tests.support.servers import ROOT, free_port
 
 pytestmark = [
@@ -85,7 +86,6 @@ def test_a_sound_environment_has_no_findings(sound, found):
         ({"RAILWAY_ENVIRONMENT": "production", "DATABASE_URL": ""}, "SQLite without a volume"),
         ({"RENDER": "true", "TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must be set on this"),
         ({"TASKAPI_ENV": "", "TRUSTED_PROXIES": "", "K_SERVICE": "tasks"}, "(K_SERVICE is set)"),
-        ({"WORKER": "off"}, "no worker was seen"),
     ],
 )
 def test_problems_are_errors(sound, found, more, words):
@@ -150,6 +150,17 @@ def test_connection_limits_of_the_database_are_considered(all_databases, sound, 
     (text,) = found(sound | {"DATABASE_URL": url}, ERROR)
     assert "30 connections" in text
     assert "allows 20" in text
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_work_that_no_worker_takes_is_found(kind, all_databases, sound, found):
+    env = sound | {"WORKER": "off", "DATABASE_URL": all_databases(kind).fresh()}
+    if kind == "postgres":
+        assert found(env) == []
+    rows = Rows(env["DATABASE_URL"])
+    event = {"action": "task.created", "changes": "{}", "is_audit": False, "at": ago(minutes=6)}
+    rows.insert("events", [event | {"is_undelivered": True}])
+    assert [each for each in found(env, ERROR) if "Run flask worker" in each]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -98,9 +98,7 @@ def test_health_shows_whether_anybody_works(client, root, alice, rows, app):
     report = eventually(lambda: (found := health())["queue"]["status"] == "away" and found)
     assert report["status"] == "degraded"
     with working(app):
-        report = eventually(lambda: (found := health()["queue"])["status"] == "ok" and found)
-    assert report["worker_seen_seconds"] < 40
-    eventually(lambda: health()["queue"]["depth"] == 0)
+        eventually(lambda: (found := health()["queue"])["status"] == "ok" and found["depth"] == 0)
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_nothing_is_lost_when_processes_are_killed(
                 if server.process.poll() is not None:
                     server = live_server(**env)
                 worker = worker or start_worker(SETTINGS | env, log)
-                eventually(lambda: rows.all("SELECT 1 AS one FROM workers"), seconds=20)
+                eventually(lambda: "started" in log.read_text(), seconds=20)
             over = threading.Event()
             writers = [
                 threading.Thread(target=alice.write, args=(server.url, over))

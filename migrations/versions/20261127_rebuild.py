@@ -1,4 +1,4 @@
-"""Fan-out in the worker, claims, encrypted webhook secrets; import batches are no longer stored."""
+"""Fan-out in the worker, claims, encrypted webhook secrets; no import batches, no heartbeats."""
 
 import base64
 import hmac
@@ -62,6 +62,7 @@ def upgrade() -> None:
     _convert_secrets(_encrypt)
 
     op.drop_table("import_batches")
+    op.drop_table("workers")
 
     op.drop_index("ix_tasks_overdue", "tasks")
     op.add_column("tasks", sa.Column("overdue_notified_at", Timestamp, nullable=True))
@@ -96,6 +97,13 @@ def downgrade() -> None:
         ),
     )
 
+    op.create_table(
+        "workers",
+        sa.Column("name", sa.String(40), nullable=False),
+        sa.Column("started_at", Timestamp, nullable=False),
+        sa.Column("seen_at", Timestamp, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_workers"),
+    )
     op.create_table(
         "import_batches",
         sa.Column("job_id", Id, autoincrement=False, nullable=False),

@@ -231,9 +231,7 @@ def check_database(case: Case) -> Iterator[Finding]:
             if not settings.uses_sqlite:
                 yield from check_connections(settings, connection.scalar(text(ALLOWED)))
             if settings.worker == "off" and not is_behind(revision):
-                yield from check_running_workers(
-                    connection.scalar(text(ALIVE), {"since": ago(minutes=5)})
-                )
+                yield from check_queue(connection.scalar(text(WAITING), {"since": ago(minutes=5)}))
     except DBAPIError as failure:
         yield error(f"Cannot connect to DATABASE_URL ({type(failure.orig).__name__}).")
 
@@ -267,12 +265,16 @@ def check_connections(settings: Settings, allowed: int) -> Iterator[Finding]:
         )
 
 
-def check_running_workers(workers: int) -> Iterator[Finding]:
-    if not workers:
-        yield error("WORKER=off, and no worker was seen for 5 minutes. Run flask worker.")
+def check_queue(waiting: int) -> Iterator[Finding]:
+    if waiting:
+        yield error("WORKER=off, and work has waited for 5 minutes. Run flask worker.")
 
 
-ALIVE = "SELECT count(*) FROM workers WHERE seen_at > :since"
+WAITING = """
+SELECT (SELECT count(*) FROM events WHERE is_undelivered AND at < :since)
+    + (SELECT count(*) FROM deliveries WHERE next_attempt_at < :since)
+    + (SELECT count(*) FROM jobs WHERE finished_at IS NULL AND run_at < :since
+        AND coalesce(claimed_until, run_at) < :since)"""
 # Connections available to this user, without reserved ones; -1 means no limit.
 ALLOWED = """
 SELECT least(

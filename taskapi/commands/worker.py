@@ -10,8 +10,8 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo, pass_script_info
 
-from taskapi.models.worker import queue_state
 from taskapi.worker.loop import Worker
+from taskapi.worker.queue import queue_state
 
 NICENESS = 19  # requests come first on a shared machine
 

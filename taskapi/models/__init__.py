@@ -12,7 +12,6 @@ from taskapi.models import (
     token,
     user,
     webhook,
-    worker,
 )
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "token",
     "user",
     "webhook",
-    "worker",
 ]

@@ -64,6 +64,9 @@ class Delivery(db.Model):
         db.session.flush()
         return delivery
 
+    def cancel(self, reason: str) -> None:
+        self.status, self.next_attempt_at, self.error = "cancelled", None, reason
+
 
 LISTING = Listing(
     columns=tuple(Delivery.__table__.c),

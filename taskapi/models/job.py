@@ -9,6 +9,7 @@ from taskapi.db import Id, Json, Timestamp, affected_rows, ago, from_now, now, p
 from taskapi.errors import ApiError, Conflict, NotFound
 from taskapi.extensions import db
 from taskapi.models import event
+from taskapi.models.claim import Claimable
 from taskapi.models.user import User
 from taskapi.paging import Filter, Listing
 
@@ -24,7 +25,7 @@ class LostClaim(Exception):
     """Another worker has taken the job over."""
 
 
-class Job(db.Model):
+class Job(Claimable, db.Model):
     __tablename__ = "jobs"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -41,9 +42,6 @@ class Job(db.Model):
     finished_at: Mapped[str | None] = mapped_column(Timestamp)
     address: Mapped[str | None] = mapped_column(String(45))
     request_id: Mapped[str | None] = mapped_column(String(128))
-    claimed_at: Mapped[str | None] = mapped_column(Timestamp)
-    claimed_by: Mapped[str | None] = mapped_column(String(40))
-    claimed_until: Mapped[str | None] = mapped_column(Timestamp)
 
     __table_args__ = (
         Index("ix_jobs_user", "user_id", "id"),
@@ -88,13 +86,13 @@ class Job(db.Model):
     def retry(self, seconds: float = 0) -> None:
         """Put it back into the queue."""
         self.status, self.done, self.run_at = "queued", 0, from_now(seconds=seconds)
-        self.claimed_by = self.claimed_until = None
+        self.release()
 
     def _end(self, status: str, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self, name, value)
         self.status, self.finished_at = status, now()
-        self.claimed_by = self.claimed_until = None
+        self.release()
         db.session.execute(delete(JobUpload).where(JobUpload.job_id == self.id))
 
 

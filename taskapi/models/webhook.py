@@ -23,6 +23,7 @@ from taskapi.db import Id, Names, Timestamp, affected_rows, from_now, now, trans
 from taskapi.errors import Conflict, NotFound
 from taskapi.extensions import db
 from taskapi.models import event, webhook_secret
+from taskapi.models.claim import Claimable
 from taskapi.models.delivery import Delivery, cancel_deliveries
 from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST, Event
 from taskapi.models.token import PersonalToken
@@ -34,7 +35,7 @@ BOTH_SIGN_HOURS = 24
 FAN_OUT_BATCH = 500
 
 
-class Webhook(db.Model):
+class Webhook(Claimable, db.Model):
     __tablename__ = "webhooks"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -53,9 +54,6 @@ class Webhook(db.Model):
     failing_since: Mapped[str | None] = mapped_column(Timestamp)
     created_at: Mapped[str] = mapped_column(Timestamp)
     updated_at: Mapped[str] = mapped_column(Timestamp)
-    claimed_at: Mapped[str | None] = mapped_column(Timestamp)
-    claimed_by: Mapped[str | None] = mapped_column(String(40))
-    claimed_until: Mapped[str | None] = mapped_column(Timestamp)
 
     __table_args__ = ({"sqlite_autoincrement": True},)
 

@@ -24,11 +24,11 @@ class LimiterHealthSchema(ComponentSchema):
 
 
 class QueueHealthSchema(ComponentSchema):
-    """How many jobs and deliveries wait, since when, and when a worker was last seen."""
+    """How much is due, since when, and how many webhooks and jobs a worker is busy with."""
 
     depth = Count(metadata=OPTIONAL)
     oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
-    worker_seen_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
+    in_progress = Count(metadata=OPTIONAL)
 
 
 class HealthReportSchema(Schema):

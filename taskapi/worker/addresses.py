@@ -4,6 +4,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from taskapi.config import settings
+
 # Public by their number, and still not the internet: translated and tunnelled IPv4, relays,
 # documentation, and the address at which Azure tells its machines their secrets.
 REFUSED_V4 = [
@@ -39,8 +41,8 @@ def is_public(address: str) -> bool:
     return ip in PUBLIC_V6 and ip.is_global and not any(ip in network for network in REFUSED_V6)
 
 
-def check_url(url: str, *, is_production: bool, allows_private: bool) -> None:
-    """BadUrl for what we would not call; a name is looked up only when it is called."""
+def check_url(url: str) -> None:
+    """Raise BadUrl for what we would not call; a name is looked up only when it is called."""
     if not url.isascii() or re.search(r"[\s\x00-\x20\x7f\\]", url):
         raise BadUrl("Must be ASCII without spaces; write a name in its xn-- form.")
     try:
@@ -48,7 +50,7 @@ def check_url(url: str, *, is_production: bool, allows_private: bool) -> None:
         port = parts.port
     except ValueError:
         raise BadUrl("Must be an address such as https://example.org/hook.") from None
-    schemes = ("https",) if is_production else ("https", "http")
+    schemes = ("https",) if settings().is_production else ("https", "http")
     if parts.scheme not in schemes:
         raise BadUrl("Must begin with https://.")
     host = parts.hostname or ""
@@ -61,7 +63,7 @@ def check_url(url: str, *, is_production: bool, allows_private: bool) -> None:
     literal = _literal(host)
     if literal is None and not _is_name(host):
         raise BadUrl("Must name a host such as example.org.")
-    if literal is not None and not allows_private and not is_public(literal):
+    if literal and not settings().webhook_allow_private and not is_public(literal):
         raise BadUrl("Must not be a private address.")
 
 

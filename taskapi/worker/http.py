@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from taskapi.worker.addresses import is_public
+from taskapi.config import settings
+from taskapi.worker.addresses import BadUrl, check_url, is_public
 
 TIMEOUT = 15.0  # seconds in all: name, connection, TLS, request and response
 RESPONSE_LIMIT = 64 * 1024  # bytes, headers included
@@ -57,11 +58,11 @@ class Outcome(NamedTuple):
 class Receiver:
     """A URL to post to; its connection is kept from one message to the next."""
 
-    def __init__(self, url: str, *, allows_private: bool):
-        self._allows_private = allows_private
+    def __init__(self, url: str):
+        self._url = url
+        self._allows_private = settings().webhook_allow_private
         self._received = 0
         self._curl = curl = pycurl.Curl()
-        curl.setopt(pycurl.URL, url)
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.FOLLOWLOCATION, False)
@@ -80,8 +81,13 @@ class Receiver:
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Outcome:
         """Send the body; whatever the receiver does is an outcome and not an exception."""
+        try:
+            check_url(self._url)
+        except BadUrl as fault:
+            return Outcome(None, f"The address is not allowed: {fault}")
         self._received = 0
         curl = self._curl
+        curl.setopt(pycurl.URL, self._url)
         # Empty: libcurl does not wait for a "100 Continue".
         curl.setopt(pycurl.HTTPHEADER, [*(f"{n}: {v}" for n, v in headers.items()), "Expect:"])
         curl.setopt(pycurl.POSTFIELDS, body)

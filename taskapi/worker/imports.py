@@ -5,25 +5,25 @@ A crash leaves nothing behind, and the job starts again from its first row.
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import orjson
-from sqlalchemy import or_, select
 
-from taskapi.db import DATABASE_ERRORS, allow_seconds, as_unavailable, from_now, now, transaction
+from taskapi.db import allow_seconds, as_unavailable, now, transaction
 from taskapi.errors import ApiError, Conflict, Unavailable
 from taskapi.extensions import db
 from taskapi.models import event
+from taskapi.models.claim import claim_first
 from taskapi.models.job import GAPS, Job, JobUpload, LostClaim
 from taskapi.models.task import Task
 from taskapi.models.user import User
 from taskapi.schemas.files import checked_rows, rows_of
 
 BATCH = 500
-CLAIM_SECONDS = 30
 WRITE_SECONDS = 600
 STAGED_BYTES = 32 * 1024 * 1024  # of checked rows in memory; what is more goes to a file
 
@@ -46,28 +46,12 @@ class Interrupted(Failed):
 
 
 def claim(worker: str) -> int | None:
-    """The id of a job that is due, claimed for this worker; None if there is none."""
-    moment = now()
-    is_free = or_(Job.claimed_until.is_(None), Job.claimed_until < moment)
-    due = (
-        select(Job.id)
-        .where(Job.finished_at.is_(None), Job.run_at <= moment, is_free)
-        .order_by(Job.run_at, Job.id)
-        .limit(1)
-    )
-    if db.session.scalar(due) is None:
-        return None  # looking needs no lock
-    with transaction():
-        # A job whose row is locked is being written: its claim may have lapsed, it is not free.
-        job_id = db.session.scalar(due.with_for_update(skip_locked=True))
-        job = job_id and db.session.get(Job, job_id)
-        if job:
-            job.claimed_at, job.claimed_by = moment, worker
-            job.claimed_until = from_now(seconds=CLAIM_SECONDS)
-    return job_id
+    """Claim a job that is due; its id, or None if there is none."""
+    due = [Job.finished_at.is_(None), Job.run_at <= now()]
+    return claim_first(Job, worker, where=due, order_by=[Job.run_at, Job.id])
 
 
-def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
+def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> Counter[str]:
     """Do a claimed job: to its end, or back into the queue."""
     upload = db.session.get(JobUpload, job_id)
     try:
@@ -75,25 +59,17 @@ def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
             raise Interrupted
         file_format, text = upload.format, upload.body
         import_rows(job_id, worker, lambda: rows_of(file_format, text), must_stop=must_stop)
-    except LostClaim:
-        log.warning("job %s was taken over by another worker", job_id)
-    except Stopped:
-        _retry(job_id, worker)
-    except (*DATABASE_ERRORS, Unavailable) as error:
-        reason = error if isinstance(error, ApiError) else as_unavailable(error)
-        _retry_or_fail(job_id, worker, reason or _unexpected(job_id))
-    except ApiError as error:
-        _fail(job_id, worker, error)
-    except Exception:
-        _retry_or_fail(job_id, worker, _unexpected(job_id))
+    except Exception as error:
+        _end(job_id, worker, error)
+    return Counter(jobs=1)
 
 
 def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
     """Do an import in this process, as a job that no worker takes while it lasts."""
     worker = f"command-{secrets.token_hex(8)}"
     with transaction():
-        until = from_now(seconds=CLAIM_SECONDS)
-        job = Job.new_import(user_id, status="running", claimed_by=worker, claimed_until=until)
+        job = Job.new_import(user_id, status="running")
+        job.hold(worker)
         db.session.add(job)
         db.session.flush()
         job_id = job.id  # the job itself does not outlive a session that is thrown away
@@ -102,7 +78,8 @@ def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
     except LostClaim:
         raise  # whoever took it over has ended it
     except BaseException as error:  # at Ctrl-C, too
-        _fail(job_id, worker, error if isinstance(error, ApiError) else Interrupted())
+        reason = error if isinstance(error, ApiError) else Interrupted()
+        _end(job_id, worker, reason, may_retry=False)
         raise
 
 
@@ -126,7 +103,8 @@ def import_rows(
             done += len(batch)
             with transaction():
                 job = _held(job_id, worker)
-                job.done, job.claimed_until = done, from_now(seconds=CLAIM_SECONDS)
+                job.done = done
+                job.hold(worker)
             report(done)
         staged.seek(0)
         _write(job_id, worker, staged)
@@ -163,30 +141,26 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _retry(job_id: int, worker: str, seconds: float = 0) -> None:
+def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) -> None:
+    """Put the job back into the queue, or let it fail."""
+    is_ours = not isinstance(error, ApiError) or isinstance(error, Unavailable)
     try:
         with transaction():
-            _held(job_id, worker).retry(seconds)
+            job = _held(job_id, worker)
+            if isinstance(error, Stopped):
+                job.retry()
+            elif is_ours and may_retry and job.attempts < len(GAPS):
+                log.warning("job %s is tried again", job_id, exc_info=error)
+                job.retry(GAPS[job.attempts])
+            else:
+                job.fail(_reason(job_id, error))
     except LostClaim:
         log.warning("job %s was taken over by another worker", job_id)
 
 
-def _retry_or_fail(job_id: int, worker: str, error: ApiError) -> None:
-    job = db.session.get(Job, job_id, populate_existing=True)
-    if job is not None and job.attempts < len(GAPS):
-        _retry(job_id, worker, GAPS[job.attempts])
-    else:
-        _fail(job_id, worker, error)
-
-
-def _fail(job_id: int, worker: str, error: ApiError) -> None:
-    try:
-        with transaction():
-            _held(job_id, worker).fail(error)
-    except LostClaim:
-        log.warning("job %s was taken over by another worker", job_id)
-
-
-def _unexpected(job_id: int) -> Failed:
-    log.exception("job %s failed", job_id)
-    return Failed("Something went wrong. It was tried several times.")
+def _reason(job_id: int, error: Exception) -> ApiError:
+    """What the user is told."""
+    if isinstance(error, ApiError):
+        return error
+    log.error("job %s failed", job_id, exc_info=error)
+    return as_unavailable(error) or Failed("Something went wrong. It was tried several times.")

@@ -6,27 +6,49 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 from flask import Flask
 
 from taskapi.db import DATABASE_ERRORS
 from taskapi.errors import Unavailable
 from taskapi.models import task, webhook
-from taskapi.models.worker import heartbeat
 from taskapi.worker import deliveries, imports
 from taskapi.worker.purge import purge_all
 
 POLL_SECONDS = 0.4
 PAUSE_AFTER_FAILURE = 2.0
-HEARTBEAT_SECONDS = 30.0
 PURGE_SECONDS = 3600.0
-# How many threads may work on each kind. Webhooks that fail take a quarter at most, so that
-# receivers that hang do not delay the others.
-THREADS = {"healthy": 24, "failing": 8, "imports": 1}
+SLOW_SECONDS = 2.0  # a batch takes one second, if the receiver does not hang
 
 log = logging.getLogger("taskapi.worker")
+
+Counts = Counter[str]
+
+
+class Lane(NamedTuple):
+    """One kind of work, and how many threads may do it at a time."""
+
+    claim: Callable[[str], int | None]
+    work: Callable[[int, str, Callable[[], bool]], Counts]
+    threads: int
+    slow_threads: int = 0  # as many more, where threads have been busy for SLOW_SECONDS
+
+
+# Receivers that hang do not delay the others: those whose last attempt failed have a lane of
+# their own, and other threads take the place of those that a receiver has just begun to hold.
+LANES = (
+    Lane(deliveries.claim_healthy, deliveries.deliver_batch, threads=24, slow_threads=24),
+    Lane(deliveries.claim_failing, deliveries.deliver_batch, threads=8),
+    Lane(imports.claim, imports.run_job, threads=1),
+)
+
+
+class Run(NamedTuple):
+    lane: Lane
+    started: float
+    future: Future[Counts]
 
 
 class Worker:
@@ -34,14 +56,14 @@ class Worker:
 
     def __init__(self, app: Flask, kind: str):
         self.name = f"{kind}-{secrets.token_hex(8)}"
-        self.counts: Counter[str] = Counter()  # delivered, failed, jobs
+        self.counts: Counts = Counter()  # delivered, failed, jobs
         self._app = app
         self._is_stopping = False
         self._wake = threading.Event()
-        self._lock = threading.Lock()
-        self._busy = dict.fromkeys(THREADS, 0)
-        self._threads = ThreadPoolExecutor(sum(THREADS.values()) + 1, thread_name_prefix=kind)
-        self._next_at: dict[str, float] = {}
+        threads = 1 + sum(lane.threads + lane.slow_threads for lane in LANES)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=kind)
+        self._runs: list[Run] = []
+        self._purge_at = 0.0
 
     def stop(self) -> None:
         # Nothing but the flag: this may run in a signal handler, amid a wait for the event.
@@ -54,72 +76,51 @@ class Worker:
             if self._guarded(self._poll):
                 self._wake.wait(POLL_SECONDS)
             else:
-                time.sleep(PAUSE_AFTER_FAILURE)
+                time.sleep(PAUSE_AFTER_FAILURE)  # not the event, which other threads may set
         self._threads.shutdown(wait=True)
         log.info("worker %s stopped", self.name)
 
-    def _poll(self) -> None:
-        if self._is_time("heartbeat", HEARTBEAT_SECONDS):
-            heartbeat(self.name)
-        if self._is_time("purge", PURGE_SECONDS):
-            self._threads.submit(self._guarded, lambda: purge_all(log.info))
-        # A full batch may not be the last one; the rest of a steady stream waits for the next poll.
-        while task.record_overdue_events() == task.OVERDUE_BATCH and not self._is_stopping:
+    def _poll(self) -> bool:
+        for run in [run for run in self._runs if run.future.done()]:
+            self._runs.remove(run)
+            self.counts += run.future.result() or Counter()
+        if time.monotonic() >= self._purge_at:
+            self._purge_at = time.monotonic() + PURGE_SECONDS
+            self._threads.submit(self._guarded, purge_all, log.info)
+        self._repeat(task.record_overdue_events, task.OVERDUE_BATCH)
+        self._repeat(webhook.fan_out, webhook.FAN_OUT_BATCH)
+        for lane in LANES:
+            while self._has_room(lane) and (row_id := lane.claim(self.name)) is not None:
+                self._start(lane, row_id)
+        return True
+
+    def _repeat(self, act: Callable[[], int], full_batch: int) -> None:
+        """Act as long as batches are full; a steady stream waits for the next poll."""
+        while act() == full_batch and not self._is_stopping:
             pass
-        while webhook.fan_out() == webhook.FAN_OUT_BATCH and not self._is_stopping:
-            pass
-        self._start("healthy", lambda: deliveries.claim(self.name, False), self._deliver)
-        self._start("failing", lambda: deliveries.claim(self.name, True), self._deliver)
-        self._start("imports", lambda: imports.claim(self.name), self._import)
 
-    def _start(
-        self, kind: str, claim: Callable[[], int | None], work: Callable[[int], None]
-    ) -> None:
-        """Claim rows while there are free threads of this kind."""
+    def _has_room(self, lane: Lane) -> bool:
+        busy = [time.monotonic() - run.started for run in self._runs if run.lane is lane]
+        slow = min(sum(seconds > SLOW_SECONDS for seconds in busy), lane.slow_threads)
+        return len(busy) - slow < lane.threads and not self._is_stopping
 
-        def act(row_id: int) -> None:
-            self._guarded(lambda: work(row_id))
-            with self._lock:
-                self._busy[kind] -= 1
-            self._wake.set()  # there may be more
+    def _start(self, lane: Lane, row_id: int) -> None:
+        future = self._threads.submit(
+            self._guarded, lane.work, row_id, self.name, lambda: self._is_stopping
+        )
+        future.add_done_callback(lambda _: self._wake.set())  # there may be more
+        self._runs.append(Run(lane, time.monotonic(), future))
 
-        while self._busy[kind] < THREADS[kind] and not self._is_stopping:
-            row_id = claim()
-            if row_id is None:
-                return
-            with self._lock:
-                self._busy[kind] += 1
-            self._threads.submit(act, row_id)
-
-    def _deliver(self, webhook_id: int) -> None:
-        counts = deliveries.deliver_batch(webhook_id, self.name, lambda: self._is_stopping)
-        with self._lock:
-            self.counts += counts
-
-    def _import(self, job_id: int) -> None:
-        imports.run_job(job_id, self.name, lambda: self._is_stopping)
-        with self._lock:
-            self.counts["jobs"] += 1
-
-    def _guarded(self, act: Callable[[], Any]) -> bool:
-        """Run in a database session of its own; log what fails, and go on."""
+    def _guarded(self, act: Callable[..., Any], *args: Any) -> Any:
+        """Call in a database session of its own; log what fails, and return None for it."""
         try:
             with self._app.app_context():
-                act()
+                return act(*args)
         except (*DATABASE_ERRORS, Unavailable) as error:
             log.warning("worker: the database failed: %s", type(error).__name__, exc_info=True)
         except Exception:
             log.exception("worker: unexpected error")
-        else:
-            return True
-        return False
-
-    def _is_time(self, what: str, seconds: float) -> bool:
-        moment = time.monotonic()
-        if moment < self._next_at.get(what, 0.0):
-            return False
-        self._next_at[what] = moment + seconds
-        return True
+        return None
 
 
 class EmbeddedWorker:

@@ -12,7 +12,6 @@ from taskapi.models import (
     throttle,
     token,
     webhook,
-    worker,
 )
 
 PURGES: dict[str, Callable[[], int]] = {
@@ -24,7 +23,6 @@ PURGES: dict[str, Callable[[], int]] = {
     "deliveries": delivery.purge,
     "jobs": job.purge,
     "events": event.purge,
-    "workers": worker.purge,
     "webhook secrets": webhook.maintain_secrets,
 }
 

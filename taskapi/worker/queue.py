@@ -1,0 +1,43 @@
+"""How much work waits in the database, and whether a worker is busy with it."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+
+from taskapi.db import now, seconds_since
+from taskapi.extensions import db
+from taskapi.models.delivery import Delivery
+from taskapi.models.event import Event
+from taskapi.models.job import Job
+from taskapi.models.webhook import Webhook
+
+WORKERLESS_SECONDS = 120.0
+
+
+def queue_state() -> dict[str, Any]:
+    """How much is due, for how long the oldest has been, and how much is claimed."""
+    moment = now()
+    is_due = Job.finished_at.is_(None) & (Job.run_at <= moment)
+    due = [
+        select(func.count(), func.min(Event.at)).where(Event.is_undelivered),
+        select(func.count(), func.min(Delivery.next_attempt_at)).where(
+            Delivery.next_attempt_at <= moment
+        ),
+        select(func.count(), func.min(Job.run_at)).where(is_due),
+    ]
+    waiting = [db.session.execute(query).one() for query in due]
+    oldest = min((since for _, since in waiting if since is not None), default=None)
+    claimed = [
+        select(func.count()).select_from(model).where(model.claimed_until > moment)
+        for model in (Webhook, Job)
+    ]
+    return {
+        "depth": sum(count for count, _ in waiting),
+        "oldest_seconds": None if oldest is None else round(seconds_since(oldest), 1),
+        "in_progress": sum(db.session.scalar(query) or 0 for query in claimed),
+    }
+
+
+def is_abandoned(state: dict[str, Any]) -> bool:
+    """Something has been due for long, and no worker is busy."""
+    return (state["oldest_seconds"] or 0) > WORKERLESS_SECONDS and not state["in_progress"]
