@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 
+PASSWORD = "Correct-Horse-7"  # that of the examples
 # What a summary begins with.
 VERBS = re.compile(
     "(List|Get|Create|Update|Replace|Delete|Restore|Export|Import|Register|Log|Refresh|Reset|"
@@ -78,11 +79,87 @@ def test_every_body_has_an_example_that_fits(document):
     assert checked > 100
 
 
+def test_a_plain_user_may_send_the_example_of_every_body(root, document):
+    """One after the other, as the user whom the example of a registration makes."""
+    examples = {}
+    for path, method, operation in all_operations(document):
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if body and not operation["description"].startswith("Only for admins"):
+            examples[operation["operationId"]] = (
+                method,
+                path,
+                body["examples"]["example"]["value"],
+            )
+    del examples["reset_password"]  # its token comes from an admin
+
+    def send(name, as_=None, **ids):
+        method, path, example = examples.pop(name)
+        answer = root.open(path.format(**ids), method=method.upper(), json=example, as_=as_)
+        assert answer.status_code < 300, f"{name} {example}: {answer.text}"
+        return answer.json
+
+    ana = send("register")["access_token"]
+    send("login")
+    task, webhook = send("add_task", ana)["id"], send("add_webhook", ana)["id"]
+    for last in ("refresh", "logout"):
+        method, path, example = examples[last]
+        session = root.post("/api/v1/auth/login", json={"username": "ana", "password": PASSWORD})
+        example["refresh_token"] = session.json["refresh_token"]
+        send(last)
+    _, _, leave = examples.pop("delete_me")
+    ids = {"task_id": task, "webhook_id": webhook, "user_id": "me"}
+    for name in sorted(examples, key="change_password".__eq__):
+        send(name, ana, **ids)
+    assert root.delete("/api/v1/users/me", json=leave, as_=ana).status_code == 204
+
+
+def test_generators_of_clients_find_types(document):
+    """No body is a union by keywords alone, which generators type as anything."""
+    schemas = document["components"]["schemas"]
+    for name in {name for name in schemas if name.endswith("Request")}:
+        assert not schemas[name].keys() & {"anyOf", "oneOf", "allOf"}, name
+        assert schemas[name]["additionalProperties"] is False
+    details = schemas["ErrorFacts"]["properties"]["details"]
+    assert details["additionalProperties"] == {"type": "array", "items": {"type": "string"}}
+    assert "properties" not in details
+
+
+def test_it_is_as_strict_as_the_service(root, document):
+    def parameter(path, name):
+        found = document["paths"][path]["get"]["parameters"]
+        return next(each for each in found if each["name"] == name)
+
+    zones = re.compile(parameter("/api/v1/tasks/stats", "tz")["schema"]["pattern"])
+    assert zones.match("Europe/Berlin")
+    assert not zones.match("Europe/Atlantis")
+    for name, other in (("skip", "cursor"), ("cursor", "skip")):
+        about = parameter("/api/v1/tasks", name)["description"]
+        assert f"Cannot be combined with `{other}`." in about
+    register = {**document["components"]["schemas"]["RegisterRequest"]}
+    validator = jsonschema_rs.Draft202012Validator(register)
+    bodies: list[tuple[dict[str, Any], bool]] = [
+        ({"username": "u{}", "password": PASSWORD}, True),
+        ({"email": "u{}@example.org", "username": None, "password": PASSWORD}, True),
+        ({"password": PASSWORD}, False),
+        ({"username": None, "email": None, "password": PASSWORD}, False),
+        ({"username": "u{}", "password": "correct-horse-7"}, False),
+        ({"username": "u{}", "password": "Correct-Horse"}, False),
+        ({"username": "u{}", "password": "Short-7"}, False),
+    ]
+    for n, (body, is_fine) in enumerate(bodies):
+        given = {name: value and value.format(f"ser{n}") for name, value in body.items()}
+        answer = root.post("/api/v1/auth/register", json=given)
+        assert (validator.is_valid(given), answer.status_code) == (
+            (True, 201) if is_fine else (False, 400)
+        ), given
+
+
 def test_it_says_how_to_sign_in_and_what_follows(document):
     created = document["paths"]["/api/v1/tasks"]["post"]["responses"]["201"]
     assert created["links"]["get_task"]["parameters"] == {"task_id": "$response.body#/id"}
     flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
     assert flow["tokenUrl"] == "/api/v1/auth/login"
+    assert flow["refreshUrl"] == "/api/v1/auth/refresh"
 
 
 def test_it_is_made_once_and_not_sent_twice(root):

@@ -296,3 +296,15 @@ class PageQuery(QuerySchema):
             "example": "",
         },
     )
+
+
+class PageSchema(Schema):
+    """A page of any list."""
+
+    items = fields.Raw()
+    total = Count(1, allow_none=True, metadata={"description": "Null in a walk by cursor."})
+    skip = Count(0, allow_none=True, metadata={"description": "Null in a walk by cursor."})
+    limit = fields.Integer(validate=validate.Range(1, 100), metadata={"example": 20})
+    next_cursor = fields.String(
+        allow_none=True, metadata={"description": "Null on the last page.", "example": None}
+    )
