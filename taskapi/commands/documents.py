@@ -7,15 +7,9 @@ from flask.cli import with_appcontext
 
 
 @click.command("openapi")
-@click.option("--postman", is_flag=True, help="Print a Postman collection.")
 @with_appcontext
-def openapi(postman: bool) -> None:
-    """Print the OpenAPI document or the Postman collection."""
-    # Imported here because no other command needs them.
-    from taskapi.openapi import make_document
-    from taskapi.postman import make_collection
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from taskapi.openapi import make_document  # no other command needs it
 
-    made = make_document(current_app)
-    if postman:
-        made = make_collection(made)
-    click.echo(orjson.dumps(made, option=orjson.OPT_INDENT_2).decode())
+    click.echo(orjson.dumps(make_document(current_app), option=orjson.OPT_INDENT_2).decode())
