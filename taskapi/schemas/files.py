@@ -19,10 +19,12 @@ COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
 IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at", "deleted_at"}
 
-# A spreadsheet would run such a cell. One apostrophe goes in front, also of those that have
-# some already, so that taking one away again is exact.
-_RUNS = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED = re.compile(r"''*[=+\-@\t\r]")
+# A spreadsheet would run what begins with such a character: a cell, a line of it, or the part
+# behind `;`, which separates cells in many countries, whatever is quoted. One apostrophe goes in
+# front, also of those that are there already, so that import can take exactly one away again.
+_RUNS = r"[=+\-@\t\r]"
+_UNGUARDED = re.compile(rf"^(?='*{_RUNS})|(?<=[;\n\r])(?=['\"]*{_RUNS})")
+_GUARDS = re.compile(rf"^'(?='*{_RUNS})|(?<=[;\n\r])'(?=['\"]*{_RUNS})")
 
 ROW = TaskSchema(exclude=("user_id",))
 # For the document: a row may have every column that was exported.
@@ -111,7 +113,7 @@ def _check_header(header: list[str]) -> None:
 def _as_json(cells: dict[str, str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, cell in cells.items():
-        field, text = ROW.fields.get(name), _unguarded(cell)
+        field, text = ROW.fields.get(name), _GUARDS.sub("", cell)
         if not text:
             continue  # the default
         if isinstance(field, fields.List):
@@ -126,8 +128,4 @@ def _as_json(cells: dict[str, str]) -> dict[str, Any]:
 def _guarded(cell: Any) -> Any:
     if isinstance(cell, list):
         cell = ",".join(cell)
-    return "'" + cell if isinstance(cell, str) and _RUNS.match(cell) else cell
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARDED.match(cell) else cell
+    return _UNGUARDED.sub("'", cell) if isinstance(cell, str) else cell
