@@ -56,7 +56,7 @@ class Operation:
     is_idempotent: bool = False
     check_replay: View | None = None  # raises for who may not do it now, before a kept answer
     is_conditional: bool = False
-    # For the documents only; without `returns` the answer is a 204.
+    # What the view returns, if it is no dict; without it the response is a 204.
     returns: Schema | None = None  # one item of it, where the answer is a page
     also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
     names_place: bool = False  # errors say in which operation or row they are
@@ -128,7 +128,10 @@ def _serve(operation: Operation) -> View:
             result = view(**arguments)
             if isinstance(result, Response):
                 return result
-            return no_content() if result is None else json_response(result, operation.status)
+            if result is None or operation.returns is None:
+                return no_content()
+            shown = result if isinstance(result, dict) else operation.returns.dump(result)
+            return json_response(shown, operation.status)
 
         if operation.is_idempotent and caller is not None:
             check = operation.check_replay

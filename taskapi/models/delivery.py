@@ -1,7 +1,5 @@
 """Deliveries: one message to one webhook."""
 
-from typing import Any
-
 from sqlalchemy import ForeignKey, Index, String, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -82,22 +80,6 @@ LISTING = Listing(
 def message_id(webhook_id: int, event_id: int) -> str:
     """The same for every attempt, so that a receiver recognises a repetition."""
     return f"msg_{webhook_id}_{event_id}"
-
-
-def delivery_json(delivery: Any) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "event": delivery.event,
-        "message_id": message_id(delivery.webhook_id, delivery.event_id),
-        "status": delivery.status,
-        "attempts": delivery.attempts,
-        "status_code": delivery.status_code,
-        "error": delivery.error,
-        "created_at": delivery.created_at,
-        "last_attempt_at": delivery.last_attempt_at,
-        "next_attempt_at": delivery.next_attempt_at,
-        "delivered_at": delivery.delivered_at,
-    }
 
 
 def cancel_deliveries(webhook_id: int, reason: str) -> None:

@@ -149,25 +149,6 @@ def event_values(
     }
 
 
-def activity_json(found: Any) -> dict[str, Any]:
-    return {
-        "at": found.at,
-        "actor": found.actor_id,
-        "action": found.action,
-        "changes": found.changes,
-        "request_id": found.request_id,
-    }
-
-
-def audit_json(found: Any) -> dict[str, Any]:
-    return activity_json(found) | {
-        "id": found.id,
-        "user_id": found.user_id,
-        "task_id": found.task_id,
-        "address": found.address,
-    }
-
-
 _old = select(Event.id).where(Event.at < bindparam("before")).limit(1000)
 PURGE = Statement(delete(Event).where(Event.id.in_(_old.where(not_(Event.is_audit)))))
 PURGE_AUDIT = Statement(delete(Event).where(Event.id.in_(_old)))

@@ -118,19 +118,6 @@ LISTING = Listing(
 )
 
 
-def job_json(job: Any) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "status": job.status,
-        "progress": {"done": job.done, "total": job.total},
-        "result": job.result,
-        "error": job.error,
-        "created_at": job.created_at,
-        "finished_at": job.finished_at,
-    }
-
-
 def enqueue_import(user_id: int, file_format: str, body: str) -> Job:
     """Import a file as soon as a worker is free."""
     with transaction():

@@ -150,18 +150,6 @@ def touch(session_id: int) -> None:
         )
 
 
-def session_json(session: Any, current_id: int | None) -> dict[str, Any]:
-    return {
-        "id": session.id,
-        "created_at": session.created_at,
-        "last_used_at": session.last_used_at,
-        "expires_at": session.expires_at,
-        "address": session.address,
-        "agent": session.agent,
-        "current": session.id == current_id,
-    }
-
-
 def end_session(user_id: int, session_id: int, *, is_required: bool = True) -> None:
     """End one session of the user, or NotFound."""
     with transaction():

@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-from typing import Any
 
 from sqlalchemy import ForeignKey, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -77,18 +76,6 @@ WITH_USER = Statement(
 def digest(secret: str) -> str:
     """What is kept of a secret that is too random to be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def token_json(token: Any) -> dict[str, Any]:
-    return {
-        "id": token.id,
-        "name": token.name,
-        "scope": token.scope,
-        "prefix": token.prefix,
-        "created_at": token.created_at,
-        "expires_at": token.expires_at,
-        "last_used_at": token.last_used_at,
-    }
 
 
 def create_token(

@@ -160,19 +160,6 @@ LISTING = Listing(
 )
 
 
-def user_json(user: Any) -> dict[str, Any]:
-    return {
-        "id": user.id,
-        "username": user.username or user.email,
-        "email": user.email,
-        "role": user.role,
-        "is_active": user.is_active,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-        "version": user.version,
-    }
-
-
 def key_of(name: str) -> str:
     """A name or e-mail as it is compared."""
     folded = unicodedata.normalize("NFKC", name.strip()).casefold()

@@ -174,18 +174,6 @@ LISTING = Listing(
 )
 
 
-def webhook_json(webhook: Any) -> dict[str, Any]:
-    return {
-        "id": webhook.id,
-        "url": webhook.url,
-        "events": webhook.events,
-        "is_active": webhook.is_active,
-        "failing_since": webhook.failing_since,
-        "created_at": webhook.created_at,
-        "updated_at": webhook.updated_at,
-    }
-
-
 def sees_everything() -> Any:
     """The condition that a webhook's owner may see every task, as of now.
 

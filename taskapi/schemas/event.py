@@ -16,7 +16,7 @@ class AuditQuery(PageQuery):
 
 class ActivitySchema(Schema):
     at = Time()
-    actor = Id(allow_none=True)
+    actor = Id(attribute="actor_id", allow_none=True)
     action = fields.String(validate=OneOf(ACTIONS))
     changes = fields.Dict(metadata={"example": {"status": ["todo", "done"]}})
     request_id = fields.String(allow_none=True)

@@ -1,5 +1,7 @@
 """Jobs."""
 
+from typing import Any
+
 from marshmallow import Schema, fields
 
 from taskapi.models.job import KINDS, STATUSES
@@ -26,3 +28,6 @@ class JobSchema(Schema):
     error = fields.Dict(allow_none=True, metadata={"example": None})
     created_at = Time()
     finished_at = Time(allow_none=True)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        return obj if attr == "progress" else super().get_attribute(obj, attr, default)

@@ -97,7 +97,6 @@ def _check_email(address: str) -> None:
 class UserSchema(Schema):
     id = Id()
     username = fields.String(
-        attribute="name",
         metadata={"description": "The e-mail where there is no username.", "example": "ana"},
     )
     email = fields.String(allow_none=True, metadata={"example": "ana@example.org"})
@@ -106,6 +105,10 @@ class UserSchema(Schema):
     created_at = Time()
     updated_at = Time()
     version = Id(metadata={"example": 1})
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        value = super().get_attribute(obj, attr, default)
+        return value or obj.email if attr == "username" else value
 
 
 class NamesSchema(RequestSchema):

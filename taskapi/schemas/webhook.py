@@ -1,8 +1,10 @@
 """Webhooks and their deliveries."""
 
+from typing import Any
+
 from marshmallow import Schema, ValidationError, fields, validate
 
-from taskapi.models.delivery import STATUSES
+from taskapi.models.delivery import STATUSES, message_id
 from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST
 from taskapi.schemas.fields import (
     Boolean,
@@ -78,3 +80,8 @@ class DeliverySchema(Schema):
     last_attempt_at = Time(allow_none=True)
     next_attempt_at = Time(allow_none=True)
     delivered_at = Time(allow_none=True)
+
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        if attr == "message_id":
+            return message_id(obj.webhook_id, obj.event_id)
+        return super().get_attribute(obj, attr, default)

@@ -6,7 +6,7 @@ from flask import Response
 
 from taskapi.api import Api
 from taskapi.auth import Caller
-from taskapi.models.event import LISTING, activity_json, audit_json
+from taskapi.models.event import LISTING
 from taskapi.models.task import Task
 from taskapi.paging import answer_page, filters_of
 from taskapi.schemas.event import ActivitySchema, AuditQuery, AuditSchema
@@ -14,27 +14,29 @@ from taskapi.schemas.fields import PageQuery
 
 audit = Api("audit", __name__, url_prefix="/api/v1")
 
+ACTIVITY, AUDIT = ActivitySchema(), AuditSchema()
+
 
 @audit.get(
     "/tasks/<id:task_id>/activity",
     caller="user",
     query=PageQuery(),
     is_page=True,
-    returns=ActivitySchema(),
+    returns=ACTIVITY,
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """List the changes of a task, newest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
     if not caller.is_admin:
         chosen["user_id"] = caller.id  # not what happened while it was another owner's
-    return answer_page(LISTING, query, chosen, activity_json)
+    return answer_page(LISTING, query, chosen, ACTIVITY.dump)
 
 
-@audit.get("/audit", caller="admin", query=AuditQuery(), is_page=True, returns=AuditSchema())
+@audit.get("/audit", caller="admin", query=AuditQuery(), is_page=True, returns=AUDIT)
 def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
     """List the audit log, newest first.
 
     Sign-ins, failed sign-ins, changes to users and tokens, and changes by admins to the tasks of
     others.
     """
-    return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, audit_json)
+    return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, AUDIT.dump)

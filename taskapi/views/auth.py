@@ -21,14 +21,15 @@ from taskapi.inputs import FORM, JSON, load_form, parse_object
 from taskapi.models import event, session, token
 from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
-from taskapi.models.user import User, user_json
+from taskapi.models.user import User
 from taskapi.paging import answer_page
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
-from taskapi.schemas.user import RegisterSchema
+from taskapi.schemas.user import RegisterSchema, UserSchema
 
 auth = Api("auth", __name__, url_prefix="/api/v1/auth")
 
+USER, SESSION, TOKEN = UserSchema(), schemas.SessionSchema(), schemas.TokenSchema()
 LOGIN, LOGIN_FORM = schemas.LoginSchema(), schemas.LoginFormSchema()
 REFRESH, REFRESH_FORM = schemas.RefreshSchema(), schemas.RefreshFormSchema()
 
@@ -143,15 +144,15 @@ def logout_all(caller: Caller) -> None:
         delete_calendar(caller.id, is_required=False)
 
 
-@auth.get(
-    "/sessions", caller="session", query=PageQuery(), is_page=True, returns=schemas.SessionSchema()
-)
+@auth.get("/sessions", caller="session", query=PageQuery(), is_page=True, returns=SESSION)
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """List active sessions."""
     chosen = {"user_id": caller.id, "is_live": True}
-    return answer_page(
-        session.LISTING, query, chosen, lambda row: session.session_json(row, caller.session_id)
-    )
+
+    def show(row: Any) -> dict[str, Any]:
+        return {**SESSION.dump(row), "current": row.id == caller.session_id}
+
+    return answer_page(session.LISTING, query, chosen, show)
 
 
 @auth.delete("/sessions/<id:session_id>", caller="session")
@@ -195,13 +196,13 @@ def reset_password(body: dict[str, Any]) -> None:
 )
 def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
     """List personal access tokens."""
-    return answer_page(token.LISTING, query, {"user_id": caller.id}, token.token_json)
+    return answer_page(token.LISTING, query, {"user_id": caller.id}, TOKEN.dump)
 
 
 @auth.post(
     "/tokens",
     caller="session",
-    body=schemas.TokenSchema(),
+    body=TOKEN,
     status=201,
     returns=schemas.CreatedTokenSchema(),
 )
@@ -211,7 +212,7 @@ def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     The token is shown only in this response.
     """
     made, secret = token.create_token(caller.id, caller.role, **body)
-    return {**token.token_json(made), "token": secret}
+    return {**TOKEN.dump(made), "token": secret}
 
 
 @auth.delete("/tokens/<id:token_id>", caller="session")
@@ -259,7 +260,7 @@ def _tokens(user: User, current: Session) -> dict[str, Any]:
         "refresh_token": current.refresh_token,
         "token_type": "bearer",
         "expires_in": settings().access_token_expire_minutes * 60,
-        "user": user_json(user),
+        "user": USER.dump(user),
     }
 
 

@@ -15,7 +15,7 @@ from taskapi.conditional import etag_of
 from taskapi.db import now, transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
 from taskapi.inputs import JSON
-from taskapi.models.job import enqueue_import, job_json
+from taskapi.models.job import enqueue_import
 from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
 from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.responses import json_response
@@ -44,6 +44,7 @@ MAX_EXPORTS = 2  # of one user at a time, in each process
 _exports: defaultdict[int, set[object]] = defaultdict(set)
 _exports_lock = threading.Lock()
 
+JOB = JobSchema()
 FIELDS, CHANGES = schemas.TaskSchema(), schemas.TaskSchema(partial=True)
 OPERATIONS = {
     "create": schemas.BulkCreateSchema(),
@@ -209,7 +210,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     is_idempotent=True,
     returns=schemas.ImportResultSchema(),
     names_place=True,
-    also={202: JobSchema()},
+    also={202: JOB},
     headers={"Location": "The URL of the job, with 202."},
 )
 def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
@@ -227,7 +228,7 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     first = list(islice(rows_of(kind, text), AT_ONCE + 1))
     if len(first) > AT_ONCE:
         found = enqueue_import(caller.id, kind, text)
-        return json_response(job_json(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
+        return json_response(JOB.dump(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
     rows = list(checked_rows(first))
     Task.create_all(caller.id, rows)
     return json_response({"created": len(rows)})

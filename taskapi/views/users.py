@@ -12,7 +12,7 @@ from taskapi.errors import Invalid
 from taskapi.extensions import db
 from taskapi.models import session, token
 from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_tasks
-from taskapi.models.user import LISTING, User, user_json
+from taskapi.models.user import LISTING, User
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import entity
 from taskapi.schemas import user as schemas
@@ -21,6 +21,8 @@ from taskapi.views.auth import check_current_password
 
 users = Api("users", __name__, url_prefix="/api/v1/users")
 
+USER = schemas.UserSchema()
+
 
 @users.patch(
     "/me",
@@ -28,7 +30,7 @@ users = Api("users", __name__, url_prefix="/api/v1/users")
     body=schemas.UpdateProfileSchema(),
     example={"email": "ana@example.org", "current_password": "Correct-Horse-7"},
     is_conditional=True,
-    returns=schemas.UserSchema(),
+    returns=USER,
     errors={409: "The username or the e-mail is taken."},
 )
 def update_me(caller: Caller, body: dict[str, Any]) -> Response:
@@ -38,7 +40,7 @@ def update_me(caller: Caller, body: dict[str, Any]) -> Response:
         user = User.lock(caller.id)
         check_if_match(user)
         user.update(body)
-    return entity(user_json(user))
+    return entity(USER.dump(user))
 
 
 @users.delete(
@@ -61,12 +63,10 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
         user.delete()
 
 
-@users.get(
-    "", caller="admin", query=schemas.UserQuery(), is_page=True, returns=schemas.UserSchema()
-)
+@users.get("", caller="admin", query=schemas.UserQuery(), is_page=True, returns=USER)
 def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     """List users."""
-    return answer_page(LISTING, query, filters_of(query), user_json)
+    return answer_page(LISTING, query, filters_of(query), USER.dump)
 
 
 @users.post(
@@ -75,7 +75,7 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     body=schemas.CreateUserSchema(),
     example={"username": "ben", "password": "Correct-Horse-7", "role": "user"},
     status=201,
-    returns=schemas.UserSchema(),
+    returns=USER,
     headers={"Location": "The URL of the user."},
     errors={409: "The username or the e-mail is taken."},
 )
@@ -83,19 +83,19 @@ def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a user."""
     user = User.build(**body)
     user.insert()
-    return entity(user_json(user), 201, f"/api/v1/users/{user.id}")
+    return entity(USER.dump(user), 201, f"/api/v1/users/{user.id}")
 
 
-@users.get("/me", caller="user", is_conditional=True, returns=schemas.UserSchema())
+@users.get("/me", caller="user", is_conditional=True, returns=USER)
 def get_me(caller: Caller) -> Response:
     """Get the current user."""
-    return entity(user_json(User.get(caller.id)))
+    return entity(USER.dump(User.get(caller.id)))
 
 
-@users.get("/<user:user_id>", caller="user", is_conditional=True, returns=schemas.UserSchema())
+@users.get("/<user:user_id>", caller="user", is_conditional=True, returns=USER)
 def get_user(caller: Caller, user_id: int) -> Response:
     """Get a user."""
-    return entity(user_json(User.get(user_id)))
+    return entity(USER.dump(User.get(user_id)))
 
 
 @users.patch(
@@ -105,7 +105,7 @@ def get_user(caller: Caller, user_id: int) -> Response:
     body=schemas.UpdateUserSchema(),
     example={"is_active": True},
     is_conditional=True,
-    returns=schemas.UserSchema(),
+    returns=USER,
     errors={409: "A name is taken, or this is the last active admin."},
 )
 def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
@@ -129,7 +129,7 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
             revoke_credentials(user_id)
         elif not user.is_active:
             session.end_all_sessions(user_id)
-    return entity(user_json(user))
+    return entity(USER.dump(user))
 
 
 @users.post(

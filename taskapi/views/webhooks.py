@@ -8,8 +8,8 @@ from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.db import transaction
 from taskapi.models import delivery
-from taskapi.models.delivery import delivery_json
-from taskapi.models.webhook import LISTING, Webhook, webhook_json
+from taskapi.models.delivery import Delivery
+from taskapi.models.webhook import LISTING, Webhook
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import json_response
 from taskapi.schemas.fields import PageQuery
@@ -22,15 +22,16 @@ from taskapi.schemas.webhook import (
 
 webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
+WEBHOOK, DELIVERY = WebhookSchema(), DeliverySchema()
 SECRET = {"Cache-Control": "no-store"}
 ONE = "/<id:webhook_id>"
 OFF = {409: "The webhook is turned off."}
 
 
-@webhooks.get("", caller="user", query=PageQuery(), is_page=True, returns=WebhookSchema())
+@webhooks.get("", caller="user", query=PageQuery(), is_page=True, returns=WEBHOOK)
 def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
     """List webhooks."""
-    return answer_page(LISTING, query, {"user_id": caller.id}, webhook_json)
+    return answer_page(LISTING, query, {"user_id": caller.id}, WEBHOOK.dump)
 
 
 @webhooks.post(
@@ -49,22 +50,22 @@ def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
     """
     made, secret = Webhook.create(caller.id, token_id=caller.token_id, **body)
     location = {"Location": f"/api/v1/webhooks/{made.id}"}
-    return json_response({**webhook_json(made), "secret": secret}, 201, SECRET | location)
+    return json_response({**WEBHOOK.dump(made), "secret": secret}, 201, SECRET | location)
 
 
-@webhooks.get(ONE, caller="user", returns=WebhookSchema())
-def get_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
+@webhooks.get(ONE, caller="user", returns=WEBHOOK)
+def get_webhook(caller: Caller, webhook_id: int) -> Webhook:
     """Get a webhook."""
-    return webhook_json(Webhook.of_user(caller.id, webhook_id))
+    return Webhook.of_user(caller.id, webhook_id)
 
 
-@webhooks.patch(ONE, caller="user", body=WebhookSchema(partial=True), returns=WebhookSchema())
-def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> dict[str, Any]:
+@webhooks.patch(ONE, caller="user", body=WebhookSchema(partial=True), returns=WEBHOOK)
+def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> Webhook:
     """Update a webhook."""
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         webhook.update(body, caller.token_id)
-    return webhook_json(webhook)
+    return webhook
 
 
 @webhooks.delete(ONE, caller="user")
@@ -83,14 +84,14 @@ def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
         secret = webhook.rotate_secret()
-    return json_response({**webhook_json(webhook), "secret": secret}, 200, SECRET)
+    return json_response({**WEBHOOK.dump(webhook), "secret": secret}, 200, SECRET)
 
 
-@webhooks.post(f"{ONE}/test", caller="user", status=202, returns=DeliverySchema(), errors=OFF)
-def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
+@webhooks.post(f"{ONE}/test", caller="user", status=202, returns=DELIVERY, errors=OFF)
+def test_webhook(caller: Caller, webhook_id: int) -> Delivery:
     """Send a test message to a webhook."""
     with transaction():
-        return delivery_json(Webhook.of_user(caller.id, webhook_id, lock=True).send_test())
+        return Webhook.of_user(caller.id, webhook_id, lock=True).send_test()
 
 
 @webhooks.get(
@@ -98,26 +99,26 @@ def test_webhook(caller: Caller, webhook_id: int) -> dict[str, Any]:
     caller="user",
     query=DeliveryQuery(),
     is_page=True,
-    returns=DeliverySchema(),
+    returns=DELIVERY,
 )
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
     """List the deliveries of a webhook, newest first."""
     chosen = {**filters_of(query), "webhook_id": Webhook.of_user(caller.id, webhook_id).id}
-    return answer_page(delivery.LISTING, query, chosen, delivery_json)
+    return answer_page(delivery.LISTING, query, chosen, DELIVERY.dump)
 
 
 @webhooks.post(
     f"{ONE}/deliveries/<id:delivery_id>/redeliver",
     caller="user",
     status=202,
-    returns=DeliverySchema(),
+    returns=DELIVERY,
     errors=OFF,
 )
-def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> dict[str, Any]:
+def redeliver(caller: Caller, webhook_id: int, delivery_id: int) -> Delivery:
     """Redeliver a message.
 
     It is sent as a new delivery.
     """
     with transaction():
         webhook = Webhook.of_user(caller.id, webhook_id, lock=True)
-        return delivery_json(webhook.redeliver(delivery_id))
+        return webhook.redeliver(delivery_id)
