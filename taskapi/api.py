@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 from taskapi.auth import Caller, Claims, check_token, identify, insufficient_scope
 from taskapi.conditional import not_modified
 from taskapi.errors import ApiError, Forbidden, Unauthorized
-from taskapi.idempotency import answer_once
+from taskapi.idempotency import respond_once
 from taskapi.inputs import BODY_LIMIT, JSON, load_query, parse_object, read_body
 from taskapi.limits import limit_requests, limit_sign_ins
 from taskapi.middleware import client_network
@@ -135,7 +135,7 @@ def _serve(operation: Operation) -> View:
 
         if operation.is_idempotent and caller is not None:
             check = operation.check_replay
-            return answer_once(caller.id, raw, answer, check and (lambda: check(**arguments)))
+            return respond_once(caller.id, raw, answer, check and (lambda: check(**arguments)))
         response = answer()
         return not_modified(response) if reads_only else response
 

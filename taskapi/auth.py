@@ -161,7 +161,7 @@ def authenticate(user: User | None, name: str, password: str) -> bool:
         with transaction():
             event.record("login.failed", user_id=user.id if user is not None else None)
         return False
-    throttle.forget_failures(user, address)
+    throttle.reset_failures(user, address)
     user.rehash(password)
     return True
 

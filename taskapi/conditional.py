@@ -11,19 +11,19 @@ def etag_of(row: Row) -> str:
 
 
 def check_if_match(row: Row) -> None:
-    """PreconditionFailed unless If-Match names the row as it stands; weak tags count too."""
+    """Raise PreconditionFailed unless If-Match has the current ETag, strong or weak."""
     if "HTTP_IF_MATCH" not in request.environ:
         return
     tag = etag_of(row)
     if not request.if_match.contains_weak(tag):
         raise PreconditionFailed(
-            "It was changed in the meantime; the current version is in the ETag.",
+            "The resource has changed. Its current version is in the ETag header.",
             headers={"ETag": f'"{tag}"'},
         )
 
 
 def not_modified(response: Response) -> Response:
-    """304 when the client already has it."""
+    """Turn the response into a 304 if If-None-Match has its ETag."""
     if "HTTP_IF_NONE_MATCH" not in request.environ:
         return response
     tag, _ = response.get_etag()

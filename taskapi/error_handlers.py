@@ -1,10 +1,11 @@
-"""Errors are raised anywhere and get their one shape here."""
+"""Turn errors into JSON responses."""
 
 import logging
 from typing import Any
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from taskapi.db import DATABASE_ERRORS, INTEGRITY_ERRORS, as_unavailable, cause_of, lacks_migrations
 from taskapi.errors import ApiError, NotFound, TooLarge, Unauthorized
@@ -16,22 +17,6 @@ from taskapi.responses import json_response
 
 PROBLEM = "application/problem+json"
 log = logging.getLogger("taskapi.errors")
-
-TITLES = {
-    400: "Bad request",
-    401: "Not signed in",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    412: "Precondition failed",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Key reused",
-    429: "Too many requests",
-    500: "Internal error",
-    503: "Not available",
-}
 
 
 class MethodNotAllowed(ApiError):
@@ -45,22 +30,22 @@ class InternalError(ApiError):
 
 
 def init_app(app: Flask) -> None:
-    app.register_error_handler(ApiError, answer_error)
-    app.register_error_handler(HTTPException, _answer_werkzeug)
+    app.register_error_handler(ApiError, error_response)
+    app.register_error_handler(HTTPException, _handle_http_exception)
     for integrity_error in INTEGRITY_ERRORS:
-        app.register_error_handler(integrity_error, _answer_refused)
+        app.register_error_handler(integrity_error, _handle_integrity_error)
     for database_error in DATABASE_ERRORS:
-        app.register_error_handler(database_error, _answer_database)
-    app.register_error_handler(Exception, _answer_unexpected)
+        app.register_error_handler(database_error, _handle_database_error)
+    app.register_error_handler(Exception, _handle_unexpected)
 
 
-def answer_error(error: ApiError) -> Response:
-    """The envelope, or RFC 9457 for those who ask for it."""
+def error_response(error: ApiError) -> Response:
+    """Return the error as JSON, or as RFC 9457 if the client prefers that."""
     details = dict(error.details or {})
     if _wants_problem():
         body: dict[str, Any] = {
             "type": "about:blank",
-            "title": TITLES[error.status],
+            "title": HTTP_STATUS_CODES[error.status],
             "status": error.status,
             "detail": error.message,
             "code": error.code,
@@ -80,50 +65,50 @@ def answer_error(error: ApiError) -> Response:
 
 
 def _wants_problem() -> bool:
-    """Is RFC 9457 named by Accept, and liked no less than plain JSON?"""
+    """Return whether Accept names RFC 9457 and does not prefer plain JSON."""
     if PROBLEM not in request.headers.get("Accept", "").lower():
         return False
-    liked = {kind.partition(";")[0].lower(): quality for kind, quality in request.accept_mimetypes}
-    return liked.get(PROBLEM, 0) > 0 and liked[PROBLEM] >= liked.get(JSON, 0)
+    quality_of = {
+        kind.partition(";")[0].lower(): quality for kind, quality in request.accept_mimetypes
+    }
+    return quality_of.get(PROBLEM, 0) > 0 and quality_of[PROBLEM] >= quality_of.get(JSON, 0)
 
 
-def _answer_werkzeug(error: HTTPException) -> Response:
+def _handle_http_exception(error: HTTPException) -> Response:
     if error.code == 404:
-        return answer_error(NotFound())
+        return error_response(NotFound())
     if error.code == 405:
         allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
-        message = f"{request.method} is not possible here; {allowed} are."
-        return answer_error(MethodNotAllowed(message, headers={"Allow": allowed}))
+        message = f"Method {request.method[:20]} not allowed."
+        return error_response(MethodNotAllowed(message, headers={"Allow": allowed}))
     if error.code == 413:
-        return answer_error(TooLarge("The request's body is too large."))
+        return error_response(TooLarge("The request body is too large."))
     if error.code is not None and error.code < 500:
-        return answer_error(ApiError("The request cannot be understood."))
-    return _answer_unexpected(error)
+        return error_response(ApiError("Malformed request."))
+    return _handle_unexpected(error)
 
 
-def _answer_refused(error: Exception) -> Response:
-    """What the database refuses to write: for a caller who was deleted since they were let in."""
+def _handle_integrity_error(error: Exception) -> Response:
+    """Respond with 401 if the caller was deleted during the request."""
     caller_id = event.origin.get().actor_id
     if caller_id is not None:
         try:
             User.get(caller_id)
-        except Unauthorized as gone:
-            return answer_error(gone)
-    return _answer_unexpected(error)
+        except Unauthorized as unauthorized:
+            return error_response(unauthorized)
+    return _handle_unexpected(error)
 
 
-def _answer_database(error: Exception) -> Response:
+def _handle_database_error(error: Exception) -> Response:
     if lacks_migrations(error):
-        log.error("The database lacks tables or columns. Run: flask db upgrade")
+        log.error("Tables or columns are missing. Run: flask db upgrade")
     unavailable = as_unavailable(error)
     if unavailable is None:
-        return _answer_unexpected(error)
+        return _handle_unexpected(error)
     log.warning("database: %s", type(cause_of(error)).__name__, exc_info=error)
-    return answer_error(unavailable)
+    return error_response(unavailable)
 
 
-def _answer_unexpected(error: Exception) -> Response:
+def _handle_unexpected(error: Exception) -> Response:
     log.error("unexpected error", exc_info=error)
-    return answer_error(
-        InternalError("Something went wrong here; the request id helps to find it.")
-    )
+    return error_response(InternalError("Internal server error. Please report the request id."))

@@ -1,4 +1,4 @@
-"""What can go wrong, for any part to raise; error_handlers.py turns it into a response."""
+"""The errors that rules raise. error_handlers.py turns them into responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ Details = Mapping[str, Any]
 
 
 class ApiError(Exception):
-    """An answer that is not the one that was hoped for."""
+    """An error with its status, code and message."""
 
     status = 400
     code = "BAD_REQUEST"
@@ -28,14 +28,14 @@ class ApiError(Exception):
 
 
 class Invalid(ApiError):
-    """Faulty fields or parameters: `{name: [messages]}`."""
+    """Invalid fields or parameters: `{name: [messages]}`."""
 
     code = "VALIDATION_ERROR"
 
-    def __init__(self, faults: Mapping[str, list[str]], **place: int):
-        name, messages = next(iter(faults.items()))
+    def __init__(self, messages: Mapping[str, list[str]], **place: int):
+        name, (first, *_) = next(iter(messages.items()))
         where = "".join(f"{key} {number}: " for key, number in place.items())
-        super().__init__(f"{where}{name}: {messages[0]}", details={**faults, **place})
+        super().__init__(f"{where}{name}: {first}", details={**messages, **place})
 
 
 class Unauthorized(ApiError):
@@ -55,7 +55,7 @@ class NotFound(ApiError):
     status = 404
     code = "NOT_FOUND"
 
-    def __init__(self, message: str = "There is nothing here.", **more: Any):
+    def __init__(self, message: str = "Not found.", **more: Any):
         super().__init__(message, **more)
 
 

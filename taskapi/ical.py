@@ -1,4 +1,4 @@
-"""Tasks as events of a calendar, made by a library that knows RFC 5545."""
+"""Tasks as calendar events (RFC 5545)."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +12,7 @@ PRIORITIES = {"low": 9, "medium": 5, "high": 1}
 
 
 def calendar_of(tasks: Iterable[Row]) -> bytes:
-    """The file: an event at each due time. Calendar programs show events; few show to-dos."""
+    """Return a calendar with an event for each due time. Few programs show to-dos."""
     calendar = Calendar()
     calendar.add("version", "2.0")
     calendar.add("prodid", f"-//taskapi//{__version__}//EN")
@@ -27,9 +27,9 @@ def calendar_of(tasks: Iterable[Row]) -> bytes:
 
 def _event(task: Row) -> Event:
     event = Event()
-    # With the time of its making, so that two installations' tasks are never taken for one.
-    made = "".join(filter(str.isdigit, task.created_at))
-    event.add("uid", f"{task.id}-{made}@taskapi")
+    # Includes the creation time, because ids are not unique across installations.
+    created = "".join(filter(str.isdigit, task.created_at))
+    event.add("uid", f"{task.id}-{created}@taskapi")
     event.add("sequence", task.version - 1)
     event.add("dtstamp", datetime.fromisoformat(task.updated_at))
     event.add("created", datetime.fromisoformat(task.created_at))
@@ -41,5 +41,5 @@ def _event(task: Row) -> Event:
     if task.tags:
         event.add("categories", task.tags)
     event.add("priority", PRIORITIES[task.priority])
-    event.add("transp", "TRANSPARENT")  # a due time does not make anybody busy
+    event.add("transp", "TRANSPARENT")  # a due time does not block the calendar
     return event

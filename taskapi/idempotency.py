@@ -1,4 +1,4 @@
-"""Safe retries: the same key and body get the same answer, and nothing is done twice."""
+"""Idempotency-Key: a repeated request gets the stored response."""
 
 import hashlib
 from collections.abc import Callable
@@ -16,59 +16,59 @@ from taskapi.db import (
 )
 from taskapi.errors import Conflict, Invalid, KeyReused, Unavailable
 from taskapi.extensions import db
-from taskapi.models.idempotency import CLAIM, StoredResponse, forget_expired
+from taskapi.models.idempotency import CLAIM, StoredResponse, delete_expired
 
-KEPT_HEADERS = ("Location", "ETag", "Content-Type")
+STORED_HEADERS = ("Location", "ETag", "Content-Type")
 
 
-def answer_once(
+def respond_once(
     user_id: int,
     raw: bytes,
-    answer: Callable[[], Response],
+    respond: Callable[[], Response],
     check_replay: Callable[[], None] | None = None,
 ) -> Response:
-    """What `answer` returns, kept under the request's Idempotency-Key if it has one."""
+    """Return the response to this request, stored under its Idempotency-Key if it has one."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return answer()
+        return respond()
     if not 1 <= len(key) <= 255:
         raise Invalid({"Idempotency-Key": ["Must have 1 to 255 characters."]})
     query = request.query_string.decode("latin-1")
-    what = "\n".join((request.method, request.path.rstrip("/"), query, key))
-    claim = {"user_id": user_id, "key_hash": hashlib.sha256(what.encode()).hexdigest()}
+    request_line = "\n".join((request.method, request.path.rstrip("/"), query, key))
+    claim = {"user_id": user_id, "key_hash": hashlib.sha256(request_line.encode()).hexdigest()}
     body_hash = hashlib.sha256(raw).hexdigest()
     try:
         with transaction():
-            return _answer_in_transaction(claim, body_hash, answer, check_replay)
+            return _respond_in_transaction(claim, body_hash, respond, check_replay)
     except (*DATABASE_ERRORS, Unavailable) as error:
         if not is_lock_timeout(error):
             raise
         raise Conflict(
-            "Another request with this key is still being processed. Try again in a moment."
+            "A request with this Idempotency-Key is in progress. Try again later."
         ) from None
 
 
-def _answer_in_transaction(
+def _respond_in_transaction(
     key: dict[str, Any],
     body_hash: str,
-    answer: Callable[[], Response],
+    respond: Callable[[], Response],
     check_replay: Callable[[], None] | None,
 ) -> Response:
     wait_for_locks(LOCK_SECONDS)
-    forget_expired(**key)
+    delete_expired(**key)
     CLAIM.execute(**key, body_hash=body_hash, now=now())
     wait_for_locks(LOCK_SECONDS - 1)
     stored = db.session.get(StoredResponse, (key["user_id"], key["key_hash"]))
     assert stored is not None
     if stored.body_hash != body_hash:
-        raise KeyReused("This Idempotency-Key was used with another body.")
+        raise KeyReused("This Idempotency-Key was used with a different body.")
     if stored.status:
         if check_replay is not None:
             check_replay()
         return Response(
             stored.body, stored.status, {**stored.headers, "Idempotency-Replayed": "true"}
         )
-    response = answer()  # what fails takes its claim back with it
+    response = respond()  # an error rolls the claim back
     stored.status, stored.body = response.status_code, response.get_data(as_text=True)
-    stored.headers = {k: response.headers[k] for k in KEPT_HEADERS if k in response.headers}
+    stored.headers = {k: response.headers[k] for k in STORED_HEADERS if k in response.headers}
     return response

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from taskapi.config import Settings, settings
-from taskapi.error_handlers import answer_error
+from taskapi.error_handlers import error_response
 from taskapi.errors import RateLimited
 from taskapi.extensions import limiter
 from taskapi.middleware import client_network
@@ -129,7 +129,7 @@ def _window_of_sign_in() -> tuple[int, WindowStats] | None:
 
 def _answer_exceeded(_: RateLimitExceeded) -> Response:
     g.rate_limit = _window_of_sign_in()
-    return answer_error(_too_many(g.rate_limit[1]))
+    return error_response(_too_many(g.rate_limit[1]))
 
 
 def _too_many(window: WindowStats) -> RateLimited:

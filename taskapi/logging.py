@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each."""
+"""JSON log lines."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ log = logging.getLogger("taskapi.request")
 
 
 class JsonFormatter(OrjsonFormatter):
-    """What each line has, beside the `extra` of its call."""
+    """The fields of each line, besides `extra`."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -38,9 +38,9 @@ def log_as_json(level: str) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level="WARNING", handlers=[handler], force=True)
     logging.getLogger("taskapi").setLevel(level)
-    # What our lines do not show need not be looked up for each of them.
+    # Skip lookups of values that our lines do not show.
     logging.logThreads = logging.logMultiprocessing = False  # gunicorn shows the process
-    logging._srcfile = None  # the documented way to say so
+    logging._srcfile = None  # the documented way to do this
 
 
 def log_request(method: str, raw_path: str, status: int, seconds: float) -> None:

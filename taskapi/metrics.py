@@ -1,4 +1,4 @@
-"""Figures for Prometheus, added up over gunicorn's workers; nothing of it without METRICS_TOKEN."""
+"""Prometheus metrics, summed over gunicorn's workers, if METRICS_TOKEN is set."""
 
 import os
 import shutil
@@ -29,16 +29,16 @@ PREFIX = "taskapi-metrics-"
 
 
 def make_shared_folder(parent: str | None) -> None:
-    """Make the folder in which gunicorn's workers add up their figures.
+    """Create the folder in which gunicorn's workers share their metrics.
 
-    Once: gunicorn reads its configuration again on HUP, and the folder stays.
+    Once, because gunicorn reads its configuration again on HUP.
     """
     if FOLDER not in os.environ:
         os.environ[FOLDER] = tempfile.mkdtemp(prefix=PREFIX, dir=parent)
 
 
 def mark_worker_dead(pid: int) -> None:
-    """Drop the figures that hold only while a process lives; its counters stay."""
+    """Remove the gauges of a process that has ended; its counters stay."""
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
@@ -46,7 +46,7 @@ def mark_worker_dead(pid: int) -> None:
 
 def remove_shared_folder() -> None:
     folder = Path(os.environ[FOLDER])
-    if folder.name.startswith(PREFIX):  # and is not one that the operator named
+    if folder.name.startswith(PREFIX):  # not a folder that the operator has set
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -59,24 +59,24 @@ def init_app(app: Flask, config: Settings) -> None:
 
 
 def exposition() -> Response:
-    """All figures, for whoever has METRICS_TOKEN."""
+    """Return all metrics, or raise Unauthorized without METRICS_TOKEN."""
     expected = settings().metrics_token
     if not expected:
         raise NotFound()
     if not compare_digest((bearer() or "").encode(), expected.encode()):
-        limit_requests(client_network())  # so that nobody can try them all
-        raise Unauthorized("Send METRICS_TOKEN as 'Authorization: Bearer …'.")
+        limit_requests(client_network())  # against brute force
+        raise Unauthorized("Send METRICS_TOKEN as bearer token.")
     metrics: Metrics = current_app.extensions["metrics"]
     return Response(metrics.text(), content_type=metrics.content_type)
 
 
 class Metrics:
-    """What is counted, in this process or in the folder that gunicorn's workers share."""
+    """The metrics of this process, or of all workers of gunicorn if they share a folder."""
 
     def __init__(self, pool_limit: int) -> None:
         self._pool_limit = pool_limit
         self._pool_state = (-1, -1)
-        # Slow to import, and it looks once for the folder that gunicorn makes (gunicorn.conf.py).
+        # Slow to import. It reads PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets, once.
         import prometheus_client as client
 
         self._client = client
@@ -84,30 +84,30 @@ class Metrics:
         self._registry = client.CollectorRegistry()
         self._requests = client.Counter(
             "taskapi_requests",
-            "Requests answered.",
+            "Requests.",
             ("method", "route", "status"),
             registry=self._registry,
         )
         self._seconds = client.Histogram(
             "taskapi_request_seconds",
-            "Time until the answer began.",
+            "Time to the start of the response.",
             ("method", "route"),
             buckets=SECONDS,
             registry=self._registry,
         )
         self.limited = client.Counter(
             "taskapi_rate_limited",
-            "Requests refused because of a rate limit.",
+            "Requests rejected by a rate limit.",
             registry=self._registry,
         )
         self.failed_logins = client.Counter(
             "taskapi_failed_logins",
-            "Logins with a wrong name or password, or refused after too many of them.",
+            "Logins with a wrong username or password, or rejected after too many failures.",
             registry=self._registry,
         )
         connections = client.Gauge(
             "taskapi_database_connections",
-            "Connections of the pools; `limit` is what they may grow to.",
+            "Connections of the pools; `limit` is their maximum.",
             ("state",),
             multiprocess_mode="livesum",
             registry=self._registry,
@@ -115,7 +115,7 @@ class Metrics:
         self._in_use = connections.labels("in_use")
         self._idle = connections.labels("idle")
         self._limit = connections.labels("limit")
-        # Finding the two of a route by its labels would cost more than counting.
+        # Looking metrics up by label takes longer than counting.
         self._of_route: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -129,10 +129,10 @@ class Metrics:
         requests.inc()
         histogram.observe(seconds)
 
-    def note_pool(self, pool: Any) -> None:
+    def record_pool(self, pool: Any) -> None:
         state = pool.checkedout(), pool.checkedin()
         if state == self._pool_state:
-            return  # to compare is cheaper than to write
+            return  # comparing is cheaper than writing
         self._pool_state = state
         self._in_use.set(state[0])
         self._idle.set(state[1])
@@ -152,11 +152,11 @@ class Metrics:
 
 
 class _Queue:
-    """What waits for a worker, asked of the database when the figures are."""
+    """The state of the queue, read from the database for each request."""
 
-    FIGURES = (
+    GAUGES = (
         ("taskapi_queue_depth", "depth", "Deliveries and jobs that are due."),
-        ("taskapi_queue_oldest_seconds", "oldest_seconds", "How long the first of them waits."),
+        ("taskapi_queue_oldest_seconds", "oldest_seconds", "Age of the oldest of them."),
         (
             "taskapi_queue_in_progress",
             "in_progress",
@@ -168,14 +168,14 @@ class _Queue:
         self._family = client.metrics_core.GaugeMetricFamily
 
     def describe(self) -> list[Any]:
-        return []  # nothing is asked before the figures are
+        return []  # avoids a query when it is registered
 
     def collect(self) -> Iterator[Any]:
         try:
             state = queue_state()
         except DATABASE_ERRORS:
-            return  # the others matter all the more
-        for name, key, meaning in self.FIGURES:
+            return  # report the other metrics
+        for name, key, meaning in self.GAUGES:
             if state[key] is not None:
                 yield self._family(name, meaning, value=state[key])
 
@@ -186,7 +186,7 @@ def _begin() -> None:
 
 def _count(response: Response) -> Response:
     metrics: Metrics = current_app.extensions["metrics"]
-    # Only what this service defines becomes a label: anybody may send any path and method.
+    # Labels are known routes and methods only, because clients can send any path and method.
     route = request.url_rule.rule if request.url_rule else "none"
     method = request.method if request.method in METHODS else "other"
     metrics.count(method, route, response.status_code, time.perf_counter() - g.metrics_began)
@@ -194,6 +194,6 @@ def _count(response: Response) -> Response:
         metrics.limited.inc()
     elif route == LOGIN and response.status_code in (401, 429):
         metrics.failed_logins.inc()
-    # Once the answer is sent, and this request's own connection is back.
-    response.call_on_close(partial(metrics.note_pool, db.engine.pool))
+    # After the response, when the connection of this request is back in the pool.
+    response.call_on_close(partial(metrics.record_pool, db.engine.pool))
     return response

@@ -25,7 +25,7 @@ def no_content() -> Response:
 
 
 def entity(row_json: Mapping[str, Any], status: int = 200, location: str | None = None) -> Response:
-    """One task or user, with its ETag."""
+    """Return a single object with its ETag."""
     headers = {"ETag": f'"{row_json["id"]}-{row_json["version"]}"'}
     if location:
         headers["Location"] = location

@@ -1,4 +1,4 @@
-"""Errors to Sentry: only with SENTRY_DSN, only where its package is installed."""
+"""Report errors to Sentry, if SENTRY_DSN is set and sentry-sdk is installed."""
 
 import logging
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from taskapi.logging import SECRET_PATH
 from taskapi.models import event
 from taskapi.version import __version__
 
-MISSING = "SENTRY_DSN is set, but sentry-sdk is not installed: pip install sentry-sdk"
+MISSING = "SENTRY_DSN is set, but sentry-sdk is not installed. Run: pip install sentry-sdk"
 log = logging.getLogger("taskapi.sentry")
 
 
@@ -29,25 +29,25 @@ def init_app(config: Settings) -> None:
         dsn=config.sentry_dsn,
         release=__version__,
         environment=config.taskapi_env,
-        before_send=_without_what_is_private,
-        # Variables, bodies, headers and earlier log lines may all hold a password or a token.
+        before_send=_remove_private_data,
+        # Variables, bodies, headers and log lines can contain passwords and tokens.
         include_local_variables=False,
         max_request_body_size="never",
         max_breadcrumbs=0,
-        before_breadcrumb=lambda *_: None,  # statements, too: even their number would be sent
+        before_breadcrumb=lambda *_: None,  # even the number of dropped breadcrumbs would be sent
         send_default_pii=False,
     )
 
 
-def _without_what_is_private(report: Any, _: Any) -> Any:
-    """Of the request only its method, path and id."""
+def _remove_private_data(report: Any, _: Any) -> Any:
+    """Keep only the method, path and id of the request."""
     sent = report.pop("request", None)
     origin = event.origin.get()
     if sent:
         url = SECRET_PATH.sub(r"\1…", sent.get("url", ""))
         report["request"] = {"method": sent.get("method"), "url": url}
         report.setdefault("tags", {})["request_id"] = origin.request_id
-    # In `extra` the SDK sends sys.argv: the arguments of a command name users and files.
+    # `extra` contains sys.argv, with usernames and file names.
     for name in ("user", "server_name", "breadcrumbs", "extra"):
         report.pop(name, None)
     return report

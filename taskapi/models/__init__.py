@@ -1,4 +1,4 @@
-"""The tables and their rules. Importing this package registers every table."""
+"""Models. Importing this package registers every table."""
 
 from taskapi.models import (
     calendar,

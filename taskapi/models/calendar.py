@@ -1,4 +1,4 @@
-"""A user's secret calendar address, of which only a digest is kept."""
+"""The secret address of a user's calendar feed, stored as a digest."""
 
 import secrets
 
@@ -24,7 +24,7 @@ class Calendar(db.Model):
 
 
 def create_calendar(user_id: int) -> str:
-    """A new secret token; the previous one stops working."""
+    """Create a secret token, which replaces the previous one."""
     token = secrets.token_urlsafe(32)
     with transaction():
         upsert(Calendar, user_id=user_id, token_hash=digest(token), created_at=now())
@@ -42,7 +42,7 @@ def delete_calendar(user_id: int, *, is_required: bool = True) -> None:
 
 
 def calendar_owner(token: str) -> User:
-    """The active user whose calendar it is, or NotFound."""
+    """Return the active user with this calendar, or raise NotFound."""
     query = select(User).join(Calendar, Calendar.user_id == User.id)
     owner = db.session.scalar(query.where(Calendar.token_hash == digest(token), User.is_active))
     if owner is None:

@@ -1,4 +1,4 @@
-"""Stored responses, so that a POST that is sent again is not done again."""
+"""Responses stored under an Idempotency-Key."""
 
 from sqlalchemy import ForeignKey, String, Text, bindparam, delete
 from sqlalchemy.dialects.postgresql import insert
@@ -24,7 +24,7 @@ class StoredResponse(db.Model):
     created_at: Mapped[str] = mapped_column(Timestamp, index=True)
 
 
-# Waits for whoever works under the same key, and succeeds only if they failed.
+# Waits for a concurrent request with the same key; inserts a row if that one fails.
 CLAIM = Statement(
     insert(StoredResponse.__table__)
     .values(
@@ -40,8 +40,8 @@ CLAIM = Statement(
 )
 
 
-def forget_expired(**key: object) -> int:
-    """Delete responses that have expired: all of them, or that of one key."""
+def delete_expired(**key: object) -> int:
+    """Delete expired responses: all of them, or that of one key."""
     old = delete(StoredResponse).where(StoredResponse.created_at < ago(hours=KEPT_HOURS))
     with transaction():
         return affected_rows(old.filter_by(**key))

@@ -1,7 +1,7 @@
-"""Sessions: where a user is signed in, and their refresh tokens.
+"""Login sessions and refresh tokens.
 
-A refresh token is `session.generation.signature`. The row holds the current generation, so that
-the database contains nothing usable.
+A refresh token is `session.generation.signature`. The row has only the current generation, so the
+database contains no valid token.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from taskapi.models import event
 from taskapi.models.user import User
 from taskapi.paging import Filter, Flag, Listing
 
-GRACE_SECONDS = 60  # how long the predecessor of the current token is accepted
-KEPT_DAYS = 30  # how long an ended session is kept, for the addresses that signed in
+GRACE_SECONDS = 60  # how long the previous token is accepted
+KEPT_DAYS = 30  # how long ended sessions are kept, for their addresses
 _SHAPE = re.compile(r"([1-9][0-9]{0,17})\.([1-9][0-9]{0,8})\.([\w-]+)", re.ASCII)
 
 
@@ -48,7 +48,7 @@ class Session(db.Model):
 
     @classmethod
     def start(cls, user: User, agent: str) -> "Session | None":
-        """Sign a user in; None if they changed since the password was checked."""
+        """Create a session; None if the user was changed since the password was checked."""
         moment = now()
         unchanged = select(User.id).where(
             User.id == user.id, User.password_hash == user.password_hash, User.is_active
@@ -78,7 +78,7 @@ class Session(db.Model):
 
     @classmethod
     def refresh(cls, token: str) -> "Session":
-        """The session in its next generation, or Unauthorized; reuse ends the session."""
+        """Rotate the refresh token; reuse of an old one ends the session."""
         with transaction():
             session, generation = cls._of_token(token)
             if session.ended_at or session.expires_at <= now():
@@ -90,22 +90,22 @@ class Session(db.Model):
                 return session
             is_predecessor = generation == session.generation - 1
             if is_predecessor and session.rotated_at > ago(seconds=GRACE_SECONDS):
-                return session  # a second tab, or a lost answer: the same successor
+                return session  # a second tab or a lost response: the same new token
             end_session(session.user_id, session.id)
             event.record("session.stolen", user_id=session.user_id)
         raise Unauthorized(
-            "This refresh token was used before. The session has ended.", code="TOKEN_REVOKED"
+            "Refresh token was already used. The session was ended.", code="TOKEN_REVOKED"
         )
 
     @classmethod
     def of_token(cls, token: str) -> "Session":
-        """The session of a genuine refresh token of any age."""
+        """Return the session of a validly signed refresh token, even an old one."""
         with transaction():
             return cls._of_token(token)[0]
 
     @classmethod
     def _of_token(cls, token: str) -> tuple["Session", int]:
-        """The locked session and the token's generation, or Unauthorized."""
+        """Return the locked session and the generation of the token, or raise Unauthorized."""
         found = _SHAPE.fullmatch(token)
         session = found and db.session.get(cls, int(found[1]), with_for_update=True)
         if not (found and session):
@@ -116,7 +116,7 @@ class Session(db.Model):
         return session, int(found[2])
 
     def _signed(self, claim: str) -> str:
-        # With the time, so that a token dies with its database and its ids may come again.
+        # Includes the creation time, so that a token is invalid in a new database with equal ids.
         return f"{claim}.{self.user_id}.{self.created_at}"
 
 
@@ -129,7 +129,7 @@ LISTING = Listing(
     },
     sorts={},
 )
-# Who is calling: the session and its user in one query.
+# The session and its user in one query.
 WITH_USER = Statement(
     select(
         *(User.id, User.role, User.is_active),
@@ -141,7 +141,7 @@ WITH_USER = Statement(
 
 
 def touch(session_id: int) -> None:
-    """Note that a session is used, unless somebody holds its row: then they do."""
+    """Update last_used_at, unless the row is locked: then another request updates it."""
     free = select(Session.id).where(Session.id == session_id).with_for_update(skip_locked=True)
     with transaction():
         db.session.execute(
@@ -151,7 +151,7 @@ def touch(session_id: int) -> None:
 
 
 def end_session(user_id: int, session_id: int, *, is_required: bool = True) -> None:
-    """End one session of the user, or NotFound."""
+    """End a session of the user, or raise NotFound."""
     with transaction():
         if _end(Session.id == session_id, Session.user_id == user_id):
             event.record("session.ended", user_id=user_id)
@@ -166,7 +166,7 @@ def end_all_sessions(user_id: int, *, except_id: int | None = 0) -> None:
 
 
 def network_of(address: str) -> str:
-    """The address, and of IPv6 its /64, all of which a single client has."""
+    """Return the address, of IPv6 its /64, which usually belongs to one client."""
     return str(ip_network((address, 64), strict=False)) if ":" in address else address
 
 
@@ -195,8 +195,8 @@ def _expiry() -> str:
 
 
 def _signer() -> Signer:
-    """Signs with the first of SECRET_KEY's keys and accepts all of them."""
-    keys = settings().secret_keys[::-1]  # itsdangerous wants the newest one last
+    """Sign with the first key of SECRET_KEY, and accept all of them."""
+    keys = settings().secret_keys[::-1]  # itsdangerous expects the newest key last
     return Signer(list(keys), salt="taskapi.refresh", digest_method=hashlib.sha256)
 
 

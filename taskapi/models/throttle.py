@@ -1,7 +1,7 @@
-"""Failed logins, counted in the database so that every worker and machine knows them.
+"""Brute-force protection: failed logins, counted in the database for all machines together.
 
-Ten failures for an account from one address within 15 minutes block that pair. A hundred in a
-row for one account block every address that has not signed in to it lately.
+Ten failures within 15 minutes block an account for one address. A hundred in a row block an account
+for all addresses that have not logged in to it recently.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class LoginFailure(db.Model):
 _new = insert(LoginAccount.__table__).values(
     account=bindparam("account"), in_a_row=0, last_failure_at=bindparam("now")
 )
-# Creates the row where there is none, and locks it: parallel guesses take turns here.
+# Creates or locks the row, so that concurrent attempts are counted one after another.
 LOCK_ACCOUNT = Statement(
     _new.on_conflict_do_update(
         index_elements=["account"], set_={"account": _new.excluded.account}
@@ -65,7 +65,7 @@ LOCK_ACCOUNT = Statement(
 
 
 def count_attempt(user: User | None, name: str, address: str) -> None:
-    """Count an attempt as failed before the password is checked; RateLimited when too many."""
+    """Count an attempt as failed before the password is checked, or raise RateLimited."""
     account, network, moment = _account_of(user, name), network_of(address), now()
     with transaction():
         state = LOCK_ACCOUNT.first(account=account, now=moment)
@@ -86,8 +86,8 @@ def count_attempt(user: User | None, name: str, address: str) -> None:
         upsert(LoginAccount, account=account, in_a_row=in_a_row, last_failure_at=moment)
 
 
-def forget_failures(user: User, address: str) -> None:
-    """Reset both counts, as after a success."""
+def reset_failures(user: User, address: str) -> None:
+    """Reset both counts after a successful login."""
     account = _account_of(user, "")
     with transaction():
         _delete(LoginAccount, LoginAccount.account == account)
@@ -99,7 +99,7 @@ def forget_failures(user: User, address: str) -> None:
 
 
 def unlock(user: User) -> None:
-    """Forget every failure of this account, from anywhere."""
+    """Reset all counts of an account."""
     account = _account_of(user, "")
     with transaction():
         _delete(LoginAccount, LoginAccount.account == account)
@@ -114,7 +114,7 @@ def purge() -> int:
 
 
 def _account_of(user: User | None, name: str) -> str:
-    """One account however it was spelt; a name without an account behaves alike."""
+    """Return the key of the account; an unknown name has one, too."""
     if user is not None:
         return f"user:{user.id}"
     return f"name:{hashlib.sha256(key_of(name).encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Secrets that are shown once and kept as a digest: personal tokens and password resets."""
+"""Personal access tokens and password reset tokens, stored as digests."""
 
 import hashlib
 import secrets
@@ -45,7 +45,7 @@ class PersonalToken(db.Model):
 
 
 class PasswordReset(db.Model):
-    """One for each user: a new one replaces it."""
+    """The reset token of a user, which a new one replaces."""
 
     __tablename__ = "password_resets"
 
@@ -61,7 +61,7 @@ LISTING = Listing(
     filters={"user_id": Filter(lambda value: PersonalToken.user_id == value)},
     sorts={},
 )
-# Who is calling: the token and its user in one query.
+# The token and its user in one query.
 WITH_USER = Statement(
     select(
         *(User.id, User.role, User.is_active),
@@ -74,16 +74,16 @@ WITH_USER = Statement(
 
 
 def digest(secret: str) -> str:
-    """What is kept of a secret that is too random to be guessed."""
+    """Return the SHA-256 of a random secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def create_token(
     user_id: int, role: str, name: str, scope: str, expires_at: str | None = None
 ) -> tuple[PersonalToken, str]:
-    """Create a personal token; its secret is known only now."""
+    """Create a personal access token and return it with its secret."""
     if scope == "admin" and role != "admin":
-        raise Forbidden("Only an admin may have a token of scope 'admin'.")
+        raise Forbidden("Only admins can create tokens with scope 'admin'.")
     if expires_at is not None and expires_at <= now():
         raise Invalid({"expires_at": ["Must be in the future."]})
     secret = PREFIX + secrets.token_urlsafe(32)
@@ -120,7 +120,7 @@ def delete_token(user_id: int, token_id: int) -> None:
 
 
 def delete_all_tokens(user_id: int) -> None:
-    """Revoke the user's personal tokens and what could reset the password."""
+    """Revoke all personal access tokens and the reset token of a user."""
     with transaction():
         db.session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
         mine = delete(PersonalToken).where(PersonalToken.user_id == user_id)
@@ -129,11 +129,11 @@ def delete_all_tokens(user_id: int) -> None:
 
 
 def create_reset(user_id: int) -> tuple[str, str]:
-    """A token that sets a new password once, and when it expires."""
+    """Create a reset token and return it with its expiry."""
     secret, expires_at = secrets.token_urlsafe(32), from_now(hours=RESET_HOURS)
     try:
         with transaction():
-            # The user's row first, as in every change of a password.
+            # Locks the user's row first, as every change of a password does.
             User.lock(user_id)
             values = {"token_hash": digest(secret), "expires_at": expires_at}
             upsert(PasswordReset, user_id=user_id, **values)
@@ -144,7 +144,7 @@ def create_reset(user_id: int) -> tuple[str, str]:
 
 
 def user_of_reset(secret: str) -> User:
-    """The user of a valid reset token, or Invalid."""
+    """Return the user of a valid reset token, or raise Invalid."""
     query = (
         select(User)
         .join(PasswordReset, PasswordReset.user_id == User.id)
@@ -157,7 +157,7 @@ def user_of_reset(secret: str) -> User:
 
 
 def use_reset(secret: str) -> None:
-    """Use the token up, or Invalid where somebody else just did."""
+    """Delete a valid reset token, or raise Invalid."""
     valid = (PasswordReset.token_hash == digest(secret), PasswordReset.expires_at > now())
     if not affected_rows(delete(PasswordReset).where(*valid)):
         raise _invalid_reset()
@@ -171,4 +171,4 @@ def purge() -> int:
 
 
 def _invalid_reset() -> Invalid:
-    return Invalid({"token": ["Is invalid, was used, or has expired."]})
+    return Invalid({"token": ["Invalid, used or expired token."]})

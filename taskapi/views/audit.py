@@ -28,7 +28,7 @@ def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
     """List the changes of a task, newest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
     if not caller.is_admin:
-        chosen["user_id"] = caller.id  # not what happened while it was another owner's
+        chosen["user_id"] = caller.id  # not what happened under an earlier owner
     return answer_page(LISTING, query, chosen, ACTIVITY.dump)
 
 
@@ -36,7 +36,7 @@ def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
 def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
     """List the audit log, newest first.
 
-    Sign-ins, failed sign-ins, changes to users and tokens, and changes by admins to the tasks of
+    Logins, failed logins, changes to users and tokens, and changes by admins to the tasks of
     others.
     """
     return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, AUDIT.dump)

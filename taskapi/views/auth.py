@@ -1,4 +1,4 @@
-"""Authentication: registration, sign-in, sessions, passwords and personal access tokens."""
+"""Authentication: registration, login, sessions, passwords and personal access tokens."""
 
 from typing import Any
 
@@ -34,20 +34,20 @@ LOGIN, LOGIN_FORM = schemas.LoginSchema(), schemas.LoginFormSchema()
 REFRESH, REFRESH_FORM = schemas.RefreshSchema(), schemas.RefreshFormSchema()
 
 
-def _refuse_when_closed() -> None:
+def _check_registration() -> None:
     if settings().registration == "closed":
-        raise Forbidden("Registration is closed; ask an admin for an account.")
+        raise Forbidden("Registration is closed. Ask an admin for an account.")
 
 
 @auth.post(
     "/register",
     caller="anyone",
     is_sign_in=True,
-    gate=_refuse_when_closed,
+    gate=_check_registration,
     body=RegisterSchema(),
     status=201,
     returns=schemas.SignedInSchema(),
-    errors={403: "Registration is closed.", 409: "The username or the e-mail is taken."},
+    errors={403: "Registration is closed.", 409: "The username or e-mail is taken."},
 )
 def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register an account and log in."""
@@ -66,7 +66,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     accepts=(JSON, FORM),
     takes_raw_body=True,
     returns=schemas.SignedInSchema(),
-    errors={401: "The name or the password is wrong."},
+    errors={401: "Incorrect username or password."},
 )
 def login(raw: bytes) -> dict[str, Any]:
     """Log in with a username or e-mail and a password."""
@@ -93,7 +93,7 @@ def login(raw: bytes) -> dict[str, Any]:
     takes_raw_body=True,
     is_body_optional=True,
     returns=schemas.SignedInSchema(),
-    errors={401: "There is no refresh token, or it is no longer valid."},
+    errors={401: "The refresh token is missing, invalid or expired."},
 )
 def refresh(raw: bytes) -> dict[str, Any]:
     """Refresh an access token.
@@ -106,7 +106,7 @@ def refresh(raw: bytes) -> dict[str, Any]:
         body = load_form(raw, REFRESH_FORM) if is_form else load(REFRESH, parse_object(raw))
     credentials = body.get("refresh_token") or bearer()
     if credentials is None:
-        raise Unauthorized("Send the refresh token in the body or as bearer.")
+        raise Unauthorized("Send the refresh token in the body or as bearer token.")
     return _refreshed(credentials)
 
 
@@ -222,7 +222,7 @@ def delete_token(caller: Caller, token_id: int) -> None:
 
 
 def check_current_password(caller: Caller, password: str) -> User:
-    """The caller, or Invalid if it is not their password; attempts count like failed logins."""
+    """Return the caller, or raise Invalid for a wrong password, which counts as a failed login."""
     user = User.get(caller.id)
     if not authenticate(user, user.name, password):
         raise Invalid({"current_password": ["Incorrect password."]})

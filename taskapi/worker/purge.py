@@ -19,7 +19,7 @@ PURGES: dict[str, Callable[[], int]] = {
     "sessions": session.purge,
     "tokens": token.purge,
     "failed logins": throttle.purge,
-    "stored responses": idempotency.forget_expired,
+    "stored responses": idempotency.delete_expired,
     "deliveries": delivery.purge,
     "jobs": job.purge,
     "events": event.purge,
