@@ -1,4 +1,4 @@
-"""Where gunicorn and the `flask` command find the application."""
+"""The WSGI application for gunicorn and the `flask` command."""
 
 import sys
 

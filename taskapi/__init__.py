@@ -1,4 +1,4 @@
-"""A small task service: users, sign-in and tasks over a REST API."""
+"""Task API: a REST API for users and their tasks."""
 
 import os
 from collections.abc import Mapping
@@ -27,10 +27,9 @@ __all__ = ["__version__", "create_app"]
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """The application, set up from the environment and what `config` says instead.
+    """Create the application from the environment and `config`, which takes precedence.
 
-    In `config` a setting may also be a number, a truth or None; what is not one of our settings,
-    as TESTING, is Flask's.
+    Names that are not our settings, such as TESTING, go to Flask's configuration.
     """
     settings = Settings.from_env({**os.environ, **as_environment(config or {})})
     app = Flask("taskapi", instance_path=str(INSTANCE))

@@ -1,4 +1,4 @@
-"""Who is calling: a session's access token or a personal token, and what it may do."""
+"""Authentication: the caller of a request, from an access token or a personal access token."""
 
 import logging
 import re
@@ -32,7 +32,7 @@ log = logging.getLogger("taskapi.auth")
 
 
 class Claims(NamedTuple):
-    """Of an access token whose signature is right."""
+    """The claims of an access token with a valid signature."""
 
     id: int  # of the user
     session_id: int
@@ -41,7 +41,7 @@ class Claims(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user at work, with the role that their token lets them have."""
+    """The authenticated user, with the role and scope that the token allows."""
 
     id: int
     role: str
@@ -56,12 +56,12 @@ class Caller:
     def require_admin(self) -> None:
         if not self.is_admin:
             if self.role == "admin":
-                raise insufficient_scope("This token does not have the scope 'admin'.")
-            raise Forbidden("Only an admin may do this.")
+                raise insufficient_scope("The token needs scope 'admin'.")
+            raise Forbidden("Admin role required.")
 
     def require_session(self) -> None:
         if self.scope is not None:
-            raise insufficient_scope("A personal access token cannot do this. Log in.")
+            raise insufficient_scope("Personal access tokens are not allowed here. Log in.")
 
 
 def insufficient_scope(message: str) -> Forbidden:
@@ -77,12 +77,12 @@ def init_app(app: Flask, config: Settings) -> None:
         JWT_DECODE_ISSUER=NAME,
         JWT_ENCODE_AUDIENCE=NAME,
         JWT_DECODE_AUDIENCE=NAME,
-        JWT_COOKIE_CSRF_PROTECT=False,  # there are no cookies, so no such claim
+        JWT_COOKIE_CSRF_PROTECT=False,  # there are no cookies, so no csrf claim
         JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=config.access_token_expire_minutes),
     )
     jwt.init_app(app)
     jwt.decode_key_loader(_decode_key)
-    # Signatures once found right; expiry is still checked, and the session asked for, each time.
+    # Caches valid signatures. Expiry and session are still checked for each request.
     app.extensions["verified_claims"] = lru_cache(maxsize=4096)(_verify)
 
 
@@ -92,16 +92,16 @@ def access_token(user_id: int, session_id: int) -> str:
 
 
 def bearer() -> str | None:
-    """What stands behind `Bearer`, in any letter case."""
+    """Return the bearer token; the scheme is case-insensitive."""
     scheme, _, credentials = request.headers.get("Authorization", "").strip().partition(" ")
     return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
 def check_token() -> Claims | Caller:
-    """What the token proves by itself; a personal token has to be looked up for that."""
+    """Verify the token. Only a personal access token needs the database for this."""
     credentials = bearer()
     if credentials is None:
-        raise Unauthorized("Log in and send the token as 'Authorization: Bearer …'.")
+        raise Unauthorized("Missing token. Send it as 'Authorization: Bearer <token>'.")
     is_personal = credentials.startswith(token.PREFIX)
     proof = _by_personal_token(credentials) if is_personal else _by_access_token(credentials)
     event.act_as(proof.id)
@@ -109,7 +109,7 @@ def check_token() -> Claims | Caller:
 
 
 def identify(proof: Claims | Caller) -> Caller:
-    """The caller, as the database knows them now, or Unauthorized."""
+    """Load the caller from the database, or raise Unauthorized."""
     if isinstance(proof, Caller):
         return proof
     user = session.WITH_USER.first(session_id=proof.session_id, user_id=proof.id)
@@ -143,21 +143,21 @@ def _touch(touch: Callable[[int], None], row_id: int, last_used_at: str | None) 
         try:
             touch(row_id)
         except (*DATABASE_ERRORS, Unavailable):
-            log.warning("could not note when a token was used", exc_info=True)
+            log.warning("last_used_at was not updated", exc_info=True)
 
 
 def authenticate(user: User | None, name: str, password: str) -> bool:
     """Check the password; an unknown or disabled user is like a wrong password.
 
-    The attempt counts as failed before the password is checked, so that parallel guesses do not
-    slip through, and is forgotten when it succeeds.
+    The attempt is counted as failed before the password is checked, so that concurrent attempts
+    cannot exceed the limit. A success resets the count.
     """
     address = event.origin.get().address or ""
     throttle.count_attempt(user, name, address)
     known_hash = user.password_hash if user is not None and user.is_active else None
-    is_right = is_password(password, known_hash)  # takes as long without a hash
+    is_right = is_password(password, known_hash)  # takes the same time without a hash
     if user is None or not is_right:
-        # What was typed as a name may be a password: only an existing user is named.
+        # Record existing users only: an unknown name may be a password typed by mistake.
         with transaction():
             event.record("login.failed", user_id=user.id if user is not None else None)
         return False
@@ -167,7 +167,7 @@ def authenticate(user: User | None, name: str, password: str) -> bool:
 
 
 def revoke_credentials(user_id: int, *, except_session: int | None = None) -> None:
-    """End the user's sessions, personal tokens, calendar address and password reset."""
+    """Revoke the user's sessions, personal access tokens, calendar feed and reset token."""
     with transaction():
         session.end_all_sessions(user_id, except_id=except_session)
         token.delete_all_tokens(user_id)
@@ -179,7 +179,7 @@ def _verify(credentials: str) -> Claims:
         g.decode_key = key
         try:
             decode_token(credentials)
-            # As the token has them: what is missing was filled in above.
+            # Without the defaults that decode_token() adds for missing claims.
             claims: dict[str, Any] = pyjwt.decode(credentials, options={"verify_signature": False})
         except pyjwt.ExpiredSignatureError:
             raise _expired() from None
@@ -194,22 +194,22 @@ def _verify(credentials: str) -> Claims:
             RecursionError,
         ):
             raise _invalid() from None
-        if not _is_ours(claims):
+        if not _has_valid_claims(claims):
             raise _invalid()
         return Claims(int(claims["sub"]), claims["sid"], claims["exp"])
     raise _invalid()
 
 
 def _decode_key(header: dict[str, Any], _: dict[str, Any]) -> str:
-    # Nothing in a header gets to choose how the token is verified.
+    # A header must not influence how the token is verified.
     if not header.keys() <= {"alg", "typ"}:
         raise pyjwt.InvalidTokenError
     key: str = g.decode_key
     return key
 
 
-def _is_ours(claims: dict[str, Any]) -> bool:
-    """The libraries fill in or ignore what is missing; we require all of it, of its kind."""
+def _has_valid_claims(claims: dict[str, Any]) -> bool:
+    """Require all claims with the right types; the libraries accept missing ones."""
     return (
         claims.keys() >= CLAIMS
         and claims["type"] == "access"

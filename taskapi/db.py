@@ -1,8 +1,7 @@
-"""The database: column types, transactions, what errors mean, and statements for the hot path.
+"""The database: column types, transactions, errors, and compiled statements for the hot path.
 
-`db.session` is the only way to the database. Reads run in AUTOCOMMIT; every change runs in
-`transaction()`. Most code uses entities; tasks, events and the look-up of the caller use
-`Statement`.
+All access uses `db.session`. Reads run in AUTOCOMMIT, changes in `transaction()`. Most code uses
+entities; tasks, events and the lookup of the caller use `Statement`.
 """
 
 import sqlite3
@@ -47,21 +46,21 @@ Row = Any  # a named tuple of a statement's columns
 
 # --- column types -------------------------------------------------------------------------------
 
-# 64 bit on PostgreSQL; on SQLite only INTEGER makes a column the row's id.
+# 64 bit on PostgreSQL; on SQLite only an INTEGER primary key is the row id.
 Id = BigInteger().with_variant(Integer, "sqlite")
-# Sorted alike on every database: by code point.
+# Sorted by code point on every database.
 CaseFolded = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def partial(condition: str, sqlite: str | None = None) -> dict[str, Any]:
-    """The arguments that make an index partial."""
+    """Return the arguments of a partial index."""
     return {"postgresql_where": text(condition), "sqlite_where": text(sqlite or condition)}
 
 
 class Timestamp(TypeDecorator[str]):
     """A time as the API writes it: RFC 3339, UTC, microseconds, `Z`.
 
-    Both drivers give and take it as this text, so that nothing has to be converted.
+    Both drivers read and write this text, so no conversion is needed.
     """
 
     impl = DateTime
@@ -72,7 +71,7 @@ class Timestamp(TypeDecorator[str]):
 
 
 class Choice(TypeDecorator[str]):
-    """One of a few words, stored as its position, so that it sorts by meaning."""
+    """An enumeration, stored as the position of the value, so that it sorts by meaning."""
 
     impl = SmallInteger
     cache_ok = True
@@ -128,7 +127,7 @@ class TimestampLoader(Loader):
         return _load_timestamp(bytes(data))
 
 
-@lru_cache(maxsize=4096)  # the rows of a list share many, and it is asked for again
+@lru_cache(maxsize=4096)  # the rows of a list share many values
 def _load_timestamp(data: bytes) -> str:
     found = data.decode()
     time = found[11:-3]
@@ -163,14 +162,14 @@ LOCK_ERRORS = (pg.LockNotAvailable, pg.DeadlockDetected)
 _CONNECTION_ERRORS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    pg.ReadOnlySqlTransaction,  # a former primary: its connections live and are of no use
+    pg.ReadOnlySqlTransaction,  # a former primary whose connections are still open
     sqlite3.OperationalError,
     exc.TimeoutError,
 )
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The driver's own error, which SQLAlchemy wraps."""
+    """Return the error of the driver, which SQLAlchemy wraps."""
     return error.orig or error if isinstance(error, exc.DBAPIError) else error
 
 
@@ -187,40 +186,40 @@ def lacks_migrations(error: BaseException) -> bool:
 
 
 def as_unavailable(error: Exception) -> Unavailable | None:
-    """The 503 for a fault of the database that passes; None for any other error."""
+    """Return a 503 for a temporary error of the database, None for others."""
     cause = cause_of(error)
     if isinstance(cause, pg.QueryCanceled):
         return Unavailable("The request took too long and was cancelled.")
     if is_lock_timeout(cause):
         return Unavailable("The database is busy. Try again.")
     if isinstance(cause, _CONNECTION_ERRORS):
-        return Unavailable("The database cannot be reached right now.")
+        return Unavailable("The database is unavailable. Try again.")
     return None
 
 
 class WriterTimeout(Unavailable):
-    """Another thread of this process wrote to SQLite for too long."""
+    """Another thread of this process held the SQLite write lock for too long."""
 
 
 # --- transactions -------------------------------------------------------------------------------
 
-# SQLite has one writer. Threads take turns here, because its busy handler sleeps ever longer.
+# SQLite has one writer. Threads wait for this lock, because SQLite's busy handler is slower.
 _sqlite_writer = threading.RLock()
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """Commit all changes of the block or none; one inside another joins it."""
+    """Commit all changes of the block or none; a nested block joins the outer one."""
     session = db.session()
     if session.info.get("in_transaction"):
         yield
         return
     on_sqlite = is_sqlite()
-    with _sqlite_turn() if on_sqlite else nullcontext():
+    with _sqlite_write_lock() if on_sqlite else nullcontext():
         begin = "BEGIN IMMEDIATE" if on_sqlite else "BEGIN"
         try:
-            # The engine is in AUTOCOMMIT, so this begins a real transaction on the session's
-            # connection, whatever the session has read before.
+            # The engine is in AUTOCOMMIT, so this begins a transaction on the session's connection,
+            # even if the session has read before.
             _execute(session, session.connection(), begin, {}, may_retry=True)
             session.info["in_transaction"] = True
             yield
@@ -229,7 +228,7 @@ def transaction() -> Iterator[None]:
             session.rollback()
             raise
         except BaseException:
-            # Ctrl-C may have cut a command short: its connection can only be thrown away.
+            # Ctrl-C can interrupt a command of the driver, which makes the connection unusable.
             session.invalidate()
             raise
         finally:
@@ -244,18 +243,18 @@ def allow_seconds(seconds: int) -> None:
 
 
 def wait_for_locks(seconds: int) -> None:
-    """How long the statements that follow in this transaction wait for a lock."""
+    """Set how long the following statements of this transaction wait for a lock."""
     if not is_sqlite():
         db.session.execute(text(f"SET LOCAL lock_timeout = '{seconds}s'"))
 
 
 def affected_rows(statement: Any) -> int:
-    """Execute an UPDATE or DELETE; the number of rows it has affected."""
+    """Execute an UPDATE or DELETE and return the number of affected rows."""
     return cast(CursorResult[Any], db.session.execute(statement)).rowcount
 
 
 def upsert(model: type[Any], **values: Any) -> None:
-    """Insert a row, or replace the one that has its primary key."""
+    """Insert a row, or replace the one with the same primary key."""
     table = model.__table__
     keys = [column.name for column in table.primary_key]
     new = insert(table).values(values)
@@ -264,7 +263,7 @@ def upsert(model: type[Any], **values: Any) -> None:
 
 
 def release() -> None:
-    """Return the session's connection to the pool, as while a body is read."""
+    """Return the session's connection to the pool."""
     if db.session.registry.has():
         db.session.close()
 
@@ -274,7 +273,7 @@ def is_sqlite() -> bool:
 
 
 @contextmanager
-def _sqlite_turn() -> Iterator[None]:
+def _sqlite_write_lock() -> Iterator[None]:
     if not _sqlite_writer.acquire(timeout=LOCK_SECONDS):
         raise WriterTimeout("The database is busy. Try again.")
     try:
@@ -285,7 +284,7 @@ def _sqlite_turn() -> Iterator[None]:
 
 def _refuse_flush(session: DatabaseSession, *_: Any) -> None:
     if not session.info.get("in_transaction"):
-        raise RuntimeError("In AUTOCOMMIT a flush could not be undone: use transaction().")
+        raise RuntimeError("Use transaction(): a flush in AUTOCOMMIT cannot be rolled back.")
 
 
 # --- statements ---------------------------------------------------------------------------------
@@ -294,9 +293,9 @@ def _refuse_flush(session: DatabaseSession, *_: Any) -> None:
 class Statement:
     """A statement with bind parameters, compiled once and run on the driver's own cursor.
 
-    SQLAlchemy's execute() costs several times what the statement itself does, which matters for
-    what every request runs. The statement runs on the connection of `db.session`, in its
-    transaction if there is one. Values pass through the processors of their columns' types.
+    SQLAlchemy's execute() costs several times as much as the statement itself, which matters for
+    statements of every request. It uses the connection of `db.session`, in its transaction if there
+    is one, and the bind and result processors of the column types.
     """
 
     def __init__(self, statement: Any):
@@ -313,12 +312,12 @@ class Statement:
         return rows[0] if rows else None
 
     def scalar(self, /, **values: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Return the first column of the first row, or None."""
         rows = self.all(**values)
         return rows[0][0] if rows else None
 
     def execute(self, /, **values: Any) -> int:
-        """The number of rows that were changed."""
+        """Execute and return the number of changed rows."""
         _, cursor = self._run(values)
         count: int = cursor.rowcount
         return count
@@ -396,7 +395,7 @@ def _execute(
     except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
         if not (driver.closed or isinstance(error, pg.ReadOnlySqlTransaction)):
             raise
-        # The database was restarted or has moved: all pooled connections are as useless.
+        # The database was restarted or failed over: all pooled connections are unusable.
         connection.invalidate()
         session.close()
         db.engine.dispose(close=False)
@@ -444,10 +443,10 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _prepare_postgres(settings: Settings) -> Callable[[Any, Any], None]:
-    setup = "SET TIME ZONE 'UTC'"  # which PgBouncer carries along
+    setup = "SET TIME ZONE 'UTC'"  # PgBouncer preserves it
     if settings.database_prepared:
-        # Behind PgBouncer these would reach whichever server connection is next: there
-        # ALTER ROLE sets them (docs/operations.md).
+        # Behind PgBouncer these would affect the connections of other clients; use ALTER ROLE
+        # there (docs/scaling.md).
         setup += f"; SET statement_timeout = '{settings.database_statement_timeout}s'"
         setup += f"; SET lock_timeout = '{LOCK_SECONDS - 1}s'"
 

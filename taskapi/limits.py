@@ -1,4 +1,4 @@
-"""Rate limits: Flask-Limiter, which counts in memory while Redis is away."""
+"""Rate limits with Flask-Limiter, counted in memory while Redis is unavailable."""
 
 import logging
 import math
@@ -22,12 +22,12 @@ from taskapi.errors import RateLimited
 from taskapi.extensions import limiter
 from taskapi.middleware import client_network
 
-TIMEOUT = 0.12  # seconds for each trip to a Redis that does not answer
-LONGEST_GAP = 60.0  # seconds between two attempts to reach it again
+TIMEOUT = 0.12  # seconds for each request to Redis
+MAX_RETRY_GAP = 60.0  # seconds between two attempts to reconnect
 log = logging.getLogger("taskapi.limits")
 
-# A moving window with its statistics in one trip; the strategy of `limits` needs two, which take a
-# tenth of a small request's time. The list holds the hits, the newest first.
+# A moving window and its statistics in one round trip. The strategy of `limits` needs two, which
+# cost a tenth of a small request. The list contains the hits, newest first.
 MOVING_WINDOW = """
 local time = redis.call('TIME')
 local now, window = time[1] + time[2] / 1000000, tonumber(ARGV[2])
@@ -48,7 +48,7 @@ return {allowed and 1 or 0, hits, string.format('%.6f', (oldest or now) + window
 
 
 class DefaultLimit:
-    """The limit on all requests of a client, which Flask-Limiter's decorators would make slow."""
+    """RATE_LIMIT_PER_MINUTE, without the cost of Flask-Limiter's decorators."""
 
     def __init__(self, per_minute: int, redis: Redis | None):
         self.limit = RateLimitItemPerMinute(per_minute)
@@ -57,17 +57,17 @@ class DefaultLimit:
         self._gap = self._retry_at = 0.0
 
     def hit(self, client: str) -> tuple[bool, WindowStats]:
-        """Count a request: is it within the limit, and what is left of that?"""
+        """Count a request. Return whether it is allowed, and the state of the window."""
         now = time.monotonic()
         if self._script is not None and now >= self._retry_at:
-            self._retry_at = now + self._gap  # the other threads do not try at the same time
+            self._retry_at = now + self._gap  # other threads do not retry at the same time
             amount, seconds = self.limit.amount, self.limit.get_expiry()
             try:
                 found: Any = self._script([f"taskapi:window:{client}"], [amount, seconds])
             except RedisError as error:
-                self._gap = min(2 * self._gap or 1.0, LONGEST_GAP)
+                self._gap = min(2 * self._gap or 1.0, MAX_RETRY_GAP)
                 self._retry_at = time.monotonic() + self._gap
-                log.warning("Limits are counted in memory: %s", type(error).__name__)
+                log.warning("Redis unavailable (%s), counting in memory", type(error).__name__)
             else:
                 self._gap = self._retry_at = 0.0
                 is_allowed, hits, resets_at = found
@@ -87,19 +87,19 @@ def init_app(app: Flask, config: Settings) -> None:
         }
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {"key_prefix": "taskapi", **options}
         redis = Redis.from_url(config.redis_url, **options)
-    # Found here, the extension adds no hooks to each request, which take a tenth of a small one:
-    # its decorators work without them.
+    # If the extension finds itself registered, it adds no hooks, which cost a tenth of a small
+    # request. Its decorators work without them.
     app.extensions["limiter"] = {limiter}
     limiter.init_app(app)
     app.extensions["limiter_storage"] = limiter.storage
     if config.rate_limit_per_minute:
         app.extensions["default_limit"] = DefaultLimit(config.rate_limit_per_minute, redis)
-    app.register_error_handler(RateLimitExceeded, _answer_exceeded)
+    app.register_error_handler(RateLimitExceeded, _handle_exceeded)
     app.after_request(_add_headers)
 
 
 def limit_requests(client: str) -> None:
-    """Count a request of this client, or of this address; raise beyond RATE_LIMIT_PER_MINUTE."""
+    """Count a request of this client or address; raise RateLimited over the limit."""
     default: DefaultLimit | None = current_app.extensions.get("default_limit")
     if default is not None:
         is_allowed, window = default.hit(client)
@@ -109,7 +109,7 @@ def limit_requests(client: str) -> None:
 
 
 def limit_sign_ins(view: Callable[..., Any]) -> Callable[..., Any]:
-    """The tighter limit of each route that tries credentials, for an address."""
+    """Apply RATE_LIMIT_AUTH_PER_MINUTE to a route, per address."""
     return limiter.limit(
         lambda: f"{settings().rate_limit_auth_per_minute}/minute",
         key_func=client_network,
@@ -123,11 +123,11 @@ def _window_of_sign_in() -> tuple[int, WindowStats] | None:
         return None
     try:
         return limit.limit.amount, limit.window
-    except RedisError:  # it went away since it counted
+    except RedisError:  # unavailable since the request was counted
         return limit.limit.amount, WindowStats(time.time() + 60, 0)
 
 
-def _answer_exceeded(_: RateLimitExceeded) -> Response:
+def _handle_exceeded(_: RateLimitExceeded) -> Response:
     g.rate_limit = _window_of_sign_in()
     return error_response(_too_many(g.rate_limit[1]))
 
@@ -135,7 +135,7 @@ def _answer_exceeded(_: RateLimitExceeded) -> Response:
 def _too_many(window: WindowStats) -> RateLimited:
     g.is_over_limit = True
     wait = math.ceil(window.reset_time - time.time())
-    return RateLimited("Too many requests; slow down.", retry_after=wait)
+    return RateLimited("Rate limit exceeded.", retry_after=wait)
 
 
 def _add_headers(response: Response) -> Response:

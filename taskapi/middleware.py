@@ -1,4 +1,4 @@
-"""What every request passes through: its id, its log line, security headers, CORS."""
+"""Request ids, log lines, security headers, CORS and proxies."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ SECURITY_HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 )
-UNLESS_GIVEN = (
+DEFAULT_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Cache-Control", "private, no-cache"),
 )
-# Tokens are not to be kept, and what goes wrong around them neither.
+# Responses with tokens, and errors of these routes, must not be cached.
 NO_STORE = ("Cache-Control", "no-store")
 _IS_ABOUT_TOKENS = re.compile(r"/api/v1/(auth|users/[^/]+/reset-token)(/|$)")
 HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
@@ -43,24 +43,24 @@ HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 def init_app(app: Flask, config: Settings) -> None:
     app.before_request(_require_host)
-    app.after_request(_type_nothing)
+    app.after_request(_remove_empty_type)
     if config.cors_origins:
-        # As patterns: Flask-CORS would read the brackets of an IPv6 address as one.
+        # Escaped, because Flask-CORS takes an origin with brackets (IPv6) for a pattern.
         origins = [re.escape(origin) + r"\Z" for origin in config.cors_origins]
         cors.init_app(app, origins="*" if "*" in config.cors_origins else origins)
         app.after_request(_vary_by_origin)
     app.wsgi_app = RequestMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     if config.trusted_proxies:
         hops = config.trusted_proxies
-        # Proxies append to the chain of addresses, but most replace the scheme: with fewer
-        # schemes than hops, the nearest proxy's word holds.
+        # Proxies append to X-Forwarded-For, but most replace X-Forwarded-Proto. With fewer schemes
+        # than hops, the scheme of the nearest proxy counts.
         counted = ProxyFix(app.wsgi_app, x_for=0, x_proto=hops, x_host=0)
         app.wsgi_app = ProxyFix(counted, x_for=hops, x_proto=1, x_host=0)  # type: ignore[method-assign]
 
 
 @lru_cache(maxsize=1024)
-def plain_address(raw: str) -> str:
-    """One spelling for each address; a proxy may add a port, and what is none is left out."""
+def normalized_address(raw: str) -> str:
+    """Normalise an address and remove a port; an invalid one becomes an empty string."""
     found = _WITH_PORT.fullmatch(raw.strip())
     host = found[1] or found[2] if found else raw.strip().strip("[]")
     try:
@@ -71,7 +71,7 @@ def plain_address(raw: str) -> str:
 
 
 def client_network() -> str:
-    """Whom limits count where nobody is signed in."""
+    """Return the network for which limits count requests without a token."""
     return network_of(request.remote_addr or "")
 
 
@@ -82,11 +82,11 @@ def request_id() -> str:
 def _require_host() -> None:
     environ = request.environ
     if "HTTP_HOST" not in environ and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-        raise ApiError("The Host header is missing.")  # RFC 9112; gunicorn leaves it to us
+        raise ApiError("Missing Host header.")  # RFC 9112; gunicorn does not check it
 
 
-def _type_nothing(response: Response) -> Response:
-    if request.method == "OPTIONS" and not response.data:  # Flask says text/html
+def _remove_empty_type(response: Response) -> Response:
+    if request.method == "OPTIONS" and not response.data:  # Flask sets text/html
         del response.headers["Content-Type"]
     return response
 
@@ -97,7 +97,7 @@ def _vary_by_origin(response: Response) -> Response:
 
 
 class RequestMiddleware:
-    """Around the whole application, so that every response has its id, headers and log line."""
+    """Add the request id, headers and log line to every response."""
 
     def __init__(self, app: WSGIApplication):
         self._app = app
@@ -106,7 +106,7 @@ class RequestMiddleware:
         started = time.perf_counter()
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if _VALID_ID.fullmatch(given) else str(uuid.uuid4())
-        environ["REMOTE_ADDR"] = address = plain_address(environ.get("REMOTE_ADDR") or "")
+        environ["REMOTE_ADDR"] = address = normalized_address(environ.get("REMOTE_ADDR") or "")
         event.origin.set(event.Origin(address=address, request_id=request_id))
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
 
@@ -116,7 +116,7 @@ class RequestMiddleware:
             names = {name.lower() for name, _ in headers}
             headers.append(("X-Request-ID", request_id))
             headers += SECURITY_HEADERS
-            headers += [header for header in UNLESS_GIVEN if header[0].lower() not in names]
+            headers += [header for header in DEFAULT_HEADERS if header[0].lower() not in names]
             if environ["wsgi.url_scheme"] == "https":
                 headers.append(HSTS)
             log_request(method, path, int(status[:3]), time.perf_counter() - started)

@@ -115,6 +115,6 @@ def test_http_1_1_without_host_is_refused(stand, path):
     )
     assert head.startswith(b"HTTP/1.1 400 ")
     error = json.loads(body)["error"]
-    assert (error["code"], error["message"]) == ("BAD_REQUEST", "The Host header is missing.")
+    assert (error["code"], error["message"]) == ("BAD_REQUEST", "Missing Host header.")
     assert error["request_id"].encode() in head
     assert exchange(stand, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")

@@ -16,11 +16,13 @@ from taskapi.version import __version__
 pages = Api("pages", __name__)
 
 HTML = "text/html"
-DESCRIPTION = "Users, sign-in and tasks over a REST API: small, strict and fast."
+DESCRIPTION = (
+    "A REST API for users and their tasks, with webhooks, a calendar feed, import and export."
+)
 FIRST_PAGE = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Both documentation pages make style elements as they run; scripts come from files only.
+# Swagger UI and ReDoc create style elements; scripts come from files only.
 DOCUMENTATION = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; "
@@ -77,7 +79,7 @@ def openapi() -> Response:
     """Get this document."""
     made = current_app.extensions.get("openapi")
     if made is None:
-        # Only now: most processes never need what makes it.
+        # Imported here because most processes never need it.
         from taskapi.openapi import make_document
 
         plain = orjson.dumps(make_document(current_app), option=orjson.OPT_APPEND_NEWLINE)
@@ -98,7 +100,7 @@ def _page(policy: str, template: str, **facts: Any) -> Response:
 
 
 def _base() -> str:
-    """Where this is: from the settings, because what a request says of it may be forged."""
+    """Return the base URL from the settings, because the Host header can be forged."""
     config = settings()
     here = "https://your.host" if config.is_production else f"http://localhost:{config.port}"
     return config.public_url or here
