@@ -202,8 +202,8 @@ def test_the_release_phase_may_run_twice_and_then_the_service_starts(databases, 
         ).stdout
         for _ in range(2)
     ]
-    assert "Made admin chief" in said[0]
-    assert "Admin chief is there" in said[1]
+    assert "Created admin chief" in said[0]
+    assert "Admin chief already exists" in said[1]
 
     server = live_server(DATABASE_URL=url)
     signed_in = httpx.post(

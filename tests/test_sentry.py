@@ -112,7 +112,7 @@ def test_without_its_package_the_service_runs_and_only_then_it_and_doctor_say_so
     assert (served.returncode, served.stdout) == (0, "200\n"), served.stderr
     assert "pip install sentry-sdk" in served.stderr
     examined = subprocess.run([python, "-S", "-m", "flask", "doctor"], **run)
-    assert "HURTS  SENTRY_DSN is set, but sentry-sdk is not installed" in examined.stdout
+    assert "ERROR  SENTRY_DSN is set, but sentry-sdk is not installed" in examined.stdout
     examined = subprocess.run([sys.executable, "-m", "flask", "doctor"], **run | {"env": installed})
     assert examined.stdout
     assert "SENTRY" not in examined.stdout

@@ -40,7 +40,7 @@ def assert_refused(*words: str, **env: str) -> None:
     [
         ({"TASKAPI_ENV": "production"}, "SECRET_KEY must be set in production"),
         ({"DYNO": "web.1", "SECRET_KEY": KEY}, "ALLOW_EPHEMERAL_SQLITE"),
-        ({"WEB_THREADS": "many"}, "WEB_THREADS must be a whole"),
+        ({"WEB_THREADS": "many"}, "WEB_THREADS must be an integer"),
     ],
     ids=["key", "disk", "number"],
 )
@@ -49,7 +49,7 @@ def test_a_bad_setting_stops_the_start(env, words):
 
 
 def test_a_database_without_tables_stops_the_start(databases):
-    words = ("the database has no tables yet", "Run: flask db upgrade")
+    words = ("The database has no tables", "Run: flask db upgrade")
     assert_refused(*words, **SETTINGS, DATABASE_URL=databases.blank())
 
 
