@@ -13,9 +13,10 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from marshmallow import Schema, fields, validate
+from werkzeug.http import HTTP_STATUS_CODES
 
 from taskapi.api import Operation, operations
-from taskapi.error_handlers import PROBLEM, TITLES
+from taskapi.error_handlers import PROBLEM
 from taskapi.errors import ApiError
 from taskapi.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.openapi_webhooks import webhooks_section
@@ -328,7 +329,7 @@ def _response(operation: Operation, status: int, headers: Iterable[str]) -> Json
 
 
 def _error(status: int, error: Json, problem: Json) -> Json:
-    title, request_id = TITLES[status], HEADERS["X-Request-ID"][1]
+    title, request_id = HTTP_STATUS_CODES[status], HEADERS["X-Request-ID"][1]
     facts = {"code": CODES[status], "request_id": request_id}
     envelope = {"error": {**facts, "message": title}, "detail": title}
     rfc9457 = {"type": "about:blank", "title": title, "status": status, "detail": title, **facts}

@@ -19,7 +19,7 @@ def activity(client, who, task, **query):
     return answer.json
 
 
-def test_each_change_is_told_with_old_and_new(client, alice, admin):
+def test_changes_have_old_and_new_values(client, alice, admin):
     task = made(client, alice)
     path = f"/tasks/{task['id']}"
     client.patch(path, json={"title": "Write more", "tags": ["a"]}, as_=alice)
@@ -49,7 +49,7 @@ def test_each_change_is_told_with_old_and_new(client, alice, admin):
     assert all(canonical(datetime.fromisoformat(each)) == each for each in times)
 
 
-def test_what_changes_nothing_or_is_rolled_back_is_not_told(client, alice):
+def test_unchanged_and_rolled_back_writes_have_no_activity(client, alice):
     task = made(client, alice)
     client.patch(f"/tasks/{task['id']}", json={"title": "Write"}, as_=alice)
     operations = [
@@ -60,7 +60,7 @@ def test_what_changes_nothing_or_is_rolled_back_is_not_told(client, alice):
     assert activity(client, alice, task)["total"] == 1
 
 
-def test_it_comes_in_pages_to_who_sees_the_task(client, alice, bob, admin):
+def test_activity_has_pages_and_is_visible_with_the_task(client, alice, bob, admin):
     task = made(client, alice)
     for number in range(5):
         client.patch(f"/tasks/{task['id']}", json={"title": f"{number}"}, as_=alice)
@@ -82,7 +82,7 @@ def test_it_comes_in_pages_to_who_sees_the_task(client, alice, bob, admin):
     assert client.get("/tasks/999999999/activity", as_=admin).status_code == 404
 
 
-def test_a_new_owner_sees_only_what_happened_since(client, alice, bob, admin):
+def test_new_owner_sees_only_later_activity(client, alice, bob, admin):
     task = client.post("/tasks", json={"title": "Private"}, as_=alice).json
     path = f"/tasks/{task['id']}"
     client.patch(path, json={"title": "Handed over"}, as_=alice)

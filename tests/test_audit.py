@@ -14,7 +14,7 @@ def audit(client, who, **query):
 
 
 @on_sqlite
-def test_logins_and_failed_ones(client, cast, alice, admin):
+def test_logins_and_failed_logins(client, cast, alice, admin):
     assert login(client, "alice", "Wrong-Password-1").status_code == 401
     login(client, "nobody", "Wrong-Password-1")
     again = cast.sign_in("alice", alice.password)
@@ -34,7 +34,7 @@ def test_logins_and_failed_ones(client, cast, alice, admin):
     }
 
 
-def test_changes_to_users_and_tokens_without_any_secret(client, alice, bob, admin, secrets):
+def test_changes_to_users_and_tokens_contain_no_secret(client, alice, bob, admin, secrets):
     login(client, "Typed-Into-Name-1", "Wrong-1-word")
     client.post("/auth/refresh", json={"refresh_token": alice.refresh_token})
     client.patch(f"/users/{bob.id}", json={"role": "admin"}, as_=admin)
@@ -71,7 +71,7 @@ def test_changes_to_users_and_tokens_without_any_secret(client, alice, bob, admi
 
 
 @on_sqlite
-def test_an_admins_acts_on_others_tasks_and_not_ones_own(client, alice, admin):
+def test_admin_changes_to_other_users_tasks(client, alice, admin):
     task = client.post("/tasks", json={"title": "alice's"}, as_=alice).json
     own = client.post("/tasks", json={"title": "admin's"}, as_=admin).json
     client.patch(f"/tasks/{own['id']}", json={"title": "still"}, as_=admin)

@@ -18,7 +18,7 @@ def register(client, **body):
     return client.post("/auth/register", json={"password": GOOD} | body)
 
 
-def test_registering_gives_tokens_and_the_user(client):
+def test_register_returns_tokens_and_user(client):
     answer = register(client, username="ana")
     assert answer.status_code == 201
     body = answer.get_json()
@@ -34,7 +34,7 @@ def test_registering_gives_tokens_and_the_user(client):
 
 
 @on_sqlite
-def test_an_email_alone_is_the_username_and_goes_with_its_change(client):
+def test_email_is_the_username_if_there_is_none(client):
     made = register(client, email="Ana@Example.org").get_json()
     assert made["user"]["username"] == made["user"]["email"] == "Ana@Example.org"
     changes = {"email": "ana.b@example.org", "current_password": GOOD}
@@ -45,7 +45,7 @@ def test_an_email_alone_is_the_username_and_goes_with_its_change(client):
 
 
 @on_sqlite
-def test_faulty_registrations_are_refused_and_leave_nothing(client, admin):
+def test_invalid_registrations(client, admin):
     body: dict[str, Any]
     usernames: list[Any] = [
         "",
@@ -82,7 +82,7 @@ def test_faulty_registrations_are_refused_and_leave_nothing(client, admin):
     assert client.get("/users", as_=admin).get_json()["total"] == 1
 
 
-def test_names_are_taken_whatever_their_case(client, alice, bob):
+def test_names_are_unique_case_insensitively(client, alice, bob):
     for body in (
         {"username": "ALICE"},
         {"username": "carol", "email": "BOB@example.ORG"},
@@ -95,14 +95,14 @@ def test_names_are_taken_whatever_their_case(client, alice, bob):
         assert answer.get_json()["error"]["details"].keys() <= {"username", "email"}
 
 
-def test_twenty_registrations_of_one_email_at_once(app, make_client):
+def test_concurrent_registrations_of_one_email(app, make_client):
     spellings = ["ana@example.org", "ANA@example.org", "Ana@Example.Org", "\uff41na@example.org"]
     acts = [partial(register, make_client(app), email=email) for email in spellings * 5]
     statuses = [answer.status_code for answer in at_once(acts)]
     assert sorted(statuses) == [201] + [409] * 19
 
 
-def test_an_email_that_grows_when_it_is_normalised_is_no_server_error(client):
+def test_email_that_is_too_long_after_normalisation(client):
     for email in (
         "a@" + ".".join(["\u337f"] * 80) + ".org",  # each character becomes four
         "\u337f" * 30 + "@example.org",
@@ -131,7 +131,7 @@ def test_registration_can_be_closed(make_app, make_client):
         assert (answer.status_code, code_of(answer)) == (403, "FORBIDDEN")
 
 
-def test_logging_in_by_either_name_in_any_case(client, cast):
+def test_login_by_username_or_email_case_insensitively(client, cast):
     person = cast.user("Bob.B", email="bob@example.org")
     for body in (
         {"username": "Bob.B"},
@@ -147,7 +147,7 @@ def test_logging_in_by_either_name_in_any_case(client, cast):
 
 
 @on_sqlite
-def test_faulty_logins(client, alice):
+def test_invalid_logins(client, alice):
     good: dict[str, Any] = {"username": "alice", "password": GOOD}
     for body in (
         {},
@@ -183,7 +183,7 @@ def test_the_oauth2_password_form_and_any_authorization_header(client, alice):
 
 
 @on_sqlite
-def test_faulty_forms(client, alice):
+def test_invalid_forms(client, alice):
     good = "username=alice&password=x"
     for form in (
         *("", "=", "username", "username=alice", "password=x", "&".join(["username=a"] * 300)),
@@ -200,7 +200,7 @@ def test_faulty_forms(client, alice):
 
 
 @on_sqlite
-def test_unknown_wrong_and_disabled_get_one_answer(client, cast, admin):
+def test_unknown_wrong_and_disabled_get_the_same_response(client, cast, admin):
     gone = cast.user("gone")
     cast.user("here")
     client.patch(f"/users/{gone.id}", json={"is_active": False}, as_=admin)
@@ -217,7 +217,7 @@ def test_unknown_wrong_and_disabled_get_one_answer(client, cast, admin):
 
 
 @on_sqlite
-def test_no_answer_of_auth_is_to_be_stored(client, alice, admin):
+def test_auth_responses_are_not_cached(client, alice, admin):
     reset = f"/users/{alice.id}/reset-token"
     for method, path, caller, body in (
         ("POST", "/auth/login", None, {"username": "alice", "password": alice.password}),

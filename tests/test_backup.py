@@ -42,9 +42,7 @@ def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
 
 
 @sqlite_only
-def test_a_copy_made_while_writes_go_on_is_restored_and_served(
-    run, alice, client, make_app, tmp_path, secrets
-):
+def test_backup_during_writes_can_be_restored(run, alice, client, make_app, tmp_path, secrets):
     answered: list[Any] = []
     stopped = threading.Event()
 
@@ -90,7 +88,7 @@ def test_a_copy_made_while_writes_go_on_is_restored_and_served(
 
 
 @sqlite_only
-def test_a_file_that_exists_is_left_alone_without_force(run, alice, tmp_path):
+def test_existing_file_is_replaced_only_with_force(run, alice, tmp_path):
     file = tmp_path / "copy.sqlite3"
     file.write_text("precious")
     refused = run("backup", file)
@@ -104,7 +102,7 @@ def test_a_file_that_exists_is_left_alone_without_force(run, alice, tmp_path):
 
 
 @sqlite_only
-def test_what_cannot_be_copied_is_said_in_a_sentence(run, app, tmp_path):
+def test_errors_are_one_line(run, app, tmp_path):
     nowhere = run("backup", tmp_path / "missing" / "copy.sqlite3")
     assert nowhere.exit_code == 1
     assert "Copying failed" in nowhere.output
@@ -116,7 +114,7 @@ def test_what_cannot_be_copied_is_said_in_a_sentence(run, app, tmp_path):
 
 
 @sqlite_only
-def test_a_damaged_database_makes_no_copy(run, url, alice, tmp_path):
+def test_damaged_database_is_not_copied(run, url, alice, tmp_path):
     damaged = tmp_path / "damaged.sqlite3"
     assert run("backup", damaged).exit_code == 0
     pages = bytearray(damaged.read_bytes())
@@ -128,9 +126,7 @@ def test_a_damaged_database_makes_no_copy(run, url, alice, tmp_path):
 
 
 @postgres_only
-def test_for_postgres_it_says_which_command_and_that_one_works(
-    run, url, alice, client, databases, tmp_path
-):
+def test_postgres_command_works(run, url, alice, client, databases, tmp_path):
     assert client.post("/tasks", json={"title": "kept"}, as_=alice).status_code == 201
     file = tmp_path / "tasks.dump"
     told = run("backup", file)

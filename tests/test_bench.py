@@ -71,7 +71,7 @@ RIGHT = b'{"title":"Task 7 of user 1","description":"%s","version":1}' % (
 
 
 @pytest.mark.needs_tools
-def test_right_answers_are_counted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_correct_responses_are_counted(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Server, "body", RIGHT)
     seen = load.run(OPERATIONS["get"], 2, 1)
     assert seen.requests > 0
@@ -91,7 +91,7 @@ def test_right_answers_are_counted(load: Load, monkeypatch: pytest.MonkeyPatch) 
         (500, RIGHT),
     ],
 )
-def test_one_kind_of_wrong_answer_stops_the_run(
+def test_wrong_responses_stop_the_run(
     load: Load, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
 ) -> None:
     monkeypatch.setattr(_Server, "status", status)
@@ -133,23 +133,23 @@ def _result(ours: list[float], peer: list[float], busy: float = 0) -> dict[str, 
     }
 
 
-def test_ratios_are_taken_within_each_round() -> None:
+def test_ratios_are_calculated_within_each_round() -> None:
     result = _result(ours=[100, 400, 300], peer=[50, 100, 300])
     assert report.paired(result, "list", 16, "peer") == (2, 1, 4)
     assert "2.00 (1.00 to 4.00)" in report.text(result)
 
 
-def test_a_busy_machine_is_told() -> None:
+def test_busy_machine_is_reported() -> None:
     assert "Not to be trusted" not in report.text(_result(ours=[2], peer=[1], busy=0.01))
     assert "Not to be trusted" in report.markdown(_result(ours=[2], peer=[1], busy=0.3))
 
 
-def test_json_comes_back_as_it_was() -> None:
+def test_json_round_trip() -> None:
     result = _result(ours=[100], peer=[50])
     assert json.loads(report.as_json(result)) == result
 
 
-def test_the_picture_is_one() -> None:
+def test_picture_is_valid_svg() -> None:
     drawn = ElementTree.fromstring(report.picture(_result(ours=[100], peer=[50])))
     bars = [each for each in drawn.iter("{http://www.w3.org/2000/svg}rect") if each.get("width")]
     widths = {each.get("class"): float(each.get("width", "")) for each in bars}

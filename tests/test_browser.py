@@ -106,7 +106,7 @@ def server(live_server) -> str:
     return url
 
 
-def test_swagger_ui_signs_in_makes_a_task_and_lists_it(browser, server):
+def test_swagger_ui_logs_in_creates_and_lists_a_task(browser, server):
     assert httpx.post(f"{server}/api/v1/auth/register", json=ANA).status_code == 201
     browser.show(1280, 900)
     browser.driver.get(f"{server}/docs")
@@ -150,7 +150,7 @@ def test_swagger_ui_signs_in_makes_a_task_and_lists_it(browser, server):
     assert browser.hosts() == {urlsplit(server).netloc}
 
 
-def test_redoc_shows_every_operation_and_finds_one(browser, server):
+def test_redoc_shows_and_finds_operations(browser, server):
     browser.show(1280, 900)
     browser.driver.get(f"{server}/redoc")
     browser.wait_for("h1", "Task API")
@@ -169,7 +169,7 @@ def test_redoc_shows_every_operation_and_finds_one(browser, server):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 375])
-def test_the_first_page_is_readable_everywhere(browser, server, scheme, width):
+def test_start_page_is_accessible(browser, server, scheme, width):
     browser.show(width, 800, scheme=scheme)
     browser.driver.get(f"{server}/")
     browser.wait_for("h1", "Task API")

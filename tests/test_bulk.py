@@ -33,7 +33,7 @@ def remove(task, version=None):
     return {"op": "delete", "id": task["id"]} | ({} if version is None else {"version": version})
 
 
-def test_results_stand_in_order(client, alice, made):
+def test_results_are_in_order(client, alice, made):
     one, two, three = made
     answer = bulk(
         client,
@@ -56,7 +56,7 @@ def test_results_stand_in_order(client, alice, made):
     assert listed == [again, three, new]
 
 
-def test_a_hundred_and_no_more(client, alice):
+def test_at_most_100_operations(client, alice):
     answer = bulk(client, alice, *[create(title=f"{n}") for n in range(100)])
     assert [task["title"] for task in answer.json["results"]] == [str(n) for n in range(100)]
     for operations in ([], [create()] * 101):
@@ -107,7 +107,7 @@ def faults(task, theirs, gone):
     ]
 
 
-def test_the_first_that_fails_undoes_all_and_is_named(client, alice, bob, made):
+def test_first_error_rolls_back_all_and_has_its_index(client, alice, bob, made):
     theirs = client.post("/tasks", as_=bob, json={"title": "Bob's"}).json
     gone = client.post("/tasks", as_=alice, json={"title": "gone"}).json
     client.delete(f"/tasks/{gone['id']}", as_=alice)
@@ -130,7 +130,7 @@ def test_the_first_that_fails_undoes_all_and_is_named(client, alice, bob, made):
     assert client.get("/tasks?deleted=true", as_=alice).json["total"] == 1
 
 
-def test_another_ones_task_is_told_from_none_by_nothing(client, alice, bob):
+def test_other_users_task_is_like_a_missing_one(client, alice, bob):
     theirs = client.post("/tasks", as_=bob, json={"title": "Bob's"}).json
     for make in (remove, change, lambda task: change(task, title="x", version=1)):
         answers = [
@@ -142,7 +142,7 @@ def test_another_ones_task_is_told_from_none_by_nothing(client, alice, bob):
         assert list(answers[0].headers) == list(answers[1].headers)
 
 
-def test_an_admin_acts_for_anybody(client, alice, bob, admin, made):
+def test_admin_changes_tasks_of_any_user(client, alice, bob, admin, made):
     answer = bulk(
         client,
         admin,
@@ -160,7 +160,7 @@ def test_an_admin_acts_for_anybody(client, alice, bob, admin, made):
     assert client.get("/tasks", as_=admin).json["total"] == 4
 
 
-def test_bulks_in_opposite_order_get_in_no_circle(live_server):
+def test_bulks_in_opposite_order_do_not_deadlock(live_server):
     with signed_in(live_server(WEB_THREADS="8")) as client:
         ids = [client.post("/tasks", json={"title": f"{n}"}).json()["id"] for n in range(20)]
 

@@ -36,7 +36,7 @@ def events_of(response):
     return {str(event["SUMMARY"]): event for event in calendar.walk("VEVENT")}
 
 
-def test_every_task_with_a_due_time_is_in_it(client, root, alice, bob):
+def test_feed_contains_tasks_with_a_due_time(client, root, alice, bob):
     url = address(client, alice)
     awkward = 'Commas, semicolons; a back\\slash, "quotes" and ünïcödé ' + "x" * 100
     due(client, alice, title=awkward, description="line one\nline two", tags=["a b", "c"])
@@ -57,7 +57,7 @@ def test_every_task_with_a_due_time_is_in_it(client, root, alice, bob):
 
 
 @only_sqlite
-def test_the_file_is_rfc_5545_to_the_letter(client, root, alice):
+def test_feed_conforms_to_rfc_5545(client, root, alice):
     url = address(client, alice)
     due(client, alice, title="ä" * 200, description="long " * 200)
     data = root.get(url).data
@@ -73,7 +73,7 @@ def test_the_file_is_rfc_5545_to_the_letter(client, root, alice):
     assert not event.errors
 
 
-def test_it_has_a_thousand_tasks_from_thirty_days_ago_on(client, root, alice):
+def test_feed_has_at_most_1000_tasks_from_30_days_ago(client, root, alice):
     url = address(client, alice)
     for title, days in (("too old", 31), ("old", 29)):
         due(client, alice, title=title, due_at=ago(days=days))
@@ -91,7 +91,7 @@ def test_it_has_a_thousand_tasks_from_thirty_days_ago_on(client, root, alice):
 
 
 @only_sqlite
-def test_the_address_is_absolute_where_the_public_one_is_known(make_app, make_client, root, alice):
+def test_address_is_absolute_with_public_url(make_app, make_client, root, alice):
     public = make_client(make_app(PUBLIC_URL="https://tasks.example.org/"))
     url = public.post("/users/me/calendar", as_=alice).json["url"]
     assert re.fullmatch(r"https://tasks\.example\.org/calendar/[\w-]{43}\.ics", url)
@@ -99,7 +99,7 @@ def test_the_address_is_absolute_where_the_public_one_is_known(make_app, make_cl
 
 
 @only_sqlite
-def test_what_has_changed_is_sent_again_as_the_same_event(client, root, alice):
+def test_changed_task_is_the_same_event(client, root, alice):
     url = address(client, alice)
     one = due(client, alice)
     first = root.get(url)
@@ -145,7 +145,7 @@ def test_addresses_are_limited(make_app):
 
 
 @only_sqlite
-def test_the_token_is_in_no_log(live_server, alice, databases):
+def test_token_is_not_logged(live_server, alice, databases):
     server = live_server(LOG_LEVEL="DEBUG", DATABASE_URL=databases.shared())
 
     with httpx.Client(base_url=server.url) as client:
@@ -164,7 +164,7 @@ def test_the_token_is_in_no_log(live_server, alice, databases):
     assert token not in server.log()
 
 
-def test_logging_out_everywhere_and_a_new_password_close_the_address(client, root, alice, admin):
+def test_logout_all_and_new_password_delete_the_feed(client, root, alice, admin):
     def close(how):
         token = login(client, "alice", alice.password).get_json()["access_token"]
         url = client.post("/users/me/calendar", as_=token).json["url"]

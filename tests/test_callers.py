@@ -12,7 +12,7 @@ on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 @on_sqlite
-def test_every_operation_has_its_row_and_the_document_says_which_are_open(app, root):
+def test_matrix_covers_every_operation(app, root):
     served = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -118,7 +118,7 @@ def people(client, alice, bob, admin):
     return tokens
 
 
-def test_no_list_count_or_file_tells_of_anothers_task(client, alice, people):
+def test_lists_counts_and_files_contain_only_visible_tasks(client, alice, people):
     task = client.post("/tasks", as_=alice, json={"title": "Hers", "tags": ["secret"]}).json
     for path in ("/tasks/stats", *FILES, *LISTS):
         if "deleted" in path:
@@ -135,7 +135,7 @@ def test_no_list_count_or_file_tells_of_anothers_task(client, alice, people):
 
 
 @on_sqlite
-def test_a_stored_response_is_replayed_to_its_own_user_alone(client, alice, people):
+def test_stored_response_is_replayed_to_its_user_only(client, alice, people):
     task = client.post("/tasks", as_=alice, json={"title": "Hers"}).json
     client.delete(f"/tasks/{task['id']}", as_=alice)
     restore, key = f"/tasks/{task['id']}/restore", {"Idempotency-Key": "same"}

@@ -50,7 +50,7 @@ def pair(live_server, databases, redis_url, secrets):
     return urls, sign_up
 
 
-def test_what_happens_on_one_holds_on_the_other_at_once(pair):
+def test_changes_on_one_instance_apply_on_the_other(pair):
     (one, two), sign_up = pair
     _, boss, _ = sign_up("boss", admin=True)
 
@@ -79,7 +79,7 @@ def test_what_happens_on_one_holds_on_the_other_at_once(pair):
     assert answers[0].json["refresh_token"] == answers[1].json["refresh_token"]
 
 
-def test_limits_and_failed_logins_are_one_count(pair):
+def test_limits_and_failed_logins_are_counted_together(pair):
     (one, two), sign_up = pair
     _, token, _ = sign_up("ana")
     got = [call((one, two)[n % 2], "GET", "/users/me", token=token).status for n in range(44)]
@@ -165,7 +165,7 @@ def three():
 
 
 @pytest.mark.needs_tools
-def test_requests_go_anywhere_and_statements_survive_the_pooler(three):
+def test_requests_on_any_instance_through_pgbouncer(three):
     token = register(three.url, "anywhere")
     asking = Client(three.url, token)
     seen: Counter[str] = Counter()
@@ -181,7 +181,7 @@ def test_requests_go_anywhere_and_statements_survive_the_pooler(three):
 
 
 @pytest.mark.needs_tools
-def test_one_key_at_two_instances_at_once_does_the_work_once(three):
+def test_idempotency_key_works_across_instances(three):
     token = register(three.url, "hasty")
 
     def create(turn: int, instance: int) -> tuple[int, int]:
@@ -200,7 +200,7 @@ def test_one_key_at_two_instances_at_once_does_the_work_once(three):
 
 
 @pytest.mark.needs_tools
-def test_limits_are_one_and_a_forged_address_opens_no_bucket_of_its_own():
+def test_forged_address_does_not_evade_limits():
     with cluster(RATE_LIMIT_PER_MINUTE="10", RATE_LIMIT_AUTH_PER_MINUTE="5") as three:
         token = register(three.url)
         asking = Client(three.url, token)
@@ -216,7 +216,7 @@ def test_limits_are_one_and_a_forged_address_opens_no_bucket_of_its_own():
 
 
 @pytest.mark.needs_tools
-def test_a_promoted_standby_is_found_without_a_restart():
+def test_promoted_standby_is_used_without_restart():
     with ExitStack() as stack:
         folders = [Path(tempfile.mkdtemp(prefix="taskapi-failover-")) for _ in range(2)]
         for folder in folders:
@@ -258,7 +258,7 @@ def test_a_promoted_standby_is_found_without_a_restart():
 
 
 @pytest.mark.slow
-def test_postgres_restarted_means_503_for_a_while():
+def test_postgres_restart_causes_503():
     with ground("postgres") as stand:
         report = faults.restart_postgres(stand, away=1)
     assert set(report.errors) == {"503"}, report
@@ -269,7 +269,7 @@ def test_postgres_restarted_means_503_for_a_while():
 
 
 @pytest.mark.slow
-def test_postgres_that_hangs_holds_requests_and_loses_none():
+def test_frozen_postgres_delays_requests():
     """Nothing in the application gives a connection up that neither answers nor closes."""
     with ground("postgres") as stand:
         report = faults.freeze_postgres(stand, seconds=4)
@@ -280,7 +280,7 @@ def test_postgres_that_hangs_holds_requests_and_loses_none():
 
 
 @pytest.mark.slow
-def test_redis_killed_costs_nobody_an_answer_and_limits_go_on():
+def test_killed_redis_fails_no_request():
     valkey = Valkey()
     with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="100000") as stand:
         report, slower = faults.kill_redis(stand, valkey)
@@ -302,7 +302,7 @@ def test_redis_killed_costs_nobody_an_answer_and_limits_go_on():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_killed_processes_lose_and_double_no_answered_write(kind):
+def test_killed_processes_neither_lose_nor_repeat_writes(kind):
     with ground(kind) as stand:
         report = faults.kill_processes(stand, rounds=2)
     assert report.requests > 20
@@ -311,7 +311,7 @@ def test_killed_processes_lose_and_double_no_answered_write(kind):
 
 
 @pytest.mark.slow
-def test_more_requests_than_connections_mean_503_and_not_more_connections():
+def test_exhausted_pool_causes_503():
     env = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_CONCURRENCY": "1"}
     with ground("postgres", None, **env) as stand:
         token = register(stand.server.url)
@@ -322,7 +322,7 @@ def test_more_requests_than_connections_mean_503_and_not_more_connections():
 
 @pytest.mark.needs_tools  # mounts a small tmpfs, as root
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-def test_a_full_disk_refuses_writes_and_serves_reads(kind):
+def test_full_disk_fails_writes_only(kind):
     assert os.geteuid() == 0, "only root may mount a small disk"
     # Not in pytest's folder, which is root's alone: PostgreSQL runs as somebody else.
     place = Path(tempfile.mkdtemp(prefix="taskapi-disk-"))

@@ -16,7 +16,7 @@ def tag_of(task):
     return f'"{task["id"]}-{task["version"]}"'
 
 
-def test_the_tag_is_made_of_id_and_version(client, alice, task):
+def test_etag_has_id_and_version(client, alice, task):
     one = f"/tasks/{task['id']}"
     assert client.get(one, as_=alice).headers["ETag"] == tag_of(task)
     for version, change in enumerate(({"title": "a"}, {"tags": ["x"]}, {"status": "done"}), 2):
@@ -27,7 +27,7 @@ def test_the_tag_is_made_of_id_and_version(client, alice, task):
 
 
 @pytest.mark.parametrize("path", ["/tasks/{}", "/users/me/tasks/{}"])
-def test_what_the_client_has_is_not_sent_again(client, alice, task, path):
+def test_if_none_match_returns_304(client, alice, task, path):
     one = path.format(task["id"])
     tag = tag_of(task)
     for has in (tag, f"W/{tag}", f'"x", {tag}', f'W/"y",W/{tag}', "*"):
@@ -47,7 +47,7 @@ def send(client, person, method, path, **headers):
 
 
 @pytest.mark.parametrize("path", ["/tasks/{}", "/users/me/tasks/{}"])
-def test_a_stale_tag_changes_nothing_and_is_told_the_current_one(client, alice, task, path):
+def test_stale_if_match_returns_412_with_current_etag(client, alice, task, path):
     one, stale = path.format(task["id"]), tag_of(task)
     current = client.patch(one, as_=alice, json={"title": "Second"})
     for method in ("put", "patch", "delete"):
@@ -59,7 +59,7 @@ def test_a_stale_tag_changes_nothing_and_is_told_the_current_one(client, alice, 
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete"])
-def test_the_current_tag_lets_a_write_pass_also_in_its_weak_form(client, alice, method):
+def test_current_and_weak_etag_match(client, alice, method):
     for form in ("{}", "W/{}", '"x", {}', 'W/"x", W/{}', "*"):
         task = client.post("/tasks", as_=alice, json={"title": "x"}).json
         match = form.format(tag_of(task))
@@ -67,7 +67,7 @@ def test_the_current_tag_lets_a_write_pass_also_in_its_weak_form(client, alice, 
         assert answer.status_code in (200, 204), form
 
 
-def test_checks_come_in_the_contracts_order(client, alice, bob, task):
+def test_order_of_checks(client, alice, bob, task):
     one, stale = f"/tasks/{task['id']}", {"If-Match": '"x"'}
     assert client.patch(one, headers=stale, json={}).status_code == 401
     assert client.patch(one, as_=alice, headers=stale, json={"user_id": 1}).status_code == 403
@@ -78,7 +78,7 @@ def test_checks_come_in_the_contracts_order(client, alice, bob, task):
     assert client.patch(one, as_=alice, headers=stale, json={}).status_code == 412
 
 
-def test_fifty_at_once_lose_nothing(live_server):
+def test_concurrent_updates_are_not_lost(live_server):
     """With If-Match each of fifty gets through in the end; without, fields do not collide."""
     server = live_server(WEB_THREADS="8")
     with signed_in(server) as client:

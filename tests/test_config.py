@@ -77,7 +77,7 @@ def refusal(make_app):
     return of
 
 
-def test_a_bad_value_is_rejected_with_a_sentence_that_names_the_setting(refusal):
+def test_invalid_value_is_rejected_with_its_name(refusal):
     offered = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert BAD.keys() | FREE_TEXT == set(offered)
     for name, values in BAD.items():
@@ -89,11 +89,11 @@ def test_a_bad_value_is_rejected_with_a_sentence_that_names_the_setting(refusal)
 
 
 @pytest.mark.parametrize("given", [{"BCRYPT_ROUNDS": 3}, {"PORT": [1]}, {"PORT": False}], ids=str)
-def test_a_bad_value_of_a_program_is_rejected_too(refusal, given):
+def test_invalid_value_in_config_is_rejected(refusal, given):
     assert refusal(**given).startswith(f"{next(iter(given))} must be")
 
 
-def test_a_program_may_give_values_and_what_is_flasks(make_app, make_client, alice):
+def test_config_accepts_values_and_flask_settings(make_app, make_client, alice):
     app = make_app(DATABASE_PREPARED=False, RATE_LIMIT_PER_MINUTE=7, REDIS_URL=None, TESTING=True)
     answer = make_client(app).get("/users/me", as_=alice)
     assert answer.headers["X-RateLimit-Limit"] == "7"
@@ -120,13 +120,13 @@ def test_a_program_may_give_values_and_what_is_flasks(make_app, make_client, ali
         (f"{KEY}, {HEX}", True),
     ],
 )
-def test_production_accepts_only_a_secret_of_ones_own(refusal, key, is_accepted):
+def test_production_requires_a_secret_key(refusal, key, is_accepted):
     # The cost of a hash is looked at after the key: who gets there has a good one.
     said = refusal(**PRODUCTION | {"SECRET_KEY": key, "BCRYPT_ROUNDS": "11"})
     assert said.startswith("BCRYPT_ROUNDS must" if is_accepted else "SECRET_KEY must"), said
 
 
-def test_random_secrets_are_never_taken_for_weak_ones(refusal):
+def test_random_secrets_are_not_weak(refusal):
     for _ in range(1000):
         for key in (secrets.token_urlsafe(32), secrets.token_hex(32)):
             said = refusal(**PRODUCTION | {"SECRET_KEY": key, "BCRYPT_ROUNDS": "11"})
@@ -134,7 +134,7 @@ def test_random_secrets_are_never_taken_for_weak_ones(refusal):
 
 
 @pytest.mark.parametrize("platform", ["DYNO", "RENDER", "RAILWAY_ENVIRONMENT"])
-def test_what_a_platform_needs(refusal, make_app, platform):
+def test_platform_requirements(refusal, make_app, platform):
     env = {**PRODUCTION, **POSTGRES, "TASKAPI_ENV": "development", platform: "web.1"}
     if platform != "DYNO":  # Heroku has one; how many elsewhere depends on what is in front
         assert refusal(**env).startswith("TRUSTED_PROXIES must be set")
@@ -164,7 +164,7 @@ def test_the_defaults(make_app, make_client, rows):
     assert datetime.fromisoformat(end) - datetime.fromisoformat(begin) == timedelta(days=30)
 
 
-def test_development_makes_a_secret_and_keeps_it(tmp_path):
+def test_development_generates_and_keeps_a_secret(tmp_path):
     shutil.copytree(ROOT / "taskapi", tmp_path / "taskapi")
     shutil.copy(ROOT / "wsgi.py", tmp_path)
     env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -212,7 +212,7 @@ def configuration(monkeypatch):
         ({"REDIS_URL": "redis://h"}, os.cpu_count()),
     ],
 )
-def test_without_redis_there_is_one_worker_as_limits_would_add_up(configuration, env, workers):
+def test_one_worker_without_redis(configuration, env, workers):
     assert configuration(**env)["workers"] == workers
 
 

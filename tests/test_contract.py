@@ -34,7 +34,7 @@ def record(request, backend):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_the_document_promises_what_it_promised(root, record):
+def test_openapi_contract_is_unchanged(root, record):
     promise = promise_of(root.get("/openapi.json").json)
     if record:
         OPENAPI.write_text(readable(promise) + "\n")
@@ -42,7 +42,7 @@ def test_the_document_promises_what_it_promised(root, record):
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_answers_are_what_they_were(
+def test_recorded_exchanges_are_unchanged(
     scenario, app, secrets, alice, bob, admin, make_app, receiver, record
 ):
     if scenario == "sizes and limits":
@@ -68,7 +68,7 @@ def test_answers_are_what_they_were(
 PAGES = {f"GET {path}" for path in ("/", "/docs", "/redoc", "/openapi.json", "/health/detailed")}
 
 
-def test_every_operation_is_there_with_its_success_and_an_error():
+def test_every_operation_is_recorded_with_success_and_error():
     recorded = json.loads(EXCHANGES.read_text())
     assert list(recorded) == list(SCENARIOS)
     exchanges = [each for scenario in recorded.values() for each in scenario]

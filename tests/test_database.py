@@ -55,7 +55,7 @@ def test_a_slow_statement_is_cancelled_and_affects_no_other_request(databases, l
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # SQLite waits in the process
-def test_who_waits_for_a_lock_lets_the_other_threads_run(
+def test_waiting_for_a_lock_does_not_block_other_threads(
     app, databases, make_client, alice, client
 ):
     task = client.post("/tasks", json={"title": "Held"}, as_=alice).json
@@ -99,7 +99,7 @@ def add_and_fail(user_id):
         raise ZeroDivisionError
 
 
-def test_a_transaction_is_real_also_after_a_read(app, alice):
+def test_transaction_after_a_read_can_be_rolled_back(app, alice):
     with app.app_context():
         assert count() == 0
         with pytest.raises(ZeroDivisionError):
@@ -111,7 +111,7 @@ def test_a_transaction_is_real_also_after_a_read(app, alice):
         assert count() == 1
 
 
-def test_a_flush_outside_of_a_transaction_is_refused(app, alice):
+def test_flush_outside_of_a_transaction_fails(app, alice):
     with app.app_context():
         add_calendar(alice.id)
         with pytest.raises(RuntimeError, match="transaction"):
@@ -122,7 +122,7 @@ def test_a_flush_outside_of_a_transaction_is_refused(app, alice):
         assert count() == 0
 
 
-def test_missing_tables_are_named_in_the_log(databases, make_app, make_client, alice, caplog):
+def test_missing_migrations_are_logged(databases, make_app, make_client, alice, caplog):
     client = make_client(make_app(DATABASE_URL=databases.blank()))
     with caplog.at_level("ERROR"):
         assert client.get("/tasks", as_=alice).status_code >= 500

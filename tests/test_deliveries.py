@@ -32,9 +32,7 @@ def attempted(client, who, webhook, times=1, seconds=10):
     return eventually(look, seconds)
 
 
-def test_first_attempts_follow_within_a_second_and_in_order_over_one_connection(
-    client, alice, receiver, app
-):
+def test_deliveries_are_prompt_and_in_order_over_one_connection(client, alice, receiver, app):
     webhook = hook(client, alice, receiver)
     connections = []
 
@@ -67,7 +65,7 @@ def test_three_workers_deliver_each_message_once_and_in_order(client, alice, rec
         assert titles == [f"{n}" for n in range(60)]
 
 
-def test_what_a_silent_worker_holds_another_takes_over(client, alice, receiver, rows, app):
+def test_expired_claim_is_taken_over(client, alice, receiver, rows, app):
     webhook = hook(client, alice, receiver)
     over = threading.Event()
     receiver.answer = lambda *_: over.wait(20) and 204
@@ -87,7 +85,7 @@ def test_what_a_silent_worker_holds_another_takes_over(client, alice, receiver, 
     assert {each["status"] for each in sent(client, alice, webhook)} == {"delivered"}
 
 
-def test_what_fails_is_tried_again_over_three_days(client, alice, receiver, rows, worker):
+def test_failed_deliveries_are_retried_over_three_days(client, alice, receiver, rows, worker):
     webhook, other = hook(client, alice, receiver), hook(client, alice, receiver, "/recovers")
     path = f"/webhooks/{other['id']}"
 
@@ -124,7 +122,7 @@ def test_what_fails_is_tried_again_over_three_days(client, alice, receiver, rows
 
 
 @only_sqlite
-def test_a_webhook_that_is_turned_off_receives_nothing(client, alice, receiver, rows, app):
+def test_inactive_webhook_receives_nothing(client, alice, receiver, rows, app):
     """By its owner or by a 410; what was pending is cancelled, what happens meanwhile is lost."""
     receiver.answer = lambda message, _: 410 if message.path == "/gone" else 204
     webhook = hook(client, alice, receiver)
@@ -170,7 +168,7 @@ def test_test_and_redeliver(client, alice, receiver, worker):
 
 
 @only_sqlite
-def test_a_redirect_is_not_followed(client, alice, receiver, worker):
+def test_redirects_are_not_followed(client, alice, receiver, worker):
     webhook = hook(client, alice, receiver)
     other = Receiver()
 
@@ -233,9 +231,7 @@ BROKEN = {
 
 
 @only_sqlite
-def test_a_response_that_is_malformed_or_too_large_is_a_failed_attempt(
-    client, alice, receiver, rows, worker
-):
+def test_malformed_or_large_response_is_a_failed_attempt(client, alice, receiver, rows, worker):
     written = dict.fromkeys(BROKEN, 0)
 
     def break_off(message, handler):
@@ -295,7 +291,7 @@ DRIPS = {
 
 @only_sqlite
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
-def test_a_response_that_is_too_late_is_a_failed_attempt(client, alice, receiver, app, seconds):
+def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds):
     """Whatever arrives meanwhile; seconds in all, and not between two bytes."""
     over = threading.Event()
 
@@ -352,7 +348,7 @@ def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
 
 
 @only_sqlite
-def test_webhooks_that_fail_take_a_quarter_of_the_threads(client, alice, receiver, rows, app):
+def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, rows, app):
     over = threading.Event()
 
     def hang_or_take(message, _):
@@ -383,9 +379,7 @@ def test_webhooks_that_fail_take_a_quarter_of_the_threads(client, alice, receive
 
 
 @only_sqlite
-def test_a_fault_of_our_own_is_a_failed_attempt_too(
-    client, alice, receiver, rows, app, monkeypatch
-):
+def test_unexpected_exception_is_a_failed_attempt(client, alice, receiver, rows, app, monkeypatch):
     """Unnoted, it would be repeated at once for ever."""
 
     def fail(*_):
@@ -403,9 +397,7 @@ def test_a_fault_of_our_own_is_a_failed_attempt_too(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_webhook_whose_batch_fails_is_left_alone_until_its_claim_lapses(
-    client, alice, bob, receiver, rows, app
-):
+def test_failed_batch_keeps_its_claim(client, alice, bob, receiver, rows, app):
     faulty = hook(client, alice, receiver)
     task(client, alice)
     rows.run("UPDATE events SET task = '{'")  # what is due cannot even be read

@@ -87,16 +87,14 @@ WRITES: dict[str, tuple[str, str, Any]] = {
 
 
 @pytest.mark.parametrize("what", WRITES)
-def test_a_caller_who_is_deleted_meanwhile(alice, beside, while_deleted, what):
+def test_caller_deleted_during_a_request(alice, beside, while_deleted, what):
     assert alice.password == ME["current_password"]
     method, path, body = WRITES[what]
     answer = while_deleted(beside(method, path, json=body, as_=alice))
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
 
 
-def test_a_personal_token_and_a_key_of_who_is_deleted_meanwhile(
-    client, alice, beside, while_deleted
-):
+def test_token_and_idempotency_key_of_a_deleted_user(client, alice, beside, while_deleted):
     token = client.post("/auth/tokens", json={"name": "n", "scope": "write"}, as_=alice).json
     key = {"Idempotency-Key": "k"}
     call = beside("POST", "/tasks", json={"title": "x"}, as_=token["token"], headers=key)
@@ -104,9 +102,7 @@ def test_a_personal_token_and_a_key_of_who_is_deleted_meanwhile(
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
 
 
-def test_who_is_deleted_while_they_refresh_or_log_in(
-    client, cast, alice, beside, rows, while_deleted
-):
+def test_user_deleted_during_refresh_or_login(client, cast, alice, beside, rows, while_deleted):
     body = {"refresh_token": alice.refresh_token}
     answer = while_deleted(beside("POST", "/auth/refresh", json=body))
     assert answer.status_code == 401
@@ -119,7 +115,7 @@ def test_who_is_deleted_while_they_refresh_or_log_in(
     assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
 
 
-def test_who_is_deleted_while_they_are_offered_a_new_password(alice, admin, beside, while_deleted):
+def test_user_deleted_during_password_reset(alice, admin, beside, while_deleted):
     answer = while_deleted(beside("POST", f"/users/{alice.id}/reset-token", as_=admin))
     assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
 
@@ -132,9 +128,7 @@ def app_settings():
     return {"WEBHOOK_ALLOW_PRIVATE": "1"}
 
 
-def test_a_webhook_that_is_deleted_meanwhile_receives_nothing(
-    client, alice, beside, rows, receiver, worker
-):
+def test_deleted_webhook_receives_nothing(client, alice, beside, rows, receiver, worker):
     task = client.post("/tasks", json={"title": "x"}, as_=alice).json
     stays = hook(client, alice, receiver, "/stays")
     calls = {
@@ -153,9 +147,7 @@ def test_a_webhook_that_is_deleted_meanwhile_receives_nothing(
 
 
 @on_postgres
-def test_a_webhook_that_is_made_while_a_change_waits_receives_it(
-    client, alice, beside, rows, receiver, worker
-):
+def test_webhook_created_during_a_change_receives_it(client, alice, beside, rows, receiver, worker):
     path = f"/tasks/{client.post('/tasks', json={'title': 'x'}, as_=alice).json['id']}"
     with held(rows, "UPDATE tasks SET title = 'y'") as start:
         coming = start(beside("PATCH", path, json={"title": "z"}, as_=alice))
@@ -169,7 +161,7 @@ def test_a_webhook_that_is_made_while_a_change_waits_receives_it(
 # --- tasks that are handed over -----------------------------------------------------------------
 
 
-def test_the_tasks_go_along_or_to_another_user(client, alice, bob, admin):
+def test_tasks_are_deleted_or_reassigned(client, alice, bob, admin):
     kept = client.post("/tasks", json={"title": "Kept"}, as_=alice).get_json()
     path = f"/users/{alice.id}"
     for other in ("0", "-1", "x", "999999", "9223372036854775808", "", str(alice.id)):
@@ -183,7 +175,7 @@ def test_the_tasks_go_along_or_to_another_user(client, alice, bob, admin):
     assert client.get(f"/tasks/{kept['id']}", as_=admin).status_code == 404
 
 
-def test_a_new_owner_who_is_deleted_meanwhile(client, alice, bob, admin, beside, rows):
+def test_new_owner_deleted_at_the_same_time(client, alice, bob, admin, beside, rows):
     task = client.post("/tasks", json={"title": "Kept"}, as_=alice).json
     with held(rows, "DELETE FROM users WHERE id = :id", id=bob.id) as start:
         coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
@@ -193,7 +185,7 @@ def test_a_new_owner_who_is_deleted_meanwhile(client, alice, bob, admin, beside,
     assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
 
 
-def test_two_whose_tasks_go_to_each_other(client, alice, bob, admin, beside, rows):
+def test_two_users_reassigned_to_each_other(client, alice, bob, admin, beside, rows):
     for each in (alice, bob):
         client.post("/tasks", json={"title": "Kept"}, as_=each)
     touched = "UPDATE users SET version = version WHERE id = :id"
@@ -207,7 +199,7 @@ def test_two_whose_tasks_go_to_each_other(client, alice, bob, admin, beside, row
 
 
 @on_postgres
-def test_the_new_owner_goes_on_writing_meanwhile(client, alice, bob, admin, beside, rows):
+def test_new_owner_can_write_during_reassignment(client, alice, bob, admin, beside, rows):
     client.post("/tasks", json={"title": "x"}, as_=alice)
     with held(rows, "UPDATE tasks SET title = 'y'") as start:
         coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
@@ -217,9 +209,7 @@ def test_the_new_owner_goes_on_writing_meanwhile(client, alice, bob, admin, besi
     assert coming.result().status_code == 204
 
 
-def test_a_task_that_is_made_during_the_handover_is_handed_over(
-    client, alice, bob, admin, beside, rows
-):
+def test_task_created_during_reassignment_is_reassigned(client, alice, bob, admin, beside, rows):
     made = client.post("/tasks", json={"title": "x"}, as_=alice).json
     columns = ", ".join(rows.one("SELECT * FROM tasks").keys() - {"id"})
     again = f"INSERT INTO tasks ({columns}) SELECT {columns} FROM tasks WHERE id = :id"
@@ -233,7 +223,7 @@ def test_a_task_that_is_made_during_the_handover_is_handed_over(
 
 
 @on_sqlite
-def test_the_last_active_admin_stays_one(client, cast, admin, alice):
+def test_last_active_admin_is_protected(client, cast, admin, alice):
     path = f"/users/{admin.id}"
     me = {"current_password": admin.password}
     disabled = cast.admin("disabled")
@@ -255,7 +245,7 @@ def test_the_last_active_admin_stays_one(client, cast, admin, alice):
 
 
 @pytest.mark.parametrize("how", ["demote", "disable", "delete", "mixed", "command line"])
-def test_two_admins_at_once_never_leave_none(app, cast, client, rows, beside, how):
+def test_two_admins_cannot_remove_each_other(app, cast, client, rows, beside, how):
     def act(kind, user, as_):
         path = f"/users/{user.id}"
         if kind == "delete":

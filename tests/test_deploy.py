@@ -46,7 +46,7 @@ def assert_valid(document, schema):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_procfile_names_processes_whose_commands_are_there(app):
+def test_procfile_commands_exist(app):
     processes = procfile()
     assert processes.pop("release") == RELEASE
     assert processes.pop("web") == WEB
@@ -59,7 +59,7 @@ def test_procfile_names_processes_whose_commands_are_there(app):
             assert shown.exit_code == 0, part
 
 
-def test_app_json_is_as_heroku_documents_it():
+def test_app_json_matches_herokus_schema():
     manifest = json.loads((ROOT / "app.json").read_text())
     assert_valid(manifest, APP_JSON)
     assert set(manifest["formation"]) <= set(procfile())
@@ -72,7 +72,7 @@ def test_app_json_is_as_heroku_documents_it():
     assert plans == ["heroku-postgresql", "heroku-redis"]
 
 
-def test_the_button_opens_fewer_connections_than_its_postgres_allows():
+def test_heroku_button_fits_the_connection_limit():
     env = json.loads((ROOT / "app.json").read_text())["env"]
     given = {name: each["value"] for name, each in env.items() if "value" in each}
     value = {name: int(text) for name, text in (dict(OFFERED) | given).items() if text.isdigit()}
@@ -81,7 +81,7 @@ def test_the_button_opens_fewer_connections_than_its_postgres_allows():
     assert 2 * value["WEB_CONCURRENCY"] * each <= 20  # old and new side by side
 
 
-def test_render_yaml_is_as_render_documents_it():
+def test_render_yaml_matches_renders_schema():
     blueprint = read_yaml("render.yaml")
     assert_valid(blueprint, RENDER)
     by_type = {each["type"]: each for each in blueprint["services"]}
@@ -99,7 +99,7 @@ def test_render_yaml_is_as_render_documents_it():
     assert int(env["TRUSTED_PROXIES"]["value"]) > 0
 
 
-def test_one_python_version_everywhere_and_its_builds_find_only_one_list():
+def test_one_python_version_and_one_requirements_file():
     version = (ROOT / ".python-version").read_text().strip()
     assert re.fullmatch(r"3\.\d+", version)
     assert f"FROM python:{version}-slim" in (ROOT / "Dockerfile").read_text()
@@ -125,7 +125,7 @@ def instructions():
     return stages
 
 
-def test_the_final_image_is_small_and_runs_without_powers():
+def test_final_image_is_small_and_unprivileged():
     build, final = instructions()
     assert build[0][1].endswith(" AS build")
     names = [name for name, _ in final]
@@ -163,7 +163,7 @@ def what_docker_copies(to: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_what_is_copied_into_the_image_suffices_to_serve(tmp_path, databases):
+def test_image_contains_all_required_files(tmp_path, databases):
     app = tmp_path / "app"
     app.mkdir()
     what_docker_copies(app)
@@ -197,7 +197,7 @@ def test_what_is_copied_into_the_image_suffices_to_serve(tmp_path, databases):
     assert "Traceback" not in said
 
 
-def test_compose_yaml_is_as_its_specification_says():
+def test_compose_yaml_matches_its_schema():
     checked = subprocess.run(
         [
             *(sys.executable, "-m", "check_jsonschema"),
@@ -210,7 +210,7 @@ def test_compose_yaml_is_as_its_specification_says():
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_compose_yaml_fits_what_it_is_made_of():
+def test_compose_services_fit_together():
     services = read_yaml("compose.yaml")["services"]
     ours = {name: each for name, each in services.items() if each.get("image") == "taskapi"}
     assert {"web", "migrate"} <= set(ours)
@@ -229,7 +229,7 @@ def test_compose_yaml_fits_what_it_is_made_of():
     assert upstream == [("web", services["web"]["expose"][0])]
 
 
-def test_compose_config_agrees_where_docker_has_it():
+def test_docker_compose_accepts_the_file():
     """Without that client the schema above has to do."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         env = {**os.environ, "SECRET_KEY": os.urandom(32).hex(), "POSTGRES_PASSWORD": "x" * 20}
@@ -244,7 +244,7 @@ def test_compose_config_agrees_where_docker_has_it():
 
 
 @pytest.mark.needs_tools
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     unit = (ROOT / "deploy/taskapi.service").read_text()
     programs = set(re.findall(r"^Exec\w+=(/srv/taskapi/\S+)", unit, re.MULTILINE))
     assert {Path(each).name for each in programs} == {"flask", "gunicorn"}
@@ -258,7 +258,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     assert (checked.returncode, ours) == (0, [])
 
 
-def test_the_unit_sets_only_settings_of_ours():
+def test_unit_sets_known_settings_only():
     unit = (ROOT / "deploy/taskapi.service").read_text()
     names = set(re.findall(r"(\w+)=", re.findall(r"^Environment=(.*)", unit, re.MULTILINE)[0]))
     assert names <= OURS | {"FLASK_APP"}

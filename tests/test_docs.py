@@ -15,7 +15,7 @@ pytestmark = [
 STATIC = ROOT / "taskapi" / "static"
 
 
-def test_the_first_page_is_a_page_for_browsers_and_json_for_programs(root):
+def test_start_page_is_html_or_json(root):
     told = root.get("/", headers={"Accept": "*/*"}).get_json()
     assert told["name"] == "Task API"
     assert told["status"] == "ok"
@@ -30,7 +30,7 @@ def test_the_first_page_is_a_page_for_browsers_and_json_for_programs(root):
         assert root.get(link).status_code == 200, link
 
 
-def test_the_first_page_shows_no_host_that_a_request_made_up(root, make_app, make_client):
+def test_start_page_ignores_the_host_header(root, make_app, make_client):
     forged = {"Host": "evil.example", "Accept": "text/html"}
     assert "evil.example" not in root.get("/", headers=forged).text
     elsewhere = make_app(PUBLIC_URL="https://tasks.example.org").test_client()
@@ -39,7 +39,7 @@ def test_the_first_page_shows_no_host_that_a_request_made_up(root, make_app, mak
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
-def test_pages_run_no_script_but_our_files(root, path):
+def test_pages_run_only_our_scripts(root, path):
     page = root.get(path, headers={"Accept": "text/html"})
     policy = dict(
         part.strip().split(" ", 1) for part in page.headers["Content-Security-Policy"].split(";")
@@ -51,7 +51,7 @@ def test_pages_run_no_script_but_our_files(root, path):
     assert "://" not in re.sub(r"curl http://localhost:8000", "", page.text)
 
 
-def test_the_document_is_compressed_for_those_who_accept_it(root):
+def test_openapi_document_is_compressed(root):
     plain = root.get("/openapi.json", headers={"Accept-Encoding": "identity"})
     packed = root.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"})
     assert gzip.decompress(packed.data) == plain.data
@@ -70,7 +70,7 @@ def test_the_document_is_compressed_for_those_who_accept_it(root):
     assert refused.data == plain.data
 
 
-def test_static_files_are_sent_once(root):
+def test_static_files_are_cached(root):
     for path in STATIC.rglob("*.*"):
         name = f"/static/{path.relative_to(STATIC)}"
         response = root.get(name)
@@ -81,12 +81,12 @@ def test_static_files_are_sent_once(root):
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "..%2fopenapi.py", "../openapi.py", "", "vendor"])
-def test_nothing_else_is_served_there(root, name):
+def test_other_files_are_not_served(root, name):
     missing = root.get(f"/static/{name}")
     assert (missing.status_code, missing.json["error"]["code"]) == (404, "NOT_FOUND")
 
 
-def test_documentation_is_never_limited(make_app):
+def test_documentation_is_not_rate_limited(make_app):
     client = make_app(RATE_LIMIT_PER_MINUTE="1").test_client()
     for path in ("/", "/docs", "/redoc", "/openapi.json", "/static/docs.js", "/health"):
         for _ in range(3):

@@ -74,7 +74,7 @@ def insert_below(path, line, new):
 
 
 @pytest.mark.slow
-def test_a_new_field_stands_in_two_places(tmp_path):
+def test_documented_steps_add_a_field(tmp_path):
     copy = tmp_path / "copy"
     for folder in ("taskapi", "migrations"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))

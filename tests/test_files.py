@@ -78,7 +78,7 @@ tasks = st.fixed_dictionaries(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_what_is_exported_comes_back_identical(client, rows, alice, bob, kind, given_tasks):
+def test_export_and_import_round_trip(client, rows, alice, bob, kind, given_tasks):
     rows.run("DELETE FROM tasks")
     for task in given_tasks:
         made = client.post("/tasks", as_=alice, json=task)
@@ -101,7 +101,7 @@ def test_what_is_exported_comes_back_identical(client, rows, alice, bob, kind, g
 
 
 @only_sqlite
-def test_json_is_an_array_of_tasks_and_csv_has_a_column_for_each_field(client, alice):
+def test_export_formats(client, alice):
     for path in ("json", "csv"):
         assert exported(client, alice, path).headers["Content-Disposition"] == (
             f'attachment; filename="tasks.{path}"'
@@ -125,7 +125,7 @@ def test_json_is_an_array_of_tasks_and_csv_has_a_column_for_each_field(client, a
 
 
 @only_sqlite
-def test_a_cell_that_a_spreadsheet_would_run_is_neutral(client, alice):
+def test_formulas_are_escaped_in_csv(client, alice):
     """At its start, in its lines and behind `;`, which separates cells in many countries."""
     cells = {
         "=1+1": "'=1+1",
@@ -156,7 +156,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_neutral(client, alice):
 
 
 @only_sqlite
-def test_export_is_what_the_filters_select(client, alice, bob, admin):
+def test_export_applies_filters(client, alice, bob, admin):
     for person, title, tag in ((alice, "One", "x"), (alice, "Two", "y"), (bob, "Three", "x")):
         client.post("/tasks", as_=person, json={"title": title, "tags": [tag]})
 
@@ -177,7 +177,7 @@ def test_export_is_what_the_filters_select(client, alice, bob, admin):
 
 
 @only_sqlite
-def test_every_exported_column_is_taken_and_what_is_the_servers_is_ignored(client, alice, bob):
+def test_import_ignores_read_only_columns(client, alice, bob):
     row = {
         "id": 1,
         "user_id": bob.id,
@@ -240,7 +240,7 @@ def refused(answer, number, name):
 
 
 @only_sqlite
-def test_a_faulty_row_is_named_by_its_number_and_nothing_is_imported(client, alice):
+def test_invalid_row_is_reported_by_number_and_nothing_is_imported(client, alice):
     for faulty, name in FAULTY_ROWS:
         for number in (1, 2, 5):
             rows = [GOOD] * (number - 1) + [faulty] + [GOOD, {"title": ""}]
@@ -252,7 +252,7 @@ def test_a_faulty_row_is_named_by_its_number_and_nothing_is_imported(client, ali
 
 
 @only_sqlite
-def test_a_file_that_is_none_is_refused(client, alice):
+def test_invalid_files_are_rejected(client, alice):
     for data, kind in (
         (b"", "csv"),
         (b"\r\n", "csv"),
@@ -284,9 +284,7 @@ def test_a_file_that_is_none_is_refused(client, alice):
     assert client.get("/tasks", as_=alice).json["total"] == 0
 
 
-def test_an_export_that_is_still_being_read_is_in_nobodys_way(
-    client, alice, bob, rows, make_app, make_client
-):
+def test_slow_export_does_not_block_others(client, alice, bob, rows, make_app, make_client):
     plant_many(rows, alice.id, 1_200)
     app = make_app(DATABASE_POOL_SIZE="1", DATABASE_MAX_OVERFLOW="0")
     first, other = make_client(app), make_client(app)
@@ -309,7 +307,7 @@ def test_an_export_that_is_still_being_read_is_in_nobodys_way(
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_an_export(live_server, databases):
+def test_export_memory_is_bounded(live_server, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
 
@@ -338,7 +336,7 @@ def test_memory_does_not_grow_with_an_export(live_server, databases):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_user_reads_two_exports_at_a_time_at_most(client, alice, bob):
+def test_at_most_two_exports_at_a_time(client, alice, bob):
     def export(who=alice):
         return client.get("/tasks/export", as_=who, buffered=False)
 

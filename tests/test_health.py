@@ -18,7 +18,7 @@ def test_health_touches_nothing(make_app):
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
 
 
-def test_all_is_well(root):
+def test_healthy_service(root):
     answer = root.get("/health/detailed")
     assert answer.status_code == 200
     report = answer.get_json()
@@ -39,7 +39,7 @@ def detailed(app):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_missing_database_is_a_503(make_app):
+def test_unavailable_database_is_a_503(make_app):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     answer = detailed(make_app(DATABASE_URL=url))
     assert answer.status_code == 503
@@ -50,7 +50,7 @@ def test_a_missing_database_is_a_503(make_app):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_database_that_hangs_is_a_503_within_two_seconds(make_app):
+def test_frozen_database_is_a_503_within_two_seconds(make_app):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         app = make_app(DATABASE_URL=f"postgresql://nobody@127.0.0.1:{port}/none")
@@ -61,7 +61,7 @@ def test_a_database_that_hangs_is_a_503_within_two_seconds(make_app):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_without_the_limiters_store_it_is_degraded(make_app):
+def test_unavailable_limiter_storage_is_degraded(make_app):
     app = make_app(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
     answer = detailed(app)
     assert answer.status_code == 200
@@ -69,13 +69,13 @@ def test_without_the_limiters_store_it_is_degraded(make_app):
     assert answer.get_json()["limiter"] == {"status": "away"}
 
 
-def test_a_database_without_tables_is_told(make_app, databases):
+def test_missing_migrations_are_reported(make_app, databases):
     report = detailed(make_app(DATABASE_URL=databases.blank())).get_json()
     assert report["database"]["status"] == "away" or not report["database"]["is_at_head"]
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_the_report_is_kept_for_a_second(make_app):
+def test_report_is_cached_for_a_second(make_app):
     def latency():
         answer = client.get("/health/detailed")
         assert answer.status_code == 200
@@ -89,7 +89,7 @@ def test_the_report_is_kept_for_a_second(make_app):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_without_the_database_requests_get_503_and_a_word_when_to_come_back(make_app, alice):
+def test_requests_without_database_get_503_with_retry_after(make_app, alice):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     client = make_app(DATABASE_URL=url).test_client()
     body = {"username": "alice", "password": alice.password}

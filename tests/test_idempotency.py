@@ -27,7 +27,7 @@ def total(client, person):
     return client.get("/tasks", as_=person).json["total"]
 
 
-def test_the_first_answer_of_every_post_about_tasks_comes_again(client, alice):
+def test_every_post_replays_its_first_response(client, alice):
     gone = f"/tasks/{post(client, alice, headers={}).json['id']}"
     client.delete(gone, as_=alice)
     for path, body, status in (
@@ -48,7 +48,7 @@ def test_the_first_answer_of_every_post_about_tasks_comes_again(client, alice):
     assert total(client, alice) == 5
 
 
-def test_another_body_under_the_same_key_is_a_422(client, alice):
+def test_different_body_with_the_same_key_is_a_422(client, alice):
     given = {"as_": alice, "content_type": "application/json", "headers": KEY}
     client.post("/tasks", data='{"title": "a"}', **given)
     for body in ('{"title": "b"}', '{"title":"a"}', ' {"title": "a"}'):
@@ -85,7 +85,7 @@ def test_a_key_has_1_to_255_characters(client, alice):
             assert answer.headers.get("Idempotency-Replayed") == replayed
 
 
-def test_only_success_is_kept(client, alice, admin):
+def test_only_successful_responses_are_stored(client, alice, admin):
     for person, path, body in (
         (alice, "/tasks", {"title": ""}),
         (alice, "/tasks/99999/restore", {}),
@@ -101,7 +101,7 @@ def test_only_success_is_kept(client, alice, admin):
     assert total(client, admin) == 1
 
 
-def test_a_key_is_kept_for_a_day(client, rows, alice):
+def test_keys_expire_after_a_day(client, rows, alice):
     def age(hours):
         aged = "UPDATE idempotency_keys SET created_at = :moment"
         assert rows.run(aged, moment=ago(hours=hours)) == 1
@@ -117,7 +117,7 @@ def test_a_key_is_kept_for_a_day(client, rows, alice):
     assert post(client, alice, "other").status_code == 201
 
 
-def test_no_replay_to_who_may_not_do_it_now(client, cast, alice, bob, admin):
+def test_no_replay_without_permission(client, cast, alice, bob, admin):
     boss = cast.admin("boss")
     hers = post(client, alice, "Private", headers={}).json["id"]
     client.delete(f"/tasks/{hers}", as_=alice)
@@ -153,7 +153,7 @@ def test_no_replay_to_who_may_not_do_it_now(client, cast, alice, bob, admin):
     assert client.post(f"{one}/restore", as_=bob, headers=KEY).status_code == 404
 
 
-def test_twenty_at_once_make_one_task(live_server):
+def test_concurrent_requests_create_one_task(live_server):
     with signed_in(live_server(WEB_THREADS="16")) as client:
         for n in range(2):
             send = partial(client.post, "/tasks", json={"title": "x"})
@@ -178,7 +178,7 @@ def held(rows, sql):
 
 
 @pytest.mark.parametrize("backend", SLOW_ON_SQLITE, indirect=True)
-def test_after_five_seconds_a_duplicate_is_told_to_try_again(client, rows, alice):
+def test_duplicate_gets_409_after_five_seconds(client, rows, alice):
     post(client, alice)
     with held(rows, "DELETE FROM idempotency_keys"):
         began = time.monotonic()
@@ -197,7 +197,7 @@ def restarted(live_server, url, before):
     return httpx.Client(base_url=live_server(DATABASE_URL=url).url + BASE, headers=headers)
 
 
-def test_after_a_kill_in_the_middle_a_retry_makes_exactly_one(live_server, databases):
+def test_retry_after_a_kill_creates_one_task(live_server, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
     body = [{"title": f"Task {n}"} for n in range(90)]
@@ -226,7 +226,7 @@ def test_after_a_kill_in_the_middle_a_retry_makes_exactly_one(live_server, datab
 
 
 @pytest.mark.slow
-def test_after_a_kill_at_any_moment_a_retry_makes_exactly_one(live_server, databases):
+def test_retry_after_a_kill_at_any_moment_creates_one_task(live_server, databases):
     """Killed while it is busy: what was begun is there once or not at all, and then once."""
     url = databases.fresh()
     server = live_server(DATABASE_URL=url, WEB_THREADS="8")

@@ -80,7 +80,7 @@ def ended(process, *, code):
     return said
 
 
-def test_killed_it_is_undone_once_it_is_surely_dead(client, alice, app, rows, importing):
+def test_killed_import_is_cleaned_up_after_its_claim_expires(client, alice, app, rows, importing):
     with importing(20_000) as command:
         command.kill()
         command.wait(10)
@@ -98,7 +98,7 @@ def test_killed_it_is_undone_once_it_is_surely_dead(client, alice, app, rows, im
     nothing_is_left(rows)
 
 
-def test_interrupted_it_leaves_nothing(client, alice, rows, importing):
+def test_interrupted_import_leaves_nothing(client, alice, rows, importing):
     with importing(20_000) as command:
         command.send_signal(signal.SIGINT)
         assert "Aborted!" in ended(command, code=1)
@@ -107,7 +107,7 @@ def test_interrupted_it_leaves_nothing(client, alice, rows, importing):
     nothing_is_left(rows)
 
 
-def test_it_says_so_when_its_user_is_deleted_meanwhile(client, alice, admin, rows, importing):
+def test_user_deleted_during_import(client, alice, admin, rows, importing):
     with importing(20_000) as command:
         assert client.delete(f"/users/{alice.id}", as_=admin).status_code == 204
         assert "Nothing was imported: alice was deleted" in ended(command, code=1)
@@ -115,7 +115,7 @@ def test_it_says_so_when_its_user_is_deleted_meanwhile(client, alice, admin, row
     nothing_is_left(rows)
 
 
-def test_taken_over_by_a_worker_it_says_so_and_creates_nothing(client, alice, app, rows, importing):
+def test_import_cancelled_by_a_worker_creates_nothing(client, alice, app, rows, importing):
     with importing(20_000) as command:
         # As when the command was suspended for so long that its claim lapsed.
         taken = "UPDATE jobs SET claimed_by = 'worker', claimed_until = :past"
@@ -132,7 +132,7 @@ def test_taken_over_by_a_worker_it_says_so_and_creates_nothing(client, alice, ap
 
 @pytest.mark.slow
 @only_postgres
-def test_however_slow_it_is_no_worker_takes_it_over(client, alice, app, rows, importing):
+def test_slow_import_keeps_its_claim(client, alice, app, rows, importing):
     with importing(20_000) as command, working(app):
         with tasks_locked(rows):
             eventually(lambda: progress(rows) == 20_000)

@@ -27,7 +27,7 @@ only_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
 
 @only_sqlite
-def test_over_a_hundred_rows_become_a_job(client, alice, bob, admin, app, rows):
+def test_over_100_rows_become_a_job(client, alice, bob, admin, app, rows):
     response = start_import(client, alice, new_rows(101))
     queued = response.get_json()
     place = response.headers["Location"]
@@ -61,7 +61,7 @@ def test_over_a_hundred_rows_become_a_job(client, alice, bob, admin, app, rows):
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
-def test_what_was_exported_comes_back_identical(client, alice, bob, app, kind):
+def test_import_job_round_trip(client, alice, bob, app, kind):
     given = new_rows(1234)
     with working(app):
         finished(client, alice, start_import(client, alice, given))
@@ -96,7 +96,7 @@ def test_every_task_has_its_event(client, alice, app, rows):
 
 
 @only_sqlite
-def test_a_faulty_file_creates_nothing(client, alice, app, rows):
+def test_invalid_file_creates_nothing(client, alice, app, rows):
     """The row is named; a file that ends too early has none; of a small one all is said at once."""
     given = new_rows(2 * BATCH + 10)
     given[2 * BATCH + 4]["status"] = "exploded"
@@ -118,7 +118,7 @@ def test_a_faulty_file_creates_nothing(client, alice, app, rows):
 
 
 @only_sqlite
-def test_a_dry_run_of_any_size_is_answered_at_once(client, alice):
+def test_dry_run_of_any_size_is_immediate(client, alice):
     response = client.post("/tasks/import?dry_run=true", json=new_rows(1000), as_=alice)
     assert response.status_code == 200
     assert response.json == {"dry_run": True, "created": 0, "would_create": 1000}
@@ -139,7 +139,7 @@ def test_a_dry_run_of_any_size_is_answered_at_once(client, alice):
 
 
 @only_sqlite
-def test_the_same_key_makes_one_job(client, alice):
+def test_idempotency_key_creates_one_job(client, alice):
     headers = {"Idempotency-Key": "once"}
     first, again = (start_import(client, alice, new_rows(150), **headers) for _ in range(2))
     assert again.headers["Idempotency-Replayed"] == "true"
@@ -148,7 +148,7 @@ def test_the_same_key_makes_one_job(client, alice):
     assert client.get("/jobs", as_=alice).json["total"] == 1
 
 
-def test_others_write_while_an_import_runs(client, alice, bob, app):
+def test_other_users_can_write_during_an_import(client, alice, bob, app):
     response = start_import(client, alice, new_rows(8000))
     slowest = 0.0
     with working(app):
@@ -163,7 +163,7 @@ def test_others_write_while_an_import_runs(client, alice, bob, app):
 # --- whatever happens to the worker -------------------------------------------------------------
 
 
-def test_several_workers_do_each_job_once(client, alice, app, rows):
+def test_several_workers_run_each_job_once(client, alice, app, rows):
     for _ in range(3):
         start_import(client, alice, new_rows(BATCH + 7))
     with working(app), working(app), working(app):
@@ -172,7 +172,7 @@ def test_several_workers_do_each_job_once(client, alice, app, rows):
     nothing_is_left(rows)
 
 
-def test_another_worker_does_what_one_was_told_to_stop(client, alice, app, rows):
+def test_job_of_a_stopped_worker_is_continued(client, alice, app, rows):
     response = start_import(client, alice, new_rows(20 * BATCH))
     with working(app) as first:
         eventually(lambda: progress(rows))
@@ -187,7 +187,7 @@ def test_another_worker_does_what_one_was_told_to_stop(client, alice, app, rows)
 
 
 @only_postgres  # on SQLite nobody else can write during the last step of an import
-def test_no_other_worker_takes_an_import_that_is_being_written(client, alice, app, rows):
+def test_running_import_keeps_its_claim(client, alice, app, rows):
     response = start_import(client, alice, new_rows(2 * BATCH))
     with working(app), working(app):
         with tasks_locked(rows):
@@ -213,7 +213,7 @@ def tasks_refused(rows):
 
 @only_sqlite
 @pytest.mark.usefixtures("tasks_refused")
-def test_what_fails_for_no_fault_of_the_file_is_tried_again(client, alice, app, rows):
+def test_temporary_errors_are_retried(client, alice, app, rows):
     response = start_import(client, alice, new_rows(101))
     most = 0
     with working(app):
@@ -228,7 +228,7 @@ def test_what_fails_for_no_fault_of_the_file_is_tried_again(client, alice, app, 
 
 
 @only_sqlite
-def test_nothing_is_imported_for_a_disabled_user(client, alice, admin, app, rows):
+def test_disabled_user_imports_nothing(client, alice, admin, app, rows):
     start_import(client, alice, new_rows(101))
     client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)
     with working(app):
@@ -260,7 +260,7 @@ def test_old_jobs_and_events_are_purged(client, alice, app, rows):
     assert client.get("/jobs", as_=alice).json["total"] == 0
 
 
-def test_a_user_has_three_unfinished_imports_at_most(client, alice, bob, app, rows, make_client):
+def test_at_most_three_unfinished_imports(client, alice, bob, app, rows, make_client):
     def start(who=alice):
         return make_client(app).post("/tasks/import", json=new_rows(101), as_=who).status_code
 

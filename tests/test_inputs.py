@@ -85,7 +85,7 @@ def with_bodies(everywhere):
 @pytest.mark.parametrize(
     "body", [*NOT_JSON, *NO_TEXT, *NOT_WHAT_IS_ASKED, b" " * (2**20 + 1)], ids=shortly
 )
-def test_bad_bodies(root, with_bodies, admin, body):
+def test_invalid_bodies(root, with_bodies, admin, body):
     for method, path, described in with_bodies:
         if not body and not described.get("required"):
             continue
@@ -109,7 +109,7 @@ def test_bad_bodies(root, with_bodies, admin, body):
 
 @on_sqlite
 @pytest.mark.parametrize("kind", TYPES, ids=shortly)
-def test_bad_types(root, with_bodies, admin, kind):
+def test_invalid_content_types(root, with_bodies, admin, kind):
     for method, path, described in with_bodies:
         if kind in described["content"]:
             continue
@@ -118,14 +118,14 @@ def test_bad_types(root, with_bodies, admin, kind):
 
 
 @on_sqlite
-def test_a_type_with_a_charset_and_in_any_case_is_fine(client, alice):
+def test_content_type_with_charset_and_any_case(client, alice):
     body = json.dumps({"username": "alice", "password": alice.password})
     for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;x=y"):
         assert client.post("/auth/login", data=body, content_type=kind).status_code == 200
 
 
 @on_sqlite
-def test_a_body_where_none_belongs(client, alice, admin):
+def test_unexpected_bodies(client, alice, admin):
     for method, path, caller in [
         ("GET", "/users/me", alice),
         ("GET", "/auth/sessions", alice),
@@ -139,7 +139,7 @@ def test_a_body_where_none_belongs(client, alice, admin):
 
 
 @on_sqlite
-def test_unknown_parameters_are_refused_everywhere(root, everywhere, admin):
+def test_unknown_parameters_are_rejected_everywhere(root, everywhere, admin):
     odd = ["foo=1", "foo", "=1", "Limit=1", "limit%20=1", "%F0%9F%98%80=1", "foo[]=1"]
     not_text = ["a=%ff", "a=%00", "%00=1", "a=%ed%a0%80", "q=%FF", "cursor=%00"]
     for method, path, each in everywhere:
@@ -154,7 +154,7 @@ def test_unknown_parameters_are_refused_everywhere(root, everywhere, admin):
 
 
 @on_sqlite
-def test_a_slash_at_the_end_answers_without_a_redirect(root, everywhere, admin):
+def test_trailing_slash_without_redirect(root, everywhere, admin):
     for method, path, _ in everywhere:
         if path in ("/", "/api/v1/auth/logout", "/api/v1/auth/logout-all"):
             continue
@@ -171,7 +171,7 @@ def test_a_slash_at_the_end_answers_without_a_redirect(root, everywhere, admin):
 
 
 @on_sqlite
-def test_head_is_get_without_the_body_and_options_says_what_is_possible(root, everywhere, admin):
+def test_head_and_options(root, everywhere, admin):
     for method, path, _ in everywhere:
         if method == "GET":
             get = root.get(path, as_=admin)
@@ -197,7 +197,7 @@ ODD_HEADERS = [
 
 
 @on_sqlite
-def test_odd_headers_harm_nothing(client, alice):
+def test_unusual_headers(client, alice):
     for headers in ODD_HEADERS:
         answer = client.get("/users/me", as_=alice, headers=headers)
         assert (answer.status_code, answer.json["username"]) == (200, "alice"), headers
@@ -253,7 +253,7 @@ def failures(client, person):
         *[(accept, False) for accept in ("*/*", "application/*", "", "nonsense;;;q=x,,", None)],
     ],
 )
-def test_one_shape_of_errors_or_rfc_9457_by_accept(client, alice, accept, is_problem):
+def test_error_format_depends_on_accept(client, alice, accept, is_problem):
     headers = {} if accept is None else {"Accept": accept}
     for (status, code), fail in failures(client, alice).items():
         answer = fail(headers=headers)
@@ -281,7 +281,7 @@ def test_one_shape_of_errors_or_rfc_9457_by_accept(client, alice, accept, is_pro
 
 
 @on_sqlite
-def test_paths_that_are_not_there(root):
+def test_unknown_paths(root):
     for path in (
         *("/nothing-at-the-root", "/api", "/api/v1", "/api/v2/tasks", "/api/v1//tasks", "/%00"),
         "/a" * 999,
@@ -292,7 +292,7 @@ def test_paths_that_are_not_there(root):
 
 
 @on_sqlite
-def test_405_says_what_is_possible(client, alice):
+def test_405_has_allow(client, alice):
     for path, methods in [
         ("/auth/login", {"POST", "OPTIONS"}),
         ("/users/me", {"GET", "HEAD", "PATCH", "DELETE", "OPTIONS"}),
@@ -308,9 +308,7 @@ def test_405_says_what_is_possible(client, alice):
 
 # On SQLite, whose errors say less of their cause, a table that is gone is the database's failure.
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_what_nobody_expected_is_a_500_that_tells_nothing(
-    databases, make_app, make_client, caplog, alice
-):
+def test_unexpected_error_is_a_500_without_details(databases, make_app, make_client, caplog, alice):
     url = databases.fresh()
     broken = make_client(make_app(DATABASE_URL=url))
     made = broken.post("/auth/register", json={"username": "carol", "password": GOOD})

@@ -30,7 +30,7 @@ def limited(request, make_app, make_client):
     return make
 
 
-def test_so_many_a_minute_and_no_more(limited, alice, bob):
+def test_requests_per_minute_are_limited(limited, alice, bob):
     client = limited(RATE_LIMIT_PER_MINUTE="5")
     for left in (4, 3, 2, 1, 0):
         answer = client.get("/users/me", as_=alice)
@@ -47,7 +47,7 @@ def test_so_many_a_minute_and_no_more(limited, alice, bob):
     assert client.get("/users/me", as_=bob).status_code == 200, "a bucket for each user"
 
 
-def test_all_of_a_users_tokens_share_a_bucket(limited, cast, client, alice):
+def test_tokens_of_a_user_share_a_limit(limited, cast, client, alice):
     second = cast.sign_in("alice", alice.password)
     token = client.post("/auth/tokens", json={"name": "n", "scope": "read"}, as_=alice).get_json()
     client = limited(RATE_LIMIT_PER_MINUTE="3")
@@ -56,7 +56,7 @@ def test_all_of_a_users_tokens_share_a_bucket(limited, cast, client, alice):
     assert client.get("/users/me", as_=token["token"]).status_code == 429
 
 
-def test_made_up_tokens_open_no_buckets(limited, alice):
+def test_invalid_tokens_share_the_limit_of_the_address(limited, alice):
     client = limited(RATE_LIMIT_PER_MINUTE="5")
     got = [client.get("/users/me", as_=f"made-up-{number}").status_code for number in range(7)]
     assert got == [401] * 5 + [429] * 2
@@ -66,7 +66,7 @@ def test_made_up_tokens_open_no_buckets(limited, alice):
     assert client.get("/users/me", as_=alice).status_code == 200
 
 
-def test_every_limited_answer_says_where_one_stands(limited, alice):
+def test_rate_limit_headers(limited, alice):
     client = limited(RATE_LIMIT_PER_MINUTE="50", RATE_LIMIT_AUTH_PER_MINUTE="50")
     answers = {
         200: client.get("/users/me", as_=alice),
@@ -99,7 +99,7 @@ def test_every_limited_answer_says_where_one_stands(limited, alice):
 
 
 @pytest.mark.parametrize("path", ["/auth/register", "/auth/login", "/auth/refresh"])
-def test_sign_ins_have_tighter_buckets_of_their_own(limited, path):
+def test_auth_routes_have_their_own_limits(limited, path):
     client = limited(RATE_LIMIT_AUTH_PER_MINUTE="3")
     got = [client.post(path, json={}).status_code for _ in range(5)]
     assert 429 not in got[:3]
@@ -110,7 +110,7 @@ def test_sign_ins_have_tighter_buckets_of_their_own(limited, path):
     assert client.post(path, json={}, environ_overrides=elsewhere).status_code != 429
 
 
-def test_what_is_never_limited(limited, make_client):
+def test_unlimited_routes(limited, make_client):
     client = limited(RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_AUTH_PER_MINUTE="1")
     preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
     client._base = ""
@@ -124,7 +124,7 @@ def test_what_is_never_limited(limited, make_client):
         assert not HEADERS & set(answer.headers.keys())
 
 
-def test_zero_is_off(limited, alice):
+def test_zero_disables_limits(limited, alice):
     client = limited(RATE_LIMIT_PER_MINUTE="0", RATE_LIMIT_AUTH_PER_MINUTE="0")
     for _ in range(20):
         answer = client.get("/users/me", as_=alice)
@@ -133,7 +133,7 @@ def test_zero_is_off(limited, alice):
         assert client.post("/auth/refresh").status_code == 401
 
 
-def test_parallel_requests_are_counted_one_by_one(limited, alice, secrets):
+def test_concurrent_requests_are_counted(limited, alice, secrets):
     client = limited(RATE_LIMIT_PER_MINUTE="20")
     app = client.application
 
@@ -178,7 +178,7 @@ def ask(request, make_app, make_client, alice):
     return made
 
 
-def test_a_dead_redis_costs_little_and_comes_back(ask):
+def test_unavailable_redis_is_replaced_by_memory(ask):
     port = free_port()
     asking = ask(f"redis://127.0.0.1:{port}/0")
     with redis_on(port):
@@ -197,7 +197,7 @@ def test_a_dead_redis_costs_little_and_comes_back(ask):
         assert asking().headers["X-RateLimit-Remaining"] == "3", "Redis counts again, and afresh"
 
 
-def test_a_redis_that_restarts_unseen_goes_on_counting(ask):
+def test_restarted_redis_continues_to_count(ask):
     port = free_port()
     asking = ask(f"redis://127.0.0.1:{port}/0")
     for _ in range(2):  # the second time, its connections and scripts are lost
@@ -205,7 +205,7 @@ def test_a_redis_that_restarts_unseen_goes_on_counting(ask):
             assert [asking().headers["X-RateLimit-Remaining"] for _ in range(2)] == ["4", "3"]
 
 
-def test_a_redis_that_hangs_costs_little_and_less_each_time(ask):
+def test_frozen_redis_delays_requests_briefly(ask):
     with socket.create_server(("127.0.0.1", free_port())) as silent:
         asking = ask(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         got, slow = [], 0
@@ -223,7 +223,7 @@ def test_a_redis_that_hangs_costs_little_and_less_each_time(ask):
 # --- IPv6 ---------------------------------------------------------------------------------------
 
 
-def test_an_ipv6_address_counts_as_its_network(limited):
+def test_ipv6_addresses_count_by_network(limited):
     client = limited(RATE_LIMIT_PER_MINUTE="3", RATE_LIMIT_AUTH_PER_MINUTE="3")
 
     def ask(address):

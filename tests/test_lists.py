@@ -63,7 +63,7 @@ def planted(rows, alice, bob):
 # --- pages and links ----------------------------------------------------------------------------
 
 
-def test_a_page_says_what_it_is(client, alice, planted):
+def test_page_format(client, alice, planted):
     page = client.get("/tasks", as_=alice).json
     assert page.keys() == {"items", "total", "skip", "limit", "next_cursor"}
     assert ids_of(page["items"]) == planted[:20]
@@ -78,7 +78,7 @@ def test_a_page_says_what_it_is(client, alice, planted):
         assert (page["items"], page["next_cursor"], page["total"]) == ([], None, total)
 
 
-def test_a_walk_has_no_numbers_and_its_limit_may_change(client, alice, planted):
+def test_cursor_pages_have_no_total(client, alice, planted):
     seen: list[int] = []
     cursor: str | None = ""
     limit = 1
@@ -108,7 +108,7 @@ def test_a_walk_has_no_numbers_and_its_limit_may_change(client, alice, planted):
         '/tasks?limit=7&q=>"<,;',
     ],
 )
-def test_links_lead_a_client_that_knows_nothing_else_to_every_item(client, rows, alice, bob, start):
+def test_links_lead_to_every_item(client, rows, alice, bob, start):
     one = {"title": 'x >"<,;', "tags": ['a&b>"']}
     many = [
         one | {"created_at": after(n), "due_at": after(n % 5) if n % 3 else None} for n in range(45)
@@ -125,7 +125,7 @@ def test_links_lead_a_client_that_knows_nothing_else_to_every_item(client, rows,
     assert ("last" in links(first)) == ("curso" not in start)
 
 
-def test_links_know_prev_and_last_only_by_number(client, alice, planted):
+def test_links_have_prev_and_last_only_with_skip(client, alice, planted):
     answer = client.get("/tasks?skip=20&limit=10&status=todo", as_=alice)
     numbers = {relation: parse_qs(urlsplit(url).query) for relation, url in links(answer).items()}
     skips = {name: each["skip"] for name, each in numbers.items()}
@@ -135,13 +135,13 @@ def test_links_know_prev_and_last_only_by_number(client, alice, planted):
 
 
 @on_sqlite
-def test_links_go_on_where_skip_may_not(client, rows, alice):
+def test_links_use_cursors_beyond_the_maximum_skip(client, rows, alice):
     ids = plant(rows, alice.id, [{"created_at": after(n)} for n in range(10_250)])[::-1]
     assert ids_of(follow(client, alice, "/tasks?limit=100&skip=9900")) == ids[9900:]
     assert "last" not in links(client.get("/tasks?limit=100", as_=alice))
 
 
-def test_an_admin_lists_everybodys(client, rows, alice, bob, admin):
+def test_admin_lists_all_tasks(client, rows, alice, bob, admin):
     people = (alice, bob, admin)
     ids = [plant(rows, person.id, [{}])[0] for person in people]
     for path in ("/tasks", "/tasks/admin/all"):
@@ -176,7 +176,7 @@ def any_task(dice):
     }
 
 
-def test_walks_show_all_that_stays_exactly_once_while_others_come_and_go(client, rows, alice, bob):
+def test_cursor_returns_items_exactly_once_during_changes(client, rows, alice, bob):
     dice = random.Random(7)
     staying = set(plant(rows, alice.id, [any_task(dice) for _ in range(1_000)]))
     plant(rows, bob.id, [any_task(dice) for _ in range(50)])
@@ -207,7 +207,7 @@ def test_walks_show_all_that_stays_exactly_once_while_others_come_and_go(client,
 
 
 @on_sqlite
-def test_a_cursor_is_good_for_its_own_list_filters_and_order_only(client, rows, alice, bob, admin):
+def test_cursor_is_bound_to_list_filters_and_order(client, rows, alice, bob, admin):
     for person in (alice, bob):
         plant(rows, person.id, [{"tags": ["a"]}] * 5)
     base = "status=todo&sort_by=-priority"
@@ -236,7 +236,7 @@ def test_a_cursor_is_good_for_its_own_list_filters_and_order_only(client, rows, 
 
 
 @on_sqlite
-def test_a_changed_cursor_is_refused_wherever_it_is_changed(client, rows, alice):
+def test_manipulated_cursors_are_rejected(client, rows, alice):
     plant(rows, alice.id, [{}] * 3)
     cursor = client.get("/tasks?limit=1", as_=alice).json["next_cursor"]
     changed = [cursor + "A", cursor + "=", "A" + cursor, f"{cursor}.{cursor}", cursor * 2]
@@ -249,7 +249,7 @@ def test_a_changed_cursor_is_refused_wherever_it_is_changed(client, rows, alice)
 
 
 @on_sqlite
-def test_a_cursor_of_the_longest_title_still_fits_into_a_request_line(client, rows, alice):
+def test_longest_cursor_fits_into_a_request_line(client, rows, alice):
     for title in ("ΐ" * 200, "🙂" * 200, "ŉ" * 200, '"\\' * 100):
         ids = plant(rows, alice.id, [{"title": title}] * 2)
         path = "/tasks?sort_by=title,due_at&limit=1&cursor="
@@ -334,7 +334,7 @@ def selects(asked, task):
     )
 
 
-def test_before_excludes_its_moment_and_after_and_since_include_it(client, rows, alice):
+def test_before_is_exclusive_after_and_since_are_inclusive(client, rows, alice):
     times = dict.fromkeys(("due_at", "created_at", "updated_at", "completed_at"), after(1))
     plant(rows, alice.id, [times | {"status": "done"}, {"created_at": after(0)}])
     just_before, just_after = ("2026-01-01T00:00:59.999999Z", "2026-01-01T00:01:00.000001Z")
@@ -359,7 +359,7 @@ def test_before_excludes_its_moment_and_after_and_since_include_it(client, rows,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_lists_are_what_a_plain_model_says(client, rows, alice, bob, mine, theirs, queries):
+def test_lists_match_a_reference_implementation(client, rows, alice, bob, mine, theirs, queries):
     rows.run("DELETE FROM tasks")
     plant(rows, bob.id, theirs)
     ids = plant(rows, alice.id, mine)

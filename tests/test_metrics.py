@@ -50,12 +50,12 @@ def see(client):
     return super(type(client), client).open("/metrics", headers=ALLOWED)
 
 
-def test_without_the_setting_there_is_nothing(root):
+def test_404_without_metrics_token(root):
     assert root.get("/metrics").status_code == 404
     assert root.get("/metrics", headers=ALLOWED).status_code == 404
 
 
-def test_only_the_token_opens_it(make_app, secrets):
+def test_metrics_require_the_token(make_app, secrets):
     root = ApiClient(make_app(METRICS_TOKEN=TOKEN, RATE_LIMIT_PER_MINUTE="5"), secrets, base="")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
         refused = root.get("/metrics", headers=headers)
@@ -90,7 +90,7 @@ def test_requests_are_counted_by_route_and_status(metered, client, alice):
     assert 0 < found["taskapi_request_seconds_sum", timed] < 10
 
 
-def test_failed_logins_and_refusals_are_counted(metered, alice):
+def test_failed_logins_and_rejected_requests_are_counted(metered, alice):
     wrong = {"username": alice.username, "password": "Not-the-one-7"}
     statuses = [metered.post("/auth/login", json=wrong).status_code for _ in range(10)]
     assert statuses == [401] * 8 + [429] * 2
@@ -99,7 +99,7 @@ def test_failed_logins_and_refusals_are_counted(metered, alice):
     assert found["taskapi_rate_limited_total", ()] == 2
 
 
-def test_its_library_is_loaded_only_where_it_is_wanted():
+def test_prometheus_client_is_loaded_only_if_needed():
     code = "import sys, wsgi;print('prometheus_client' in sys.modules, 'sentry_sdk' in sys.modules)"
     for token, expected in (("", "False False"), (TOKEN, "True False")):
         told = subprocess.run(
@@ -144,7 +144,7 @@ def folder_of(server):
     raise AssertionError("no worker has one")
 
 
-def test_figures_are_added_up_over_workers_and_outlive_them(server):
+def test_metrics_are_summed_over_workers(server):
     ask(server, 60)
     for _ in range(6):  # whichever worker answers
         assert requests_of(scrape(server), "/api/v1/tasks", 401) == 60
@@ -182,7 +182,7 @@ def test_connections_and_the_queue_are_shown(live_server):
     assert found["taskapi_queue_depth", ()] == 0
 
 
-def test_the_folder_outlives_a_reload_and_goes_with_the_server(server):
+def test_shared_folder_is_removed_at_exit(server):
     folder = folder_of(server)
     counted = requests_of(scrape(server), "/api/v1/tasks", 401)
     before = {each.pid for each in psutil.Process(server.process.pid).children()}

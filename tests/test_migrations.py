@@ -75,7 +75,7 @@ def schema_of(url):
     return told
 
 
-def test_each_step_down_undoes_its_step_up(database):
+def test_downgrades_revert_upgrades(database):
     url, flask_db = database
     seen = [schema_of(url)]
     for revision in revisions():
@@ -108,7 +108,7 @@ VALUES (1, '{title}', '{title}', 0, 1, '[]', '', '2026-01-02T03:04:05.000000Z',
 NEEDS_STOP = {"20261127_rebuild"}
 
 
-def test_code_of_earlier_releases_goes_on_while_the_schema_moves_on(database):
+def test_migrations_are_compatible_with_earlier_code(database):
     """No table or column goes, none narrows, and what comes may be left out when writing."""
     url, flask_db = database
     first, *later = revisions()

@@ -48,7 +48,7 @@ def status_of(url: str, source: str) -> int:
         connection.close()
 
 
-def test_slow_clients_are_cut_and_hold_up_nobody_else(front):
+def test_slow_clients_are_disconnected(front):
     _, url = front
     post = b"POST /api/v1/auth/login HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
     body = post + b"Content-Length: 10000\r\n\r\n{"
@@ -75,7 +75,7 @@ def test_slow_clients_are_cut_and_hold_up_nobody_else(front):
     assert status_of(url, "127.0.0.1") == 401
 
 
-def test_slow_readers_hold_no_thread(front):
+def test_slow_readers_occupy_no_thread(front):
     server, url = front
     with signed_in(server) as client:
         task = {"title": "t", "description": "long " * 1900}
@@ -98,7 +98,7 @@ def test_slow_readers_hold_no_thread(front):
         reader.close()
 
 
-def test_it_compresses_and_tells_the_client_s_address(front, tmp_path):
+def test_compression_and_client_address(front, tmp_path):
     server, url = front
     with httpx.Client(base_url=f"{url}/api/v1") as client:
         body = {"username": "ana", "password": "Lantern-7-ana"}
@@ -120,7 +120,7 @@ def test_it_compresses_and_tells_the_client_s_address(front, tmp_path):
     assert "warn" not in (tmp_path / "start.log").read_text()
 
 
-def test_bodies_as_large_as_the_app_takes_reach_it(front):
+def test_maximum_body_sizes_pass_nginx(front):
     server, url = front
     with signed_in(server) as client:
         headers = dict(client.headers) | {"Content-Type": "application/json"}
@@ -139,7 +139,7 @@ def test_bodies_as_large_as_the_app_takes_reach_it(front):
             assert "nginx" in answer.text
 
 
-def test_the_secret_of_a_calendar_is_in_no_log(front, tmp_path):
+def test_calendar_secret_is_not_logged(front, tmp_path):
     server, url = front
     for path in ("/calendar/secret-1.ics", "/%63alendar/secret-2.ics", "//calendar/secret-3.ics?a"):
         httpx.get(url + path)

@@ -48,7 +48,7 @@ def record(app, client, backend, receiver, url):
     (DATA / f"{version}.{backend}.json").write_text(f"{text}\n")
 
 
-def test_a_database_of_an_earlier_version_goes_on(
+def test_upgrade_of_an_earlier_database(
     version, backend, databases, make, flask, secrets, receiver
 ):
     if version == "present":

@@ -36,7 +36,7 @@ def all_operations(document):
             yield path, method, operation
 
 
-def test_every_route_is_in_it(app, document):
+def test_document_contains_every_route(app, document):
     """Also one that somebody adds without declaring it."""
     routes = {
         (re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule), method.lower())
@@ -47,7 +47,7 @@ def test_every_route_is_in_it(app, document):
     assert routes == {(path, method) for path, method, _ in all_operations(document)}
 
 
-def test_operations_are_named_once_tagged_and_explained(document):
+def test_operations_have_unique_ids_tags_and_summaries(document):
     names = [operation["operationId"] for _, _, operation in all_operations(document)]
     assert len(names) == len(set(names))
     tags = {tag["name"]: tag["description"] for tag in document["tags"]}
@@ -59,7 +59,7 @@ def test_operations_are_named_once_tagged_and_explained(document):
         assert tags[operation["tags"][0]]
 
 
-def test_every_body_has_an_example_that_fits(document):
+def test_bodies_have_valid_examples(document):
     components = document["components"]
     checked = 0
     for path, method, operation in all_operations(document):
@@ -154,7 +154,7 @@ def test_it_is_as_strict_as_the_service(root, document):
         ), given
 
 
-def test_it_says_how_to_sign_in_and_what_follows(document):
+def test_document_describes_security_and_links(document):
     created = document["paths"]["/api/v1/tasks"]["post"]["responses"]["201"]
     assert created["links"]["get_task"]["parameters"] == {"task_id": "$response.body#/id"}
     flow = document["components"]["securitySchemes"]["password"]["flows"]["password"]
@@ -162,20 +162,20 @@ def test_it_says_how_to_sign_in_and_what_follows(document):
     assert flow["refreshUrl"] == "/api/v1/auth/refresh"
 
 
-def test_it_is_made_once_and_not_sent_twice(root):
+def test_document_is_cached(root):
     first = root.get("/openapi.json")
     again = root.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
     assert not again.data
 
 
-def test_the_command_prints_it(app, document):
+def test_command_prints_the_document(app, document):
     printed = app.test_cli_runner().invoke(args=["openapi"])
     assert printed.exit_code == 0
     assert json.loads(printed.output) == document
 
 
-def test_the_suite_notices_an_answer_that_does_not_fit(app, client, alice):
+def test_responses_are_validated_against_the_document(app, client, alice):
     contract = Contract(app)
     answer = client.post("/tasks", json={"title": "One"}, as_=alice)
     contract.check("POST", "/api/v1/tasks", answer)
@@ -189,7 +189,7 @@ def test_the_suite_notices_an_answer_that_does_not_fit(app, client, alice):
 
 
 @pytest.mark.needs_tools
-def test_spectral_finds_nothing(tmp_path, document):
+def test_spectral_reports_nothing(tmp_path, document):
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(document))
     ran = subprocess.run(

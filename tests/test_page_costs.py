@@ -111,7 +111,7 @@ def pages(client, alice):
                 yield f"{path}cursor={cursor}"
 
 
-def test_a_page_by_cursor_reads_little_more_than_it_shows(stand):
+def test_cursor_page_reads_few_rows(stand):
     client, alice, meter = stand
     asked = list(pages(client, alice))
     found = {}
@@ -142,7 +142,7 @@ def test_a_page_by_cursor_reads_little_more_than_it_shows(stand):
         *("/tasks/export?q=", "/tasks/stats?tz=UTC", "/tasks/{}/activity?skip=0"),
     ],
 )
-def test_the_number_of_statements_is_that_of_the_first_row(client, rows, alice, statements, path):
+def test_number_of_statements_is_constant(client, rows, alice, statements, path):
     task = client.post("/tasks", as_=alice, json={"title": "a", "tags": ["x"]}).json
     path = path.format(task["id"])
 
@@ -164,7 +164,7 @@ def test_the_number_of_statements_is_that_of_the_first_row(client, rows, alice, 
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_an_admins_list_takes_no_more_statements(client, rows, cast, admin, statements):
+def test_admin_list_needs_no_more_statements(client, rows, cast, admin, statements):
     client.get("/tasks", as_=admin)
     for person in map(cast.user, ("carol", "dave", "erin")):
         plant(rows, person.id, [{}] * 9)

@@ -40,7 +40,7 @@ def reset(client, token, password=OTHER):
 
 
 @on_sqlite
-def test_weak_passwords_are_refused_wherever_one_is_set(client, alice, admin):
+def test_weak_passwords_are_rejected_everywhere(client, alice, admin):
     token = reset_token(client, admin, alice)["token"]
     common = ["Password1", "PASSWORD1", "pAssword1", "Qwerty123", "Passw0rd", "Welcome1"]
     for password in (
@@ -65,7 +65,7 @@ def test_weak_passwords_are_refused_wherever_one_is_set(client, alice, admin):
 
 
 @on_sqlite
-def test_the_own_name_is_no_password(client, alice, admin):
+def test_password_must_not_be_the_username(client, alice, admin):
     for names in (
         {"username": "Lantern-7-ana"},
         {"username": "lantern-7-ANA"},
@@ -109,14 +109,14 @@ def test_every_character_of_a_long_password_counts(client):
 
 
 @on_sqlite
-def test_the_least_length_can_be_raised(make_app, make_client):
+def test_minimum_length_can_be_raised(make_app, make_client):
     strict = make_client(make_app(PASSWORD_MIN_LENGTH="12"))
     assert register(strict, "Lantern-7-a").status_code == 400
     assert register(strict, "Lantern-7-ab").status_code == 201
 
 
 @on_sqlite
-def test_what_is_kept_is_bcrypt_at_the_cost_that_is_set(rows, make_app, make_client, client, cast):
+def test_stored_hash_is_bcrypt_with_configured_cost(rows, make_app, make_client, client, cast):
     ana = cast.user("ana", password=GOOD)
     costlier = make_client(make_app(BCRYPT_ROUNDS="5"))
     for at, password, status, kept in (
@@ -136,14 +136,14 @@ def test_what_is_kept_is_bcrypt_at_the_cost_that_is_set(rows, make_app, make_cli
 
 
 @on_sqlite
-def test_changing_it(client, alice):
+def test_change_password(client, alice):
     assert change(client, alice).status_code == 204
     assert login(client, "alice", alice.password).status_code == 401
     assert login(client, "alice", OTHER).status_code == 200
 
 
 @on_sqlite
-def test_faulty_changes(client, alice):
+def test_invalid_changes(client, alice):
     good = {"current_password": alice.password, "new_password": OTHER}
     for body in (
         {},
@@ -169,7 +169,7 @@ def test_faulty_changes(client, alice):
 # --- resetting it -------------------------------------------------------------------------------
 
 
-def test_a_reset_works_once_for_an_hour(rows, client, alice, admin):
+def test_reset_token_works_once_for_an_hour(rows, client, alice, admin):
     replaced = reset_token(client, admin, alice)["token"]
     made = reset_token(client, admin, alice)
     assert made.keys() == {"token", "expires_at"}
@@ -194,13 +194,13 @@ def test_a_reset_works_once_for_an_hour(rows, client, alice, admin):
 
 
 @on_sqlite
-def test_what_is_no_reset_token(client, alice):
+def test_invalid_reset_tokens(client, alice):
     for token in ("", "x", "x" * 200, "x" * 201, None, 5, "tsk_x", "\u00e9", alice.token):
         answer = reset(client, token)
         assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR"), token
 
 
-def test_ten_uses_of_one_reset_token_at_once(app, make_client, client, alice, admin):
+def test_concurrent_uses_of_a_reset_token(app, make_client, client, alice, admin):
     token = reset_token(client, admin, alice)["token"]
     acts = [partial(reset, make_client(app), token, f"{OTHER}-{number}") for number in range(10)]
     statuses = [answer.status_code for answer in at_once(acts)]
@@ -212,9 +212,7 @@ def test_ten_uses_of_one_reset_token_at_once(app, make_client, client, alice, ad
 
 
 @on_sqlite
-def test_time_does_not_tell_unknown_wrong_and_disabled_apart(
-    make_app, make_client, client, cast, admin
-):
+def test_login_time_is_independent_of_the_reason(make_app, make_client, client, cast, admin):
     """Interleaved, so that what else the machine does falls on all alike."""
     slow = make_client(make_app(BCRYPT_ROUNDS="8"))
     for look in range(5):  # on a noisy machine one may not be enough; a real leak stays
@@ -238,7 +236,7 @@ def test_time_does_not_tell_unknown_wrong_and_disabled_apart(
     raise AssertionError(f"told apart by time: {medians}")
 
 
-def test_a_wrong_password_costs_as_much_as_an_unknown_name(
+def test_wrong_password_takes_as_long_as_unknown_name(
     make_app, make_client, client, cast, monkeypatch
 ):
     """Also where an account's hash is older and cheaper than what BCRYPT_ROUNDS asks now."""

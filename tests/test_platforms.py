@@ -84,9 +84,7 @@ def test_heroku_without_a_key_value_store(live_server, of_postgres):
 
 
 @pytest.mark.parametrize("platform", ["RENDER", "RAILWAY_ENVIRONMENT"])
-def test_render_and_railway_with_the_hops_that_are_told(
-    live_server, of_postgres, redis_url, platform
-):
+def test_render_and_railway_with_trusted_proxies(live_server, of_postgres, redis_url, platform):
     server = live_server(
         **BY_PLATFORM,
         **{platform: "true"},
@@ -159,9 +157,7 @@ def test_heroku_with_its_key_value_store(live_server, of_postgres, tls_redis):
 
 
 @pytest.mark.needs_tools
-def test_elsewhere_a_certificate_is_verified_unless_it_is_said_otherwise(
-    live_server, of_postgres, tls_redis
-):
+def test_redis_certificates_are_verified_elsewhere(live_server, of_postgres, tls_redis):
     url, store = tls_redis
     env = {**BY_PLATFORM, "DATABASE_URL": of_postgres, "RATE_LIMIT_PER_MINUTE": ""}
     strict = live_server(**env, REDIS_URL=url, WEB_CONCURRENCY="1")
@@ -177,7 +173,7 @@ def test_elsewhere_a_certificate_is_verified_unless_it_is_said_otherwise(
 # --- the release phase --------------------------------------------------------------------------
 
 
-def test_the_release_phase_may_run_twice_and_then_the_service_starts(databases, live_server):
+def test_release_phase_can_be_repeated(databases, live_server):
     url = databases.blank()
     env = {
         **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},

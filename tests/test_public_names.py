@@ -42,6 +42,6 @@ def test_no_private_name_of_a_library_is_used():
     assert {path: names for path, names in found.items() if names} == {}
 
 
-def test_it_would_be_found():
+def test_private_names_are_detected():
     code = "from sqlalchemy.orm import _x\nimport gunicorn._y\nsession._is_clean()\nrow._asdict()"
     assert [name for _, name in private_names(ast.parse(code))] == ["_x", "_y", "_is_clean"]

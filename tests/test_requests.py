@@ -13,7 +13,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a
 ORIGIN = "https://app.example.org"
 
 
-def test_a_sane_request_id_is_kept_and_any_other_replaced(client):
+def test_valid_request_id_is_kept(client):
     for given in ("a", "A-1._z", "x" * 128, "0"):
         answer = client.get("/users/me", headers={"X-Request-ID": given})
         assert answer.headers["X-Request-ID"] == given
@@ -27,7 +27,7 @@ def test_a_sane_request_id_is_kept_and_any_other_replaced(client):
     assert len(ids) == len(odd)
 
 
-def test_security_headers_are_on_every_answer(client, root, alice):
+def test_security_headers_on_every_response(client, root, alice):
     for answer in (
         client.get("/users/me", as_=alice),
         client.get("/users/me"),
@@ -60,7 +60,7 @@ def cors(make_app, make_client):
     return make_client(make_app(CORS_ORIGINS=f"{ORIGIN}, http://[::1]:3000"))
 
 
-def test_allowed_origins_and_no_others_are_answered(client, cors, alice):
+def test_only_allowed_origins_get_cors_headers(client, cors, alice):
     for origin in (ORIGIN, "http://[::1]:3000"):
         for path, person in (("/users/me", alice), ("/users/me", None), ("/nowhere", None)):
             answer = cors.get(path, as_=person, headers={"Origin": origin})
@@ -88,7 +88,7 @@ def test_allowed_origins_and_no_others_are_answered(client, cors, alice):
         assert "Access-Control" not in str(answer.headers), "without the setting there is none"
 
 
-def test_a_preflight_comes_without_a_token_and_is_never_limited(make_app, make_client):
+def test_preflight_needs_no_token_and_is_not_limited(make_app, make_client):
     limits = {"RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_AUTH_PER_MINUTE": "1"}
     cors = make_client(make_app(CORS_ORIGINS=ORIGIN, **limits))
     headers = {
@@ -138,7 +138,7 @@ FORWARDED = {
 
 
 @pytest.mark.parametrize("hops", FORWARDED)
-def test_the_address_counts_hops_from_the_right(make_app, make_client, alice, hops):
+def test_client_address_behind_proxies(make_app, make_client, alice, hops):
     client = make_client(make_app(TRUSTED_PROXIES=hops))
     body = {"username": "alice", "password": alice.password}
     for forwarded, address in FORWARDED[hops].items():
@@ -148,7 +148,7 @@ def test_the_address_counts_hops_from_the_right(make_app, make_client, alice, ho
         assert found[0]["address"] == address, forwarded
 
 
-def test_the_scheme_counts_hops_too(make_app, make_client):
+def test_scheme_behind_proxies(make_app, make_client):
     for hops, scheme, is_secure in (
         ("0", "https", False),
         ("1", "https", True),
@@ -160,7 +160,7 @@ def test_the_scheme_counts_hops_too(make_app, make_client):
         assert ("Strict-Transport-Security" in answer.headers) == is_secure
 
 
-def test_a_forged_address_opens_no_bucket(make_app, make_client):
+def test_forged_address_does_not_change_the_limit(make_app, make_client):
     client = make_client(make_app(TRUSTED_PROXIES="1", RATE_LIMIT_AUTH_PER_MINUTE="3"))
     got = [
         client.post(
@@ -174,7 +174,7 @@ def test_a_forged_address_opens_no_bucket(make_app, make_client):
 # --- a real server ------------------------------------------------------------------------------
 
 
-def test_each_request_has_a_line_in_the_log_that_nobody_can_forge(live_server):
+def test_request_log_lines_cannot_be_forged(live_server):
     server = live_server()
     body = {"username": "alice", "password": GOOD}
     made = call(server.url, "POST", "/auth/register", body).json
@@ -201,7 +201,7 @@ def test_each_request_has_a_line_in_the_log_that_nobody_can_forge(live_server):
     assert "\n" in third["path"]
 
 
-def test_long_lines_and_headers_get_our_answer(live_server):
+def test_long_lines_and_headers(live_server):
     url = live_server().url
     answer = call(url, "GET", "/nowhere?" + "x" * 7000)
     assert answer.status == 404

@@ -24,7 +24,7 @@ def bill():
     return json.loads(told.stdout)
 
 
-def test_it_is_what_cyclonedx_specifies(bill):
+def test_bill_matches_the_cyclonedx_schema(bill):
     package = find_spec("cyclonedx")
     assert package is not None
     assert package.origin is not None
@@ -40,7 +40,7 @@ def test_it_is_what_cyclonedx_specifies(bill):
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_it_is_of_this_version(bill, root):
+def test_bill_has_the_current_version(bill, root):
     version = root.get("/", headers={"Accept": "application/json"}).json["version"]
     assert bill["metadata"]["component"]["version"] == version
 
@@ -64,7 +64,7 @@ def needed(names: list[str]) -> set[str]:
     return found
 
 
-def test_it_names_everything_that_is_pinned_and_everything_that_is_needed(bill):
+def test_bill_contains_all_requirements(bill):
     named = {(canonicalize_name(each["name"]), each["version"]) for each in bill["components"]}
     text = (ROOT / "requirements.txt").read_text()
     pins = re.findall(r"^([\w.-]+)(?:\[.*\])?==([^ ;]+)", text, re.MULTILINE)
@@ -79,7 +79,7 @@ def test_it_names_everything_that_is_pinned_and_everything_that_is_needed(bill):
         assert files["hashes"], each["name"]
 
 
-def test_what_needs_what_is_whole(bill):
+def test_dependency_graph_is_complete(bill):
     of = {each["ref"]: set(each["dependsOn"]) for each in bill["dependencies"]}
     refs = {each["bom-ref"] for each in bill["components"]}
     assert set(of) == refs | {"taskapi"}

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "3")
 
 
-def test_no_request_gets_an_answer_that_the_document_does_not_foresee(databases, live_server):
+def test_generated_requests_get_documented_responses(databases, live_server):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url, LOG_LEVEL="WARNING")
     ran = subprocess.run(

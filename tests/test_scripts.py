@@ -112,7 +112,7 @@ def server(checkout: Path, tmp_path: Path):
     started.kill()
 
 
-def test_the_server_serves_says_how_to_go_on_and_stops_on_sigterm(server, checkout):
+def test_server_prints_hints_and_stops_on_sigterm(server, checkout):
     begin = time.monotonic()
     server.wait()
     assert time.monotonic() - begin < 10
@@ -132,7 +132,7 @@ def test_ctrl_c_stops_the_server_with_status_0(server):
     assert "Traceback" not in server.said()
 
 
-def test_a_port_in_use_is_said_in_a_sentence(server, checkout):
+def test_port_in_use(server, checkout):
     server.wait()
     port = server.url.rpartition(":")[2]
     refused = run(checkout / "script" / "server", PORT=port)
@@ -141,14 +141,14 @@ def test_a_port_in_use_is_said_in_a_sentence(server, checkout):
     assert "Traceback" not in refused.stderr
 
 
-def test_a_bad_setting_is_said_in_a_sentence(checkout):
+def test_invalid_setting(checkout):
     refused = run(checkout / "script" / "server", PORT="http")
     assert refused.returncode == 1
     assert "PORT must be" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
-def test_a_database_that_is_away_is_said_in_a_sentence(checkout):
+def test_unavailable_database(checkout):
     nobody = f"postgresql://ana:not-told@127.0.0.1:{free_port()}/tasks"
     refused = run(checkout / "script" / "server", PORT=str(free_port()), DATABASE_URL=nobody)
     assert refused.returncode == 1
@@ -158,7 +158,7 @@ def test_a_database_that_is_away_is_said_in_a_sentence(checkout):
 
 
 @pytest.mark.slow  # it installs everything
-def test_setting_up_by_two_at_once_over_an_unfinished_environment(tmp_path):
+def test_concurrent_setups_of_an_incomplete_environment(tmp_path):
     place = copy_of_the_project(tmp_path / "task api")
     (place / ".venv" / "bin").mkdir(parents=True)
     (place / ".venv" / "bin" / "python").symlink_to("/nowhere/python3")
@@ -202,7 +202,7 @@ def fake_python(folder: Path, body: str) -> None:
     program.chmod(0o755)
 
 
-def test_no_python_or_an_old_one_is_said_in_a_sentence(tmp_path, bare_path):
+def test_missing_or_old_python(tmp_path, bare_path):
     place = copy_of_the_project(tmp_path / "checkout")
     for program in ("exit 127", "exit 1"):
         fake_python(bare_path, program)
@@ -211,7 +211,7 @@ def test_no_python_or_an_old_one_is_said_in_a_sentence(tmp_path, bare_path):
         assert refused.stderr.startswith("Python 3.11 or newer is required")
 
 
-def test_a_python_without_venv_is_said_in_a_sentence(tmp_path, bare_path):
+def test_python_without_venv(tmp_path, bare_path):
     place = copy_of_the_project(tmp_path / "checkout")
     fake_python(bare_path, f'case $2 in *ensurepip*) exit 1 ;; esac\nexec "{sys.executable}" "$@"')
     refused = run(place / "script" / "setup", PATH=str(bare_path), PYTHON="")
@@ -221,7 +221,7 @@ def test_a_python_without_venv_is_said_in_a_sentence(tmp_path, bare_path):
 
 
 @pytest.mark.parametrize("name", ["setup", "server", "test", "test-all"])
-def test_every_command_has_help(name):
+def test_every_script_has_help(name):
     for option in ("-h", "--help"):
         told = run(ROOT / "script" / name, option)
         assert told.returncode == 0
@@ -229,19 +229,19 @@ def test_every_command_has_help(name):
 
 
 @pytest.mark.parametrize("name", ["setup", "server"])
-def test_an_unknown_argument_is_refused(name):
+def test_unknown_argument(name):
     refused = run(ROOT / "script" / name, "--faster")
     assert refused.returncode == 2
     assert refused.stderr
 
 
-def test_the_tests_end_with_their_summary_and_status(checkout):
+def test_script_test_prints_a_summary(checkout):
     none = run(checkout / "script" / "test", "tests/test_support.py", "-k", "no_such_test")
     assert none.returncode == 5, none.stdout + none.stderr
     assert " deselected in " in none.stdout.splitlines()[-1]
 
 
-def test_what_is_missing_for_all_tests_is_named(bare_path):
+def test_missing_programs_are_named(bare_path):
     refused = run(ROOT / "script" / "test-all", PATH=str(bare_path))
     assert refused.returncode == 1
     assert "apt-get install chromium" in refused.stderr

@@ -49,7 +49,7 @@ def sentry():
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_an_unexpected_error_is_reported_without_what_is_private(live_server, databases, sentry):
+def test_reports_contain_no_private_data(live_server, databases, sentry):
     address, came = sentry
     url = databases.fresh()
     server = live_server(DATABASE_URL=url, SENTRY_DSN=address)
@@ -93,7 +93,7 @@ def without_sentry(folder: Path) -> Path:
     return folder
 
 
-def test_without_its_package_the_service_runs_and_only_then_it_and_doctor_say_so(tmp_path):
+def test_missing_sentry_sdk_is_reported(tmp_path):
     installed = {
         "SENTRY_DSN": "http://key@127.0.0.1:1/1",
         "FLASK_SKIP_DOTENV": "1",

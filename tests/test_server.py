@@ -40,7 +40,7 @@ def padded(line: int, field: int) -> bytes:
     return head + HOST + b"Connection: close\r\nX: " + b"b" * (field - 5) + b"\r\n\r\n"
 
 
-def test_lines_of_8_kib_get_our_answer(stand):
+def test_lines_up_to_8_kib(stand):
     head, body = head_and_body(exchange(stand, padded(8000, 8000)))
     assert head.startswith(b"HTTP/1.1 404 ")
     assert json.loads(body)["error"]["code"] == "NOT_FOUND"
@@ -57,7 +57,7 @@ def test_lines_of_8_kib_get_our_answer(stand):
     ],
     ids=["line", "endless line", "field", "fields", "endless field"],
 )
-def test_longer_ones_get_gunicorns_short_answer(stand, request_, status):
+def test_longer_lines_are_rejected_by_gunicorn(stand, request_, status):
     answer = exchange(stand, request_)
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"Connection: close" in answer
@@ -66,7 +66,7 @@ def test_longer_ones_get_gunicorns_short_answer(stand, request_, status):
     assert b"Traceback" not in answer
 
 
-def test_without_a_host_http_1_1_is_a_400_in_our_shape(stand):
+def test_http_1_1_without_host_is_a_400(stand):
     head, body = head_and_body(
         exchange(stand, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
     )
@@ -90,7 +90,7 @@ def test_several_requests_over_one_connection(stand):
     assert read_all(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_it_leaves_the_home_directory_alone_and_trusts_no_forwarded_scheme(live_server, tmp_path):
+def test_home_directory_and_forwarded_scheme_are_ignored(live_server, tmp_path):
     server = live_server(HOME=str(tmp_path / "home"))
     forged = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
     answer = httpx.get(f"{server.url}/health", headers=forged)
@@ -120,7 +120,7 @@ def to(path: str, token: str, field: str) -> bytes:
     ("path", "status"),
     [("/api/v1/tasks", b"413"), ("/api/v1/tasks/import", b"413"), ("/api/v1/none", b"404")],
 )
-def test_a_large_body_is_refused_before_it_is_sent(stand, token, path, status):
+def test_large_body_is_rejected_before_it_is_sent(stand, token, path, status):
     answer = exchange(stand, to(path, token, "Content-Length: 1000000000"))
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
     assert json.loads(head_and_body(answer)[1])["error"]["code"]
@@ -132,7 +132,7 @@ def test_a_client_that_sends_everything_first_still_sees_the_413(stand, token):
         assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
 
 
-def test_a_chunked_body_may_be_as_large_as_any_other(stand, token):
+def test_chunked_body_has_the_same_limit(stand, token):
     head = to("/api/v1/tasks", token, "Transfer-Encoding: chunked")
     body = b'{"title": "t"' + b" " * (MIB - 14) + b"}"
     for extra, status in ((b"", b"201"), (b" ", b"413")):
@@ -155,7 +155,7 @@ def eventually(condition) -> None:
         time.sleep(0.05)
 
 
-def test_it_ends_with_0_and_answers_what_is_under_way(live_server):
+def test_sigterm_finishes_running_requests(live_server):
     for sent in (signal.SIGTERM, signal.SIGINT):
         server = live_server(WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1", WORKER="embedded")
         eventually(lambda server=server: len(workers(server)) == 2)
@@ -179,7 +179,7 @@ def test_it_ends_with_0_and_answers_what_is_under_way(live_server):
         assert "Traceback" not in server.log()
 
 
-def test_it_reloads_and_survives_a_killed_worker(live_server):
+def test_reload_and_killed_worker(live_server):
     server = live_server(WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1")
     eventually(lambda: len(workers(server)) == 2)
     for sent in ("HUP to the master", "KILL to a worker"):
@@ -201,7 +201,7 @@ def test_it_reloads_and_survives_a_killed_worker(live_server):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["terminate_twice", "reload"])
-def test_signals_under_load_lose_nothing(fault):
+def test_signals_under_load_lose_no_request(fault):
     """What waits in the queue of a socket that is closed is reset by the system, unread."""
     with ground("sqlite") as stand:
         if fault == "reload":

@@ -35,7 +35,7 @@ def set_back(rows):
 # --- refreshing ---------------------------------------------------------------------------------
 
 
-def test_refreshing_gives_a_new_pair_and_the_user(client, alice):
+def test_refresh_returns_new_tokens_and_user(client, alice):
     answer = refresh(client, alice.refresh_token)
     assert answer.status_code == 200
     body = answer.get_json()
@@ -64,7 +64,7 @@ def test_the_oauth2_refresh_form(client, alice):
         assert answer.get_json()["user"]["id"] == alice.id
 
 
-def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, cast, alice):
+def test_previous_refresh_token_returns_the_same_successor(client, cast, alice):
     other = cast.sign_in("alice", alice.password)
     second = refresh(client, alice.refresh_token).get_json()
     for _ in range(3):
@@ -83,7 +83,7 @@ def test_the_predecessor_yields_the_same_successor_until_that_was_used(client, c
     assert refresh(client, other.refresh_token).status_code == 200
 
 
-def test_the_predecessor_is_theft_after_a_minute(client, alice, set_back):
+def test_previous_refresh_token_ends_the_session_after_a_minute(client, alice, set_back):
     second = refresh(client, alice.refresh_token).get_json()
     set_back("rotated_at", 55)
     assert refresh(client, alice.refresh_token).status_code == 200
@@ -100,7 +100,7 @@ def test_a_session_expires(client, alice, set_back):
 
 
 @on_sqlite
-def test_tokens_live_as_long_as_is_set(client, alice, make_app, make_client):
+def test_token_lifetimes(client, alice, make_app, make_client):
     def days(token):
         (session,) = client.get("/auth/sessions", as_=token).get_json()["items"]
         lives = [datetime.fromisoformat(session[name]) for name in ("created_at", "expires_at")]
@@ -114,7 +114,7 @@ def test_tokens_live_as_long_as_is_set(client, alice, make_app, make_client):
 
 
 @on_sqlite
-def test_nothing_usable_lies_in_the_database(rows, client, alice):
+def test_database_contains_no_valid_token(rows, client, alice):
     refresh(client, alice.refresh_token)
     stored = str(rows.all("SELECT * FROM sessions"))
     assert str(alice.id) in stored
@@ -123,7 +123,7 @@ def test_nothing_usable_lies_in_the_database(rows, client, alice):
 
 
 @on_sqlite
-def test_forged_refresh_tokens_open_and_end_nothing(client, alice, bob):
+def test_forged_refresh_tokens(client, alice, bob):
     mine, theirs = alice.refresh_token, bob.refresh_token
     forged = ["x", "..", "1.1.", "1.1", "a.b.c", "1.1.1.1", "-1.1.x", "0.0.x", "\uff11.1.x"]
     forged += [f"1.1.{'x' * 43}", f"{'9' * 19}.1.x", f"1.{'9' * 100}.x", mine[:-1], mine + "x"]
@@ -247,7 +247,7 @@ def test_active_sessions(client, alice, bob):
 
 
 @on_sqlite
-def test_pages_of_sessions_and_ids_that_are_none(client, cast, alice):
+def test_pages_of_sessions_and_invalid_ids(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
     seen: list[int] = []
@@ -263,7 +263,7 @@ def test_pages_of_sessions_and_ids_that_are_none(client, cast, alice):
             assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND"), number
 
 
-def test_last_use_is_right_to_five_minutes(client, alice, set_back):
+def test_last_used_at_is_accurate_to_five_minutes(client, alice, set_back):
     def last_used():
         client.get("/users/me", as_=alice)
         (session,) = client.get("/auth/sessions", as_=alice).get_json()["items"]
@@ -279,7 +279,7 @@ def test_last_use_is_right_to_five_minutes(client, alice, set_back):
 @pytest.mark.parametrize(
     "backend", [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"], indirect=True
 )
-def test_a_last_use_that_cannot_be_noted_fails_no_request(client, rows, alice, set_back):
+def test_failed_update_of_last_used_at_fails_no_request(client, rows, alice, set_back):
     set_back("last_used_at", 600)
     with rows.connection() as held:
         held.execute("UPDATE sessions SET agent = 'held'")
@@ -297,7 +297,7 @@ def refreshing(app, make_client):
     return lambda token: partial(refresh, make_client(app), token)
 
 
-def test_twelve_uses_of_one_refresh_token_at_once(client, alice, refreshing):
+def test_concurrent_uses_of_a_refresh_token(client, alice, refreshing):
     answers = at_once([refreshing(alice.refresh_token) for _ in range(12)])
     assert [answer.status_code for answer in answers] == [200] * 12
     (successor,) = {answer.get_json()["refresh_token"] for answer in answers}
@@ -308,7 +308,7 @@ def test_twelve_uses_of_one_refresh_token_at_once(client, alice, refreshing):
     assert not is_in(client, third["access_token"])
 
 
-def test_a_thief_and_the_owner_at_once(client, cast, alice, refreshing):
+def test_concurrent_use_of_a_stolen_token(client, cast, alice, refreshing):
     for _ in range(3):
         first = cast.sign_in("alice", alice.password).refresh_token
         second = refresh(client, first).get_json()["refresh_token"]
@@ -319,9 +319,7 @@ def test_a_thief_and_the_owner_at_once(client, cast, alice, refreshing):
         assert not is_in(client, third["access_token"])
 
 
-def test_logout_beats_refreshes_that_run_beside_it(
-    app, client, make_client, cast, alice, refreshing
-):
+def test_logout_during_refreshes(app, client, make_client, cast, alice, refreshing):
     for _ in range(3):
         first = cast.sign_in("alice", alice.password)
         acts = [refreshing(first.refresh_token) for _ in range(6)]

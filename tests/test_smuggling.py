@@ -72,7 +72,7 @@ def stand():
         ),
     ],
 )
-def test_what_another_server_might_read_differently_is_refused(stand, request_):
+def test_ambiguous_requests_are_rejected(stand, request_):
     answer = exchange(stand, request_ + HIDDEN)
     # gunicorn's short answer, or ours where it was the body that could not be read.
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), answer
@@ -82,7 +82,7 @@ def test_what_another_server_might_read_differently_is_refused(stand, request_):
     assert b"Traceback" not in answer
 
 
-def test_good_chunks_and_requests_in_a_row_are_answered_in_order(stand):
+def test_valid_chunks_and_pipelined_requests(stand):
     body = b'{"username": "nobody", "password": "x"}'
     chunked = b"Content-Type: application/json\r\nTransfer-Encoding: Chunked\r\n\r\n" + b"".join(
         b"%x;name=value\r\n%c\r\n" % (1, byte) for byte in body
@@ -99,7 +99,7 @@ def test_good_chunks_and_requests_in_a_row_are_answered_in_order(stand):
         assert statuses == [b"401", b"400", b"200"], answer
 
 
-def test_a_client_that_asks_whether_to_send_its_body_is_answered(stand):
+def test_expect_100_continue(stand):
     wait = b"Content-Type: application/json\r\nExpect: 100-continue\r\n"
     client = dial(stand)
     client.sendall(POST + wait + b"Content-Length: 2\r\nConnection: close\r\n\r\n")
@@ -109,7 +109,7 @@ def test_a_client_that_asks_whether_to_send_its_body_is_answered(stand):
 
 
 @pytest.mark.parametrize("path", [b"/health", b"/nowhere", b"/api/v1/tasks"])
-def test_http_1_1_without_host_is_refused(stand, path):
+def test_http_1_1_without_host_is_rejected(stand, path):
     head, body = head_and_body(
         exchange(stand, b"GET " + path + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
     )

@@ -44,16 +44,16 @@ def assert_refused(*words: str, **env: str) -> None:
     ],
     ids=["key", "disk", "number"],
 )
-def test_a_bad_setting_stops_the_start(env, words):
+def test_invalid_setting_prevents_start(env, words):
     assert_refused(words, **env)
 
 
-def test_a_database_without_tables_stops_the_start(databases):
+def test_missing_tables_prevent_start(databases):
     words = ("The database has no tables", "Run: flask db upgrade")
     assert_refused(*words, **SETTINGS, DATABASE_URL=databases.blank())
 
 
-def test_a_database_that_lacks_migrations_stops_the_start(databases):
+def test_missing_migrations_prevent_start(databases):
     url = databases.fresh()
     rows = Rows(url)
     head, older = rows.value("SELECT version_num FROM alembic_version"), "20261121_first"
@@ -64,7 +64,7 @@ def test_a_database_that_lacks_migrations_stops_the_start(databases):
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_database_that_a_newer_version_has_migrated_is_served(databases, live_server):
+def test_newer_migrations_do_not_prevent_start(databases, live_server):
     url = databases.fresh()
     newer = "29991231_of_a_later_version"
     Rows(url).run("UPDATE alembic_version SET version_num = :newer", newer=newer)
@@ -73,7 +73,7 @@ def test_a_database_that_a_newer_version_has_migrated_is_served(databases, live_
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_database_that_is_away_stops_nothing(live_server):
+def test_unavailable_database_does_not_prevent_start(live_server):
     nobody = f"postgresql://ana:not-told@127.0.0.1:{free_port()}/tasks"
     begin = time.monotonic()
     server = live_server(DATABASE_URL=nobody)

@@ -3,7 +3,7 @@
 from tests.support.secrets import Secrets
 
 
-def test_secrets_are_found_wherever_they_were_seen_and_nothing_else_is():
+def test_logged_secrets_are_detected():
     secrets = Secrets()
     secrets.learn({"username": "ana@example.org", "password": "Lantern-4-seen"})
     secrets.learn({"results": [{"access_token": "an-access-token"}, None, 3]})
@@ -29,7 +29,7 @@ def test_secrets_are_found_wherever_they_were_seen_and_nothing_else_is():
     assert secrets.found_in("\n".join(leaks + harmless)) == leaks
 
 
-def test_a_short_password_is_not_looked_for_as_it_may_be_part_of_any_word():
+def test_short_passwords_are_ignored():
     secrets = Secrets()
     secrets.learn({"password": "a"})
     assert not secrets

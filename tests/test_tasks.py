@@ -33,7 +33,7 @@ def made(client, person, path="/tasks", **fields):
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks/", "/users/me/tasks", "/users/{id}/tasks/"])
-def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, path):
+def test_new_task_has_defaults_and_location(client, alice, path):
     path = path.format(id=alice.id)
     answer = client.post(path, as_=alice, json={"title": "  Water the plants "})
     assert answer.status_code == 201
@@ -52,7 +52,7 @@ def test_a_new_task_has_defaults_and_says_where_it_is(client, alice, path):
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/users/me/tasks"])
-def test_put_replaces_and_patch_leaves_what_is_left_out(client, alice, path):
+def test_put_replaces_and_patch_updates(client, alice, path):
     task = made(client, alice, **FULL)
     assert task == task | FULL
     one = f"{path}/{task['id']}"
@@ -85,7 +85,7 @@ def test_put_replaces_and_patch_leaves_what_is_left_out(client, alice, path):
     assert client.get(one, as_=alice).json == put.json
 
 
-def test_what_changes_nothing_leaves_the_version_alone(client, alice):
+def test_unchanged_task_keeps_its_version(client, alice):
     task = made(client, alice, **FULL)
     one = f"/tasks/{task['id']}"
     same = {"title": " Write the README", "due_at": "2026-12-01T10:00:00+02:00"}
@@ -112,7 +112,7 @@ def test_completed_at_follows_the_status(client, alice):
 
 @on_sqlite
 @pytest.mark.parametrize("bad", ["0", "-1", "abc", str(2**63), "9" * 30, "٣", "1.0", "01", "1e3"])
-def test_a_path_id_that_is_none_is_a_404(client, alice, bad):
+def test_invalid_path_id_is_a_404(client, alice, bad):
     made(client, alice)
     for path in (f"/tasks/{bad}", f"/users/me/tasks/{bad}"):
         for method in ("GET", "PUT", "PATCH", "DELETE"):
@@ -121,7 +121,7 @@ def test_a_path_id_that_is_none_is_a_404(client, alice, bad):
     assert client.post(f"/tasks/{bad}/restore", as_=alice).status_code == 404
 
 
-def test_ids_are_never_used_again(client, rows, alice):
+def test_ids_are_not_reused(client, rows, alice):
     first = made(client, alice)["id"]
     rows.run("DELETE FROM tasks")
     assert made(client, alice)["id"] > first
@@ -130,7 +130,7 @@ def test_ids_are_never_used_again(client, rows, alice):
 # --- whose a task is ----------------------------------------------------------------------------
 
 
-def test_only_an_admin_may_say_whose_a_task_is(client, alice, bob, admin):
+def test_only_admins_can_set_the_owner(client, alice, bob, admin):
     task = made(client, alice)
     one = f"/tasks/{task['id']}"
     for owner in (alice.id, bob.id, None, "x"):
@@ -162,7 +162,7 @@ def test_only_an_admin_may_say_whose_a_task_is(client, alice, bob, admin):
     assert client.put(one, as_=admin, json={"title": "Mine?"}).json["user_id"] == bob.id
 
 
-def test_someone_elses_task_and_one_that_never_was_are_the_same_to_the_byte(client, alice, bob):
+def test_other_users_task_and_missing_task_are_indistinguishable(client, alice, bob):
     theirs, trashed = made(client, bob), made(client, bob)
     client.delete(f"/tasks/{trashed['id']}", as_=bob)
     headers = {"X-Request-ID": "same", "If-Match": '"1-1"'}
@@ -181,7 +181,7 @@ def test_someone_elses_task_and_one_that_never_was_are_the_same_to_the_byte(clie
     assert client.get(f"/tasks/{theirs['id']}", as_=bob).json == theirs
 
 
-def test_another_users_path_is_a_403_whether_they_exist_or_not(client, alice, bob, admin):
+def test_path_of_another_or_missing_user_is_a_403(client, alice, bob, admin):
     task = made(client, bob)
     for owner in (bob.id, admin.id, 99_999_999, 2**63 - 1):
         all_ = f"/users/{owner}/tasks"
@@ -203,7 +203,7 @@ def test_another_users_path_is_a_403_whether_they_exist_or_not(client, alice, bo
     assert client.get("/tasks", as_=admin).json["items"] == [task]
 
 
-def test_an_admin_works_in_anybodys_path_and_only_with_their_tasks(client, alice, bob, admin):
+def test_admin_uses_paths_of_other_users(client, alice, bob, admin):
     for_alice = f"/users/{alice.id}/tasks"
     task, theirs = made(client, admin, for_alice), made(client, bob)
     one, new = f"{for_alice}/{task['id']}", {"json": {"title": "x"}}
@@ -228,7 +228,7 @@ def test_an_admin_works_in_anybodys_path_and_only_with_their_tasks(client, alice
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/users/me/tasks"])
-def test_a_deleted_task_lies_in_the_trash_only(client, alice, path):
+def test_deleted_task_is_only_in_the_trash(client, alice, path):
     kept = made(client, alice)
     task = made(client, alice, status="done", due_at="2026-12-01T00:00:00Z", tags=["x"])
     one = f"{path}/{task['id']}"
@@ -265,7 +265,7 @@ def test_a_deleted_task_lies_in_the_trash_only(client, alice, path):
     assert client.get(one, as_=alice).json == restored.json
 
 
-def test_only_who_sees_it_can_restore_it(client, alice, bob, admin):
+def test_only_visible_tasks_can_be_restored(client, alice, bob, admin):
     one = f"/tasks/{made(client, alice)['id']}"
     client.delete(one, as_=alice)
     assert client.post(f"{one}/restore").status_code == 401
@@ -278,7 +278,7 @@ def test_only_who_sees_it_can_restore_it(client, alice, bob, admin):
     assert client.post(f"{one}/restore", as_=bob).status_code == 404  # live, and still not his
 
 
-def test_purge_empties_old_trash_and_expired_keys_and_nothing_else(client, app, rows, alice):
+def test_purge_deletes_expired_rows_only(client, app, rows, alice):
     old, young, live = plant(
         rows,
         alice.id,

@@ -41,7 +41,7 @@ def fail(login):
     return run
 
 
-def test_after_ten_not_even_the_right_password(login, bob, alice, fail):
+def test_right_password_is_rejected_after_ten_failures(login, bob, alice, fail):
     fail(10)
     for password in (WRONG, GOOD):
         answer = login("bob", password)
@@ -51,7 +51,7 @@ def test_after_ten_not_even_the_right_password(login, bob, alice, fail):
     assert login("bob", GOOD, address="192.0.2.2").status_code == 200, "from elsewhere"
 
 
-def test_however_it_is_spelt(login, bob):
+def test_spelling_of_the_name_does_not_matter(login, bob):
     names = ["bob", "BOB", " bob ", "bob@example.org", "Bob@Example.Org", "\uff42ob@example.org"]
     got = [
         login(names[number % 6], kind=("username", "email")[number % 2]).status_code
@@ -61,14 +61,14 @@ def test_however_it_is_spelt(login, bob):
 
 
 @on_sqlite
-def test_a_name_without_an_account_behaves_alike(login):
+def test_unknown_names_behave_the_same(login):
     assert [login("nobody").status_code for _ in range(11)] == [401] * 10 + [429]
     assert login("NOBODY").status_code == 429
     assert login("nobody-else").status_code == 401
 
 
 @on_sqlite
-def test_an_ipv6_address_counts_as_its_network(login, fail, bob):
+def test_ipv6_addresses_count_by_network(login, fail, bob):
     for number in range(10):
         fail(1, address=f"2001:db8:1:2::{number + 1:x}")
     assert login("bob", GOOD, address="2001:db8:1:2:ffff::1").status_code == 429
@@ -92,7 +92,7 @@ def test_a_success_resets_the_count(login, bob, fail):
         assert login("bob", GOOD).status_code == 200
 
 
-def test_it_passes_after_fifteen_minutes(app, rows, login, bob, fail):
+def test_block_ends_after_15_minutes(app, rows, login, bob, fail):
     fail(10)
     for _ in range(5):
         assert login("bob").status_code == 429
@@ -110,7 +110,7 @@ def under_attack(rows, bob, fail):
         fail(10, address=f"198.51.100.{number}")
 
 
-def test_after_a_hundred_only_known_addresses_are_tried(rows, login, bob, under_attack):
+def test_known_addresses_are_allowed_after_100_failures(rows, login, bob, under_attack):
     assert login("bob", GOOD, address="203.0.113.1").status_code == 429
     for days, status in ((31, 429), (29, 200)):
         rows.run("UPDATE sessions SET created_at = :t", t=ago(days=days))
@@ -119,21 +119,21 @@ def test_after_a_hundred_only_known_addresses_are_tried(rows, login, bob, under_
 
 
 @on_sqlite
-def test_a_known_ipv6_address_makes_its_network_known(rows, login, bob, under_attack):
+def test_known_ipv6_networks(rows, login, bob, under_attack):
     rows.run("UPDATE sessions SET address = '2001:db8:1:2::7'")
     assert login("bob", GOOD, address="2001:db8:1:3::7").status_code == 429
     assert login("bob", GOOD, address="2001:db8:1:2:ffff::1").status_code == 200
 
 
 @on_sqlite
-def test_the_attack_is_over_fifteen_minutes_after_the_last_failure(rows, login, bob, under_attack):
+def test_account_block_ends_15_minutes_after_the_last_failure(rows, login, bob, under_attack):
     for minutes, status in ((14, 429), (16, 200)):
         rows.run("UPDATE login_accounts SET last_failure_at = :t", t=ago(minutes=minutes))
         assert login("bob", GOOD, address="203.0.113.1").status_code == status
 
 
 @on_sqlite
-def test_enable_clears_both(app, login, bob, under_attack, fail):
+def test_enable_resets_both_counts(app, login, bob, under_attack, fail):
     assert login("bob", GOOD, address="198.51.100.0").status_code == 429
     assert login("bob", GOOD, address="203.0.113.1").status_code == 429
     assert app.test_cli_runner().invoke(args=["users", "enable", "bob"]).exit_code == 0
@@ -143,7 +143,7 @@ def test_enable_clears_both(app, login, bob, under_attack, fail):
 
 
 @on_sqlite
-def test_names_are_kept_as_digests(rows, login):
+def test_names_are_stored_as_digests(rows, login):
     """What was typed as a name may be a password."""
     login("My-secret-password-7")
     for table in ("login_accounts", "login_failures", "events"):
@@ -152,7 +152,7 @@ def test_names_are_kept_as_digests(rows, login):
         assert "secret" not in str(stored).casefold()
 
 
-def test_parallel_guesses_do_not_slip_through(app, make_client, bob, login):
+def test_concurrent_guesses_are_counted(app, make_client, bob, login):
     guesses = [partial(attempt, make_client(app), "bob") for _ in range(24)]
     statuses = sorted(answer.status_code for answer in at_once(guesses))
     assert statuses == [401] * 10 + [429] * 14

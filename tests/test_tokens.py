@@ -45,7 +45,7 @@ def test_the_claims_of_an_access_token(client, cast, alice):
 
 
 @on_sqlite
-def test_another_algorithm(client, alice):
+def test_other_algorithms_are_rejected(client, alice):
     _, payload, kept = alice.token.split(".")
     no_words: tuple[Any, ...] = ("none", "None", "NONE", "nOnE", "", None, 0, [], {}, "HS1")
     for word in no_words:
@@ -59,7 +59,7 @@ def test_another_algorithm(client, alice):
 
 
 @on_sqlite
-def test_another_key(client, alice):
+def test_other_keys_are_rejected(client, alice):
     pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----"
     known = [pem, alice.token, alice.token.split(".")[1]]
     for key in ("", " ", "secret", OTHER_KEY, "null", *known):
@@ -67,7 +67,7 @@ def test_another_key(client, alice):
 
 
 @on_sqlite
-def test_a_header_chooses_nothing(client, alice):
+def test_header_parameters_are_ignored(client, alice):
     claims = claims_of(alice.token)
     header: Any
     extra: list[dict[str, Any]] = [
@@ -86,7 +86,7 @@ def test_a_header_chooses_nothing(client, alice):
 
 
 @on_sqlite
-def test_claims_that_are_missing_or_wrong(client, alice):
+def test_missing_or_invalid_claims(client, alice):
     claims: Any
     for claims in ([], "alice", None, 1, {}):
         refused(client, signed(HEADER, claims, KEY))
@@ -119,7 +119,7 @@ def test_claims_that_are_missing_or_wrong(client, alice):
             assert code_of(answer) in ("INVALID_TOKEN", "TOKEN_EXPIRED")
 
 
-def test_another_user_or_session_than_the_tokens_own(client, alice, bob):
+def test_token_of_another_user_or_session(client, alice, bob):
     refused(client, resigned(alice.token, KEY, sub=str(bob.id)), "TOKEN_REVOKED")
     refused(client, resigned(alice.token, KEY, sid=2**62), "TOKEN_REVOKED")
 
@@ -143,7 +143,7 @@ def test_times(client, alice):
 
 
 @on_sqlite
-def test_a_changed_or_cut_token(client, alice):
+def test_manipulated_tokens(client, alice):
     header, payload, signature = alice.token.split(".")
     other = base64.urlsafe_b64encode(b"x" * 32).rstrip(b"=").decode()
     body = f"{header}.{payload}"
@@ -160,7 +160,7 @@ def test_a_changed_or_cut_token(client, alice):
 
 
 @on_sqlite
-def test_the_header_and_its_scheme(client, alice):
+def test_authorization_header(client, alice):
     for header in (
         "",
         "Bearer",
@@ -181,7 +181,7 @@ def test_the_header_and_its_scheme(client, alice):
 
 
 @on_sqlite
-def test_keys_rotate_the_first_signs_and_all_verify(make_app, make_client, alice):
+def test_secret_key_rotation(make_app, make_client, alice):
     rotated = make_client(make_app(SECRET_KEY=f"{OTHER_KEY},{KEY}"))
     assert rotated.get("/users/me", as_=alice).status_code == 200
     fresh = rotated.post("/auth/refresh", json={"refresh_token": alice.refresh_token}).get_json()
@@ -201,7 +201,7 @@ def make(client, person, scope="read", **more):
     return answer.get_json()
 
 
-def test_the_secret_is_shown_once_and_only_a_digest_is_kept(rows, client, alice):
+def test_secret_is_shown_once_and_stored_as_a_digest(rows, client, alice):
     made = make(client, alice, "write", name="Backup", expires_at="2999-01-01T01:00:00+01:00")
     assert made["token"].startswith("tsk_")
     assert len(made["token"]) >= 40
@@ -219,7 +219,7 @@ def test_the_secret_is_shown_once_and_only_a_digest_is_kept(rows, client, alice)
 
 
 @on_sqlite
-def test_bodies_that_make_no_token(client, alice, admin):
+def test_invalid_token_requests(client, alice, admin):
     good: dict[str, Any] = {"name": "n", "scope": "read"}
     times = ["2020-01-01T00:00:00Z", "2999-01-01", "2999-01-01T00:00:00", 32503680000, ""]
     for body in (
@@ -241,7 +241,7 @@ def test_bodies_that_make_no_token(client, alice, admin):
 
 
 @on_sqlite
-def test_what_a_token_may_not_do_comes_before_its_content(client, admin, alice):
+def test_scope_is_checked_before_the_body(client, admin, alice):
     token = make(client, admin, "admin")["token"]
     for answer in (
         client.patch(f"/users/{alice.id}", json={"role": "emperor"}, as_=token),
@@ -252,7 +252,7 @@ def test_what_a_token_may_not_do_comes_before_its_content(client, admin, alice):
 
 
 @on_sqlite
-def test_a_personal_token_has_no_more_than_its_user(client, cast, admin):
+def test_personal_token_has_the_rights_of_its_user(client, cast, admin):
     second = cast.admin("second")
     token = make(client, second, "admin")["token"]
     assert client.get("/users", as_=token).status_code == 200
@@ -288,7 +288,7 @@ def test_expiry_and_last_use_of_a_personal_token(rows, client, alice):
 
 
 @on_sqlite
-def test_every_letter_of_a_personal_token_counts(client, alice):
+def test_every_character_of_a_personal_token_counts(client, alice):
     token = make(client, alice)["token"]
     for wrong in (token[:-1], token + "x", token.upper(), token[4:], "TSK_" + token[4:]):
         refused(client, wrong)

@@ -23,7 +23,7 @@ def details(answer, status=400, code="VALIDATION_ERROR"):
 # --- one's own profile --------------------------------------------------------------------------
 
 
-def test_changing_my_names(client, alice):
+def test_change_own_names(client, alice):
     answer = client.get("/users/me", as_=alice)
     before = answer.get_json()
     assert answer.headers["ETag"] == f'"{alice.id}-1"'
@@ -44,7 +44,7 @@ def test_changing_my_names(client, alice):
 
 
 @on_sqlite
-def test_a_name_can_go_if_another_stays(client, alice, bob):
+def test_a_name_can_be_removed_if_another_remains(client, alice, bob):
     assert change_me(client, bob, username=None).get_json()["username"] == "bob@example.org"
     assert change_me(client, alice, username=None).status_code == 400
     assert change_me(client, bob, email=None).status_code == 400
@@ -52,7 +52,7 @@ def test_a_name_can_go_if_another_stays(client, alice, bob):
 
 
 @on_sqlite
-def test_what_i_cannot_change(client, alice):
+def test_fields_that_users_cannot_change(client, alice):
     names = ["role", "is_active", "password", "id", "version", "created_at", "is_admin", "foo"]
     for name in names:
         assert details(change_me(client, alice, **{name: 1})) == {name}
@@ -63,7 +63,7 @@ def test_what_i_cannot_change(client, alice):
     assert client.get("/users/me", as_=alice).get_json()["version"] == 1
 
 
-def test_names_that_are_taken(client, alice, bob, admin):
+def test_taken_names(client, alice, bob, admin):
     for changes in ({"username": "BOB"}, {"email": "Bob@example.org"}):
         for answer in (
             change_me(client, alice, **changes),
@@ -74,7 +74,7 @@ def test_names_that_are_taken(client, alice, bob, admin):
     assert client.get("/users/me", as_=alice).get_json()["version"] == 1
 
 
-def test_deleting_me_takes_all_that_is_mine(client, cast, alice, bob, admin):
+def test_deleting_the_own_account_deletes_everything(client, cast, alice, bob, admin):
     client.post("/tasks", json={"title": "Mine"}, as_=alice)
     client.post("/tasks", json={"title": "His"}, as_=bob)
     client.delete("/users/me", json={"current_password": alice.password}, as_=alice)
@@ -90,7 +90,7 @@ def test_deleting_me_takes_all_that_is_mine(client, cast, alice, bob, admin):
 
 
 @on_sqlite
-def test_ids_of_others_of_nobody_and_what_is_no_id(client, alice, bob, admin):
+def test_other_missing_and_invalid_ids(client, alice, bob, admin):
     malformed = ["0", "-1", "abc", str(2**63), "1.0", "\u0663", "01", "+1", "1e3", "%00", "ME", " "]
     for method in ("GET", "PATCH", "DELETE"):
         for number in (bob.id, 999_999_999, 2**63 - 1):
@@ -103,7 +103,7 @@ def test_ids_of_others_of_nobody_and_what_is_no_id(client, alice, bob, admin):
 
 
 @on_sqlite
-def test_an_admin_makes_a_user(client, admin):
+def test_admin_creates_a_user(client, admin):
     body = {"username": "carol", "password": GOOD, "role": "admin", "is_active": False}
     answer = client.post("/users", json=body, as_=admin)
     assert answer.status_code == 201
@@ -114,7 +114,7 @@ def test_an_admin_makes_a_user(client, admin):
     assert client.get(answer.headers["Location"], as_=admin).get_json() == made
 
 
-def test_an_admin_changes_a_user(client, alice, admin):
+def test_admin_changes_a_user(client, alice, admin):
     path = f"/users/{alice.id}"
     changes = {"username": "ana", "email": "ana@example.org", "role": "admin"}
     changed = client.patch(path, json=changes, as_=admin).get_json()
@@ -133,7 +133,7 @@ def test_an_admin_changes_a_user(client, alice, admin):
 
 
 @on_sqlite
-def test_an_admins_own_names_and_password_need_the_current_one(client, admin):
+def test_admin_needs_the_current_password_for_own_changes(client, admin):
     path = f"/users/{admin.id}"
     for changes in ({"username": "root-2"}, {"email": "r@example.org"}, {"password": GOOD}):
         for wrong in ({}, {"current_password": "Wrong-1-password"}):
@@ -144,7 +144,7 @@ def test_an_admins_own_names_and_password_need_the_current_one(client, admin):
 
 
 @on_sqlite
-def test_faulty_changes_by_an_admin(client, alice, admin):
+def test_invalid_changes_by_an_admin(client, alice, admin):
     path = f"/users/{alice.id}"
     bodies: list[dict[str, Any]] = [
         *({"role": role} for role in ("owner", None, True)),
@@ -209,7 +209,7 @@ def people(cast, client, admin):
     return made
 
 
-def test_pages_filters_and_orders_of_the_list(client, people, admin):
+def test_user_list_pages_filters_and_sorting(client, people, admin):
     for query, names in (
         ("", "root dora Carl anton"),
         ("sort_by=username", "anton Carl dora root"),
@@ -236,7 +236,7 @@ def test_pages_filters_and_orders_of_the_list(client, people, admin):
 
 
 @on_sqlite
-def test_faulty_queries_of_the_list(client, people, admin):
+def test_invalid_queries_of_the_user_list(client, people, admin):
     for query in (
         *("role=boss", "is_active=1", "is_active=True", "foo=1", "status=todo", "page=2"),
         *("sort_by=email", "sort_by=password_hash", "sort_by=", "sort_by=id,id"),

@@ -21,7 +21,7 @@ def app_settings():
     return {"WEBHOOK_ALLOW_PRIVATE": "1"}  # the receiver is on this machine
 
 
-def test_every_kind_of_change_arrives_signed_and_in_order(client, alice, receiver, worker):
+def test_changes_are_delivered_signed_and_in_order(client, alice, receiver, worker):
     webhook = hook(client, alice, receiver)
     one = task(client, alice)
     path = f"/tasks/{one['id']}"
@@ -55,7 +55,7 @@ def test_every_kind_of_change_arrives_signed_and_in_order(client, alice, receive
 
 
 @only_sqlite
-def test_the_secret_is_shown_once_and_is_stored_encrypted(client, alice, receiver, rows):
+def test_secret_is_shown_once_and_stored_encrypted(client, alice, receiver, rows):
     made = hook(client, alice, receiver)
     assert made["secret"].startswith("whsec_")
     shown = client.get(f"/webhooks/{made['id']}", as_=alice).json
@@ -65,9 +65,7 @@ def test_the_secret_is_shown_once_and_is_stored_encrypted(client, alice, receive
 
 
 @only_sqlite
-def test_both_secrets_sign_for_a_day_also_after_a_new_secret_key(
-    client, alice, receiver, rows, make_app
-):
+def test_rotated_secret_signs_for_a_day(client, alice, receiver, rows, make_app):
     webhook = hook(client, alice, receiver)
     rotated = client.post(f"/webhooks/{webhook['id']}/rotate-secret", as_=alice)
     assert rotated.status_code == 200
@@ -91,9 +89,7 @@ def test_both_secrets_sign_for_a_day_also_after_a_new_secret_key(
         Webhook(webhook["secret"]).verify(receiver.messages[0].body, receiver.messages[0].headers)
 
 
-def test_a_webhook_receives_its_events_of_tasks_that_its_owner_may_see(
-    client, alice, bob, admin, receiver, worker
-):
+def test_webhook_receives_events_of_visible_tasks(client, alice, bob, admin, receiver, worker):
     some = hook(client, alice, receiver, "/some", events=["task.deleted", "task.completed"])
     assert some["events"] == ["task.completed", "task.deleted"]
     hook(client, alice, receiver, "/alice", events=["task.created"])
@@ -113,9 +109,7 @@ def test_a_webhook_receives_its_events_of_tasks_that_its_owner_may_see(
     }
 
 
-def test_whoever_may_not_see_the_task_when_it_is_delivered_receives_nothing(
-    client, cast, alice, bob, admin, receiver, rows, app
-):
+def test_visibility_is_checked_at_delivery(client, cast, alice, bob, admin, receiver, rows, app):
     """Its task was given away, its owner was demoted, or disabled."""
     demoted, disabled = cast.admin("second"), cast.user("carol")
     hook(client, alice, receiver, "/alice")
@@ -134,9 +128,7 @@ def test_whoever_may_not_see_the_task_when_it_is_delivered_receives_nothing(
     ]
 
 
-def test_tasks_that_change_hands_with_a_deletion_arrive_as_they_are(
-    client, alice, bob, admin, receiver, worker
-):
+def test_reassigned_tasks_are_delivered(client, alice, bob, admin, receiver, worker):
     hook(client, bob, receiver)
     mine = {task(client, alice)["id"] for _ in range(3)}
     assert client.delete(f"/users/{alice.id}?reassign_to={bob.id}", as_=admin).status_code == 204
@@ -147,7 +139,7 @@ def test_tasks_that_change_hands_with_a_deletion_arrive_as_they_are(
 
 
 @only_sqlite
-def test_nobody_reaches_anothers_webhook(client, alice, bob, admin, receiver):
+def test_webhooks_of_other_users_are_not_accessible(client, alice, bob, admin, receiver):
     path = f"/webhooks/{hook(client, alice, receiver)['id']}"
     for who in (bob, admin):
         assert client.get("/webhooks", as_=who).json["total"] == 0
@@ -166,7 +158,7 @@ def test_nobody_reaches_anothers_webhook(client, alice, bob, admin, receiver):
 
 
 @only_sqlite
-def test_changes_and_faults(client, alice, receiver):
+def test_updates_and_invalid_requests(client, alice, receiver):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
     changed = client.patch(path, json={"events": ["task.deleted"]}, as_=alice).json
@@ -190,7 +182,7 @@ def test_changes_and_faults(client, alice, receiver):
     assert client.post("/webhooks", json={}, as_=alice).status_code == 400
 
 
-def test_of_thirty_created_at_once_twenty_are_allowed(live_server, receiver):
+def test_at_most_twenty_webhooks(live_server, receiver):
     server = live_server(WEB_THREADS="16", DATABASE_POOL_SIZE="16", WEBHOOK_ALLOW_PRIVATE="1")
     with signed_in(server) as alice:
         token = alice.headers["Authorization"].removeprefix("Bearer ")
@@ -201,9 +193,7 @@ def test_of_thirty_created_at_once_twenty_are_allowed(live_server, receiver):
 
 
 @pytest.mark.parametrize(("scope", "sees"), [("write", False), ("admin", True)])
-def test_a_webhook_sees_what_the_token_that_made_it_sees(
-    client, alice, admin, receiver, app, rows, scope, sees
-):
+def test_webhook_has_the_scope_of_its_token(client, alice, admin, receiver, app, rows, scope, sees):
     body = {"name": "hooks", "scope": scope}
     token = client.post("/auth/tokens", json=body, as_=admin).json
     webhook = hook(client, token["token"], receiver)
@@ -217,7 +207,7 @@ def test_a_webhook_sees_what_the_token_that_made_it_sees(
     assert client.get(f"/webhooks/{webhook['id']}", as_=admin).status_code == 404
 
 
-def test_a_token_that_moves_a_webhook_makes_it_its_own(client, alice, admin, receiver, app, rows):
+def test_new_url_binds_a_webhook_to_the_token(client, alice, admin, receiver, app, rows):
     """Else a token of scope `write` could have all that an admin's webhook sees sent to itself."""
     webhook = hook(client, admin, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -240,7 +230,7 @@ def test_a_token_that_moves_a_webhook_makes_it_its_own(client, alice, admin, rec
 
 
 @pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_a_webhook_is_told_of_a_change_that_waited_while_it_was_made(
+def test_webhook_receives_changes_committed_after_its_creation(
     client, alice, receiver, app, rows, make_client
 ):
     one = task(client, alice)
@@ -260,7 +250,7 @@ def test_a_webhook_is_told_of_a_change_that_waited_while_it_was_made(
     assert message.json["data"]["task"]["title"] == "Waited"
 
 
-def test_nothing_that_happened_while_it_was_off_arrives(client, alice, receiver, app, rows):
+def test_events_during_inactivity_are_not_delivered(client, alice, receiver, app, rows):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
     other = hook(client, alice, receiver, "/other")  # so that events do wait for the worker
@@ -275,7 +265,7 @@ def test_nothing_that_happened_while_it_was_off_arrives(client, alice, receiver,
     assert len(sent(client, alice, other)) == 2
 
 
-def test_without_an_active_webhook_no_event_waits(client, alice, receiver, rows):
+def test_no_event_is_queued_without_active_webhooks(client, alice, receiver, rows):
     task(client, alice)
     hook(client, alice, receiver, is_active=False)
     task(client, alice)

@@ -87,7 +87,7 @@ def test_three_workers_record_each_overdue_task_once(client, alice, rows, app):
     assert len(set(overdue(rows))) == 500
 
 
-def test_health_shows_whether_anybody_works(client, root, alice, rows, app):
+def test_health_shows_running_workers(client, root, alice, rows, app):
     def health():
         response = root.get("/health/detailed")
         assert response.status_code == 200
@@ -121,7 +121,7 @@ def serving(live_server, databases, receiver):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("app")
-def test_embedded_it_goes_on_when_the_processes_that_worked_are_killed(serving, receiver, rows):
+def test_embedded_worker_survives_killed_processes(serving, receiver, rows):
     env = {"WEB_CONCURRENCY": "3", "ALLOW_SPLIT_LIMITS": "1"}
     server, client = serving(WORKER="embedded", **env)
     for title in ("one", "two"):
@@ -149,7 +149,7 @@ def test_embedded_it_goes_on_when_the_processes_that_worked_are_killed(serving, 
 
 
 @pytest.mark.usefixtures("app")
-def test_told_to_stop_it_finishes_or_hands_back(serving, receiver, databases, tmp_path):
+def test_stopping_worker_finishes_or_releases_work(serving, receiver, databases, tmp_path):
     _, client = serving()
     begun = threading.Event()
 

@@ -62,9 +62,7 @@ def kill(process):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("app")
-def test_nothing_is_lost_when_processes_are_killed(
-    databases, live_server, receiver, rows, tmp_path, backend
-):
+def test_killed_processes_lose_no_work(databases, live_server, receiver, rows, tmp_path, backend):
     env = {"DATABASE_URL": databases.shared(), "WEBHOOK_ALLOW_PRIVATE": "1"}
     server = live_server(**env)
     alice = Alice(server)
