@@ -180,7 +180,7 @@ def test_task_table_lists_every_field(client, alice):
 def test_status_table_lists_every_error_code(root):
     schemas = root.get("/openapi.json").json["components"]["schemas"]
     codes = set(re.findall(r"`([A-Z_]+)`", section("Status codes")))
-    assert codes == set(schemas["Error"]["properties"]["error"]["properties"]["code"]["enum"])
+    assert codes == set(schemas["Problem"]["properties"]["code"]["enum"])
 
 
 @sqlite_only
