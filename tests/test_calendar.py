@@ -57,6 +57,15 @@ def test_feed_contains_tasks_with_a_due_time(client, root, alice, bob):
 
 
 @only_sqlite
+def test_feed_of_an_admins_write_token_has_only_their_own_tasks(client, root, alice, admin):
+    body = {"name": "calendar", "scope": "write"}
+    token = client.post("/auth/tokens", json=body, as_=admin).json["token"]
+    due(client, alice, title="alice's")
+    due(client, admin, title="own")
+    assert set(events_of(root.get(address(client, token)))) == {"own"}
+
+
+@only_sqlite
 def test_feed_conforms_to_rfc_5545(client, root, alice):
     url = address(client, alice)
     due(client, alice, title="ä" * 200, description="long " * 200)
