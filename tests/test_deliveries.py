@@ -203,7 +203,7 @@ def reset(handler):
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
-INVALID = "The response was incomplete or not valid HTTP."
+INVALID = "Incomplete or invalid HTTP response."
 TOO_LARGE = "The response was larger than 64 KiB."
 # What is no success although its status, if any, is 200: the bytes, and the error.
 BROKEN = {
@@ -310,7 +310,7 @@ def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds
             for webhook in webhooks:
                 item = attempted(client, alice, webhook, seconds=20)
                 assert item["status"] == "pending"
-                assert item["error"] == "There was no complete response within 15 seconds."
+                assert item["error"] == "No complete response within 15 seconds."
             assert seconds - 1 < time.monotonic() - started < seconds + 3
     finally:
         over.set()

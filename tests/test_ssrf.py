@@ -12,7 +12,7 @@ from tests.support.webhooks import hook, move_webhook, sent, task
 from tests.support.worker import working
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-UNREACHABLE = "The address could not be reached."
+UNREACHABLE = "The address is not reachable."
 
 INSIDE = [
     *("127.0.0.1", "127.255.255.254", "0.0.0.0", "::1", "::"),  # this machine

@@ -1,4 +1,4 @@
-"""Claims: a worker claims a job or a webhook for some seconds, so that no other one takes it."""
+"""Claims: a worker claims a job or webhook for some seconds, so that no other worker takes it."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Timestamp, from_now, now, transaction
 from taskapi.extensions import db
 
-CLAIM_SECONDS = 30  # if a worker dies, another one takes over after that time
+CLAIM_SECONDS = 30  # if a worker dies, another one takes over after this time
 
 
 class Claimable:
-    """The columns of a row that can be claimed."""
+    """Columns and methods of rows that workers can claim."""
 
     claimed_at: Mapped[str | None] = mapped_column(Timestamp)
     claimed_by: Mapped[str | None] = mapped_column(String(40))
     claimed_until: Mapped[str | None] = mapped_column(Timestamp)
 
     def hold(self, worker: str) -> None:
-        """Claim it, or keep it claimed."""
+        """Claim the row or extend the claim."""
         self.claimed_by, self.claimed_until = worker, from_now(seconds=CLAIM_SECONDS)
 
     def release(self) -> None:
@@ -29,13 +29,13 @@ class Claimable:
 def claim_first(
     model: type[Any], worker: str, *, where: list[Any], order_by: list[Any]
 ) -> int | None:
-    """Claim the first free row; its id, or None if there is none."""
+    """Claim the first free row and return its id, or None if there is none."""
     is_free = or_(model.claimed_until.is_(None), model.claimed_until < now())
     free = select(model).where(is_free, *where).order_by(*order_by).limit(1)
     if db.session.scalar(free.with_only_columns(model.id)) is None:
-        return None  # looking needs no lock
+        return None  # reading needs no lock
     with transaction():
-        # A locked row is in use, even if its claim has lapsed: a large import is being written.
+        # Skips locked rows: a large import is written even after its claim has expired.
         found = db.session.scalar(free.with_for_update(skip_locked=True))
         if found is None:
             return None

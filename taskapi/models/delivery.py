@@ -1,4 +1,4 @@
-"""Deliveries: one message to one webhook."""
+"""Deliveries: messages to webhooks."""
 
 from sqlalchemy import ForeignKey, Index, String, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,7 +30,7 @@ class Delivery(db.Model):
     __table_args__ = (
         Index("ix_deliveries_webhook", "webhook_id", "id"),
         Index("ix_deliveries_created_at", "created_at"),
-        # First attempts in the order of the changes, retries when their time comes.
+        # First attempts in the order of the changes, retries when they are due.
         Index(
             "ix_deliveries_new",
             *("webhook_id", "id"),
@@ -47,7 +47,7 @@ class Delivery(db.Model):
 
     @classmethod
     def enqueue(cls, webhook_id: int, event_id: int, action: str) -> "Delivery":
-        """Send an event to a webhook as soon as a worker is free."""
+        """Enqueue the delivery of an event to a webhook."""
         moment = now()
         delivery = cls(
             webhook_id=webhook_id,
@@ -78,12 +78,12 @@ LISTING = Listing(
 
 
 def message_id(webhook_id: int, event_id: int) -> str:
-    """The same for every attempt, so that a receiver recognises a repetition."""
+    """Return the message id, which is the same for every attempt."""
     return f"msg_{webhook_id}_{event_id}"
 
 
 def cancel_deliveries(webhook_id: int, reason: str) -> None:
-    """Send nothing of what is pending for a webhook."""
+    """Cancel the pending deliveries of a webhook."""
     pending = (Delivery.webhook_id == webhook_id, Delivery.next_attempt_at.is_not(None))
     cancelled = {"status": "cancelled", "next_attempt_at": None, "error": reason}
     db.session.execute(update(Delivery).where(*pending).values(cancelled))

@@ -1,4 +1,4 @@
-"""Webhooks' secrets as the database keeps them: encrypted with keys derived from SECRET_KEY."""
+"""Webhook secrets, encrypted with keys derived from SECRET_KEY."""
 
 import base64
 import secrets
@@ -11,22 +11,22 @@ from taskapi.config import settings
 
 
 def new_secret(webhook_id: int) -> tuple[str, str]:
-    """A new secret as the user sees it, and encrypted."""
+    """Create a secret and return it in plain text and encrypted."""
     secret = secrets.token_bytes(32)
-    # With the id, so that a row's secret is of no use in another row.
+    # Contains the id, so that a secret cannot be moved to another row.
     encrypted = MultiFernet(_fernets()).encrypt(f"{webhook_id}:".encode() + secret)
     return _shown(secret), encrypted.decode()
 
 
 def decrypt(webhook_id: int, encrypted: str) -> str | None:
-    """The secret as the user sees it; None if no SECRET_KEY decrypts it for this webhook."""
+    """Decrypt a secret; None if no SECRET_KEY decrypts it for this webhook."""
     plain = _decrypt(MultiFernet(_fernets()), encrypted)
     owner, _, secret = (plain or b"").partition(b":")
     return _shown(secret) if owner == str(webhook_id).encode() else None
 
 
 def rotated(encrypted: str) -> str | None:
-    """The secret encrypted with the first SECRET_KEY; None if it is so already, or lost."""
+    """Re-encrypt with the first SECRET_KEY; None if that is not needed or not possible."""
     fernets = _fernets()
     is_newest = _decrypt(fernets[0], encrypted) is not None
     plain = None if is_newest else _decrypt(MultiFernet(fernets), encrypted)
@@ -34,7 +34,7 @@ def rotated(encrypted: str) -> str | None:
 
 
 def fernet_key(secret: str) -> bytes:
-    """The key that encrypts webhooks' secrets, derived from one of SECRET_KEY's keys."""
+    """Derive an encryption key from one of the keys in SECRET_KEY."""
     derive = HKDF(hashes.SHA256(), length=32, salt=None, info=b"taskapi.webhook-secrets")
     return base64.urlsafe_b64encode(derive.derive(secret.encode()))
 

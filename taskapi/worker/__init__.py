@@ -1,6 +1,6 @@
-"""Work in the background: webhooks, imports, reminders, purges.
+"""Background work: webhooks, imports, reminders, purges.
 
-The queue is the database: a row is written in the transaction of the change that asks for the
-work, and a worker claims it for some seconds. A worker that dies lets its claim lapse, and
-another one repeats the work, which is written so that this does no harm.
+The queue is the database: a row is written in the transaction of the change, and a worker claims it
+for some seconds. If a worker dies, its claim expires and another worker repeats the work, which is
+idempotent.
 """

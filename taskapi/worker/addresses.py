@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach: public ones, and nothing inside any network."""
+"""Validation of webhook URLs and addresses: only public addresses are allowed."""
 
 import ipaddress
 import re
@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from taskapi.config import settings
 
-# Public by their number, and still not the internet: translated and tunnelled IPv4, relays,
-# documentation, and the address at which Azure tells its machines their secrets.
+# Global according to `ipaddress`, but not public: translated and tunnelled IPv4, relays,
+# documentation, and Azure's metadata service.
 REFUSED_V4 = [
     ipaddress.IPv4Network(text)
     for text in (
@@ -15,7 +15,7 @@ REFUSED_V4 = [
         "168.63.129.16/32",
     )
 ]
-PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")  # all else is local, mapped, translated, reserved
+PUBLIC_V6 = ipaddress.IPv6Network("2000::/3")  # others are local, mapped, translated or reserved
 REFUSED_V6 = [
     ipaddress.IPv6Network(text)
     for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "64:ff9b::/96")
@@ -25,11 +25,11 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 
 
 class BadUrl(ValueError):
-    """A sentence that says what is wrong with the address of a webhook."""
+    """The reason why a webhook URL is rejected."""
 
 
 def is_public(address: str) -> bool:
-    """May this address, as a socket names it, be connected to?"""
+    """Return whether webhooks can connect to this address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if ip.version == 4:
         return (
@@ -42,27 +42,27 @@ def is_public(address: str) -> bool:
 
 
 def check_url(url: str) -> None:
-    """Raise BadUrl for what we would not call; a name is looked up only when it is called."""
+    """Raise BadUrl for an invalid or private URL; names are resolved at delivery."""
     if not url.isascii() or re.search(r"[\s\x00-\x20\x7f\\]", url):
-        raise BadUrl("Must be ASCII without spaces; write a name in its xn-- form.")
+        raise BadUrl("Must be ASCII without spaces; use the xn-- form of the host name.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise BadUrl("Must be an address such as https://example.org/hook.") from None
+        raise BadUrl("Must be a URL such as https://example.org/hook.") from None
     schemes = ("https",) if settings().is_production else ("https", "http")
     if parts.scheme not in schemes:
         raise BadUrl("Must begin with https://.")
     host = parts.hostname or ""
     if not host or port == 0:
-        raise BadUrl("Must be an address such as https://example.org/hook.")
+        raise BadUrl("Must be a URL such as https://example.org/hook.")
     if "@" in parts.netloc:
         raise BadUrl("Must not contain a user or password.")
     if "#" in url:
         raise BadUrl("Must not contain a fragment.")
     literal = _literal(host)
     if literal is None and not _is_name(host):
-        raise BadUrl("Must name a host such as example.org.")
+        raise BadUrl("Must have a host name such as example.org.")
     if literal and not settings().webhook_allow_private and not is_public(literal):
         raise BadUrl("Must not be a private address.")
 
@@ -75,7 +75,7 @@ def _literal(host: str) -> str | None:
 
 
 def _is_name(host: str) -> bool:
-    """A name, and no number in disguise: 2130706433, 0177.0.0.1 and 0x7f.1 mean 127.0.0.1."""
+    """Return whether it is a name and not a number: 2130706433 and 0x7f.1 mean 127.0.0.1."""
     labels = host.removesuffix(".").split(".")
     return (
         len(host) <= 253

@@ -1,8 +1,7 @@
-"""POST to a webhook's receiver, which may be anything: within 15 seconds, 64 KiB and public
-addresses only.
+"""POST to the receiver of a webhook, with limits on time, size and addresses.
 
-libcurl connects only to a socket that `_open_socket` gives it, for the very address that was
-judged, so no second look-up of the name can lead elsewhere.
+libcurl connects only with a socket that `_open_socket` creates for the address it has checked, so a
+second DNS lookup cannot bypass the check.
 """
 
 import socket
@@ -17,26 +16,25 @@ import pycurl
 from taskapi.config import settings
 from taskapi.worker.addresses import BadUrl, check_url, is_public
 
-TIMEOUT = 15.0  # seconds in all: name, connection, TLS, request and response
+TIMEOUT = 15.0  # seconds in total: DNS, connection, TLS, request and response
 RESPONSE_LIMIT = 64 * 1024  # bytes, headers included
-# pycurl has no name for it: close() does not wait for a look-up that hangs. Since libcurl 7.87.
+# CURLOPT_QUICK_EXIT (libcurl 7.87), not in pycurl: close() does not wait for DNS lookups.
 CURLOPT_QUICK_EXIT = 322
 
-# The same for an address that is not allowed and one that does not answer, so that nobody can
-# find out by webhooks what is in our network.
-UNREACHABLE = "The address could not be reached."
-INVALID = "The response was incomplete or not valid HTTP."
+# The same message for private and unreachable addresses, so that webhooks cannot be used to scan
+# our network.
+UNREACHABLE = "The address is not reachable."
+INVALID = "Incomplete or invalid HTTP response."
 ERRORS = {
     pycurl.E_COULDNT_RESOLVE_HOST: UNREACHABLE,
     pycurl.E_COULDNT_CONNECT: UNREACHABLE,
-    pycurl.E_OPERATION_TIMEDOUT: "There was no complete response within 15 seconds.",
-    pycurl.E_WRITE_ERROR: "The response was larger than 64 KiB.",  # what our callback refuses
+    pycurl.E_OPERATION_TIMEDOUT: "No complete response within 15 seconds.",
+    pycurl.E_WRITE_ERROR: "The response was larger than 64 KiB.",  # aborted by our callback
     pycurl.E_FILESIZE_EXCEEDED: "The response was larger than 64 KiB.",
     pycurl.E_PEER_FAILED_VERIFICATION: "The TLS certificate is not valid for this host.",
     pycurl.E_SSL_CONNECT_ERROR: "The TLS connection failed.",
 }
-# Where systems keep the certificates that they trust, if Python's OpenSSL does not know:
-# Debian, Fedora, macOS and Alpine.
+# Trusted certificates of Debian, Fedora, macOS and Alpine, if Python's OpenSSL has no path.
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -45,7 +43,7 @@ BUNDLES = (
 
 
 class Outcome(NamedTuple):
-    """The status, if one was received, and what was wrong, if anything was."""
+    """The status of the response, if there was one, and the error, if there was one."""
 
     status: int | None
     error: str | None
@@ -56,7 +54,7 @@ class Outcome(NamedTuple):
 
 
 class Receiver:
-    """A URL to post to; its connection is kept from one message to the next."""
+    """A URL to post to, with a persistent connection."""
 
     def __init__(self, url: str):
         self._url = url
@@ -66,9 +64,9 @@ class Receiver:
         curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         curl.setopt(pycurl.FOLLOWLOCATION, False)
-        curl.setopt(pycurl.PROXY, "")  # whatever the environment says
+        curl.setopt(pycurl.PROXY, "")  # ignore the environment
         curl.setopt(pycurl.NOPROXY, "*")
-        curl.setopt(pycurl.NOSIGNAL, True)  # signals are the main thread's
+        curl.setopt(pycurl.NOSIGNAL, True)  # not allowed in threads
         curl.setopt(pycurl.TIMEOUT_MS, int(TIMEOUT * 1000))
         curl.setopt(pycurl.MAXFILESIZE, RESPONSE_LIMIT)
         curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
@@ -80,7 +78,7 @@ class Receiver:
             curl.setopt(option, path)
 
     def post(self, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Send the body; whatever the receiver does is an outcome and not an exception."""
+        """Send the body. Errors of the receiver are outcomes, not exceptions."""
         try:
             check_url(self._url)
         except BadUrl as fault:
@@ -88,7 +86,7 @@ class Receiver:
         self._received = 0
         curl = self._curl
         curl.setopt(pycurl.URL, self._url)
-        # Empty: libcurl does not wait for a "100 Continue".
+        # Empty, so that libcurl does not wait for "100 Continue".
         curl.setopt(pycurl.HTTPHEADER, [*(f"{n}: {v}" for n, v in headers.items()), "Expect:"])
         curl.setopt(pycurl.POSTFIELDS, body)
         try:
@@ -110,13 +108,13 @@ class Receiver:
         return pycurl.SOCKET_BAD
 
     def _receive(self, data: bytes) -> int | None:
-        """Count the bytes of headers and body; another number than their own is an error."""
+        """Count the bytes of headers and body; a return value below their number aborts."""
         self._received += len(data)
         return None if self._received <= RESPONSE_LIMIT else -1
 
 
 def _trusted_certificates() -> dict[int, str]:
-    """SSL_CERT_FILE and SSL_CERT_DIR, or else the system's; the wheel of pycurl has none."""
+    """Use SSL_CERT_FILE and SSL_CERT_DIR, or the system's; pycurl's wheel has none."""
     paths = ssl.get_default_verify_paths()
     file = paths.cafile or next((path for path in BUNDLES if Path(path).exists()), None)
     found = {pycurl.CAINFO: file, pycurl.CAPATH: paths.capath}

@@ -1,4 +1,4 @@
-"""The worker: polls the queue and hands what is due to its threads."""
+"""The worker: poll the queue, and do due work in threads."""
 
 import logging
 import secrets
@@ -20,7 +20,7 @@ from taskapi.worker.purge import purge_all
 POLL_SECONDS = 0.4
 PAUSE_AFTER_FAILURE = 2.0
 PURGE_SECONDS = 3600.0
-SLOW_SECONDS = 2.0  # a batch takes one second, if the receiver does not hang
+SLOW_SECONDS = 2.0  # a batch takes one second if the receiver is not slow
 
 log = logging.getLogger("taskapi.worker")
 
@@ -28,16 +28,16 @@ Counts = Counter[str]
 
 
 class Lane(NamedTuple):
-    """One kind of work, and how many threads may do it at a time."""
+    """A kind of work and its maximum number of threads."""
 
     claim: Callable[[str], int | None]
     work: Callable[[int, str, Callable[[], bool]], Counts]
     threads: int
-    slow_threads: int = 0  # as many more, where threads have been busy for SLOW_SECONDS
+    slow_threads: int = 0  # additional threads when others have been busy for SLOW_SECONDS
 
 
-# Receivers that hang do not delay the others: those whose last attempt failed have a lane of
-# their own, and other threads take the place of those that a receiver has just begun to hold.
+# Slow receivers must not delay others: webhooks whose last attempt failed have separate threads,
+# and busy threads are replaced by additional ones.
 LANES = (
     Lane(deliveries.claim_healthy, deliveries.deliver_batch, threads=24, slow_threads=24),
     Lane(deliveries.claim_failing, deliveries.deliver_batch, threads=8),
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
 
 class Worker:
-    """Works until `stop()`, then finishes or hands back what it has claimed."""
+    """Work until `stop()`, then finish or release the claimed work."""
 
     def __init__(self, app: Flask, kind: str):
         self.name = f"{kind}-{secrets.token_hex(8)}"
@@ -66,7 +66,7 @@ class Worker:
         self._purge_at = 0.0
 
     def stop(self) -> None:
-        # Nothing but the flag: this may run in a signal handler, amid a wait for the event.
+        # Only sets the flag, because this can run in a signal handler during a wait.
         self._is_stopping = True
 
     def run(self) -> None:
@@ -76,7 +76,7 @@ class Worker:
             if self._guarded(self._poll):
                 self._wake.wait(POLL_SECONDS)
             else:
-                time.sleep(PAUSE_AFTER_FAILURE)  # not the event, which other threads may set
+                time.sleep(PAUSE_AFTER_FAILURE)  # not the event, which other threads can set
         self._threads.shutdown(wait=True)
         log.info("worker %s stopped", self.name)
 
@@ -95,7 +95,7 @@ class Worker:
         return True
 
     def _repeat(self, act: Callable[[], int], full_batch: int) -> None:
-        """Act as long as batches are full; a steady stream waits for the next poll."""
+        """Repeat while batches are full; a steady stream waits for the next poll."""
         while act() == full_batch and not self._is_stopping:
             pass
 
@@ -112,12 +112,12 @@ class Worker:
         self._runs.append(Run(lane, time.monotonic(), future))
 
     def _guarded(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Call in a database session of its own; log what fails, and return None for it."""
+        """Call in a separate database session; log errors and return None for them."""
         try:
             with self._app.app_context():
                 return act(*args)
         except (*DATABASE_ERRORS, Unavailable) as error:
-            log.warning("worker: the database failed: %s", type(error).__name__, exc_info=True)
+            log.warning("worker: database error: %s", type(error).__name__, exc_info=True)
         except Exception:
             log.exception("worker: unexpected error")
         return None
@@ -132,6 +132,6 @@ class EmbeddedWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish what has begun, as far as that is possible before the process has to end."""
+        """Finish running work, within the time that the process has."""
         self._worker.stop()
         self._thread.join(timeout=18)

@@ -1,4 +1,4 @@
-"""Deletion of everything that has expired."""
+"""Deletion of expired rows."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How much work waits in the database, and whether a worker is busy with it."""
+"""The state of the queue."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ WORKERLESS_SECONDS = 120.0
 
 
 def queue_state() -> dict[str, Any]:
-    """How much is due, for how long the oldest has been, and how much is claimed."""
+    """Return how much is due, the age of the oldest, and how much is claimed."""
     moment = now()
     is_due = Job.finished_at.is_(None) & (Job.run_at <= moment)
     due = [
@@ -39,5 +39,5 @@ def queue_state() -> dict[str, Any]:
 
 
 def is_abandoned(state: dict[str, Any]) -> bool:
-    """Something has been due for long, and no worker is busy."""
+    """Return whether work has been due for long and no worker is busy."""
     return (state["oldest_seconds"] or 0) > WORKERLESS_SECONDS and not state["in_progress"]
