@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import httpx
@@ -12,7 +14,8 @@ import pytest
 from tests.chaos import faults
 from tests.chaos.ground import ground
 from tests.chaos.load import register
-from tests.support.client import signed_in
+from tests.support.client import GOOD, signed_in
+from tests.support.servers import ROOT
 from tests.support.sockets import HOST, dial, exchange, head_and_body, read_all
 
 KIB, MIB = 1024, 1024 * 1024
@@ -211,3 +214,34 @@ def test_signals_under_load_lose_no_request(fault):
     assert set(report.errors) <= {"ConnectionResetError"}, report
     assert report.errors.total() < report.requests / 10
     assert (report.lost, report.doubled) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["==", "<"], ids=["pinned", "the one before"])
+def test_gunicorn_releases(live_server, tmp_path, release):
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    (pinned,) = (line.split()[0] for line in lines if line.startswith("gunicorn=="))
+    wanted = pinned.replace("==", release)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--retries", "1"]
+    installed = subprocess.run(
+        [*pip, "--target", str(tmp_path), wanted], capture_output=True, text=True, check=False
+    )
+    if "No matching distribution" in installed.stderr:
+        pytest.skip(f"{wanted} is not found: the package index cannot be reached.")
+    assert installed.returncode == 0, installed.stderr
+    (folder,) = tmp_path.glob("gunicorn-*.dist-info")
+    version = folder.name.removeprefix("gunicorn-").removesuffix(".dist-info")
+    assert (f"gunicorn=={version}" == pinned) == (release == "==")
+
+    server = live_server(PYTHONPATH=str(tmp_path), WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1")
+    assert f"Starting gunicorn {version}" in server.log()
+    with httpx.Client(base_url=f"{server.url}/api/v1") as client:
+        body = {"username": "alice", "password": GOOD}
+        token = client.post("/auth/register", json=body).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        task = client.post("/tasks", json={"title": "One"}, headers=headers)
+        assert task.status_code == 201
+        listed = client.get("/tasks", headers=headers).json()
+        assert [each["id"] for each in listed["items"]] == [task.json()["id"]]
+    assert server.stop() == 0
+    assert "Traceback" not in server.log()
