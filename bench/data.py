@@ -49,6 +49,7 @@ def our_columns(url: str) -> dict[str, str]:
     """What each column of our table holds, as SQL over the user `u` and the task's number `i`."""
     moment = OUR_SQLITE_MOMENT if is_sqlite(url) else POSTGRES_MOMENT
     return _common_columns(moment) | {
+        "project_id": "(SELECT id FROM projects WHERE inbox_user_id = u)",
         "title_key": "'task ' || i || ' of user ' || u",
         "description_key": f"'{DESCRIPTION.casefold()}'",
         "status": "CASE i % 4 WHEN 1 THEN 1 WHEN 3 THEN 2 ELSE 0 END",
@@ -101,7 +102,23 @@ def copy_our_user(connection: Any, model: str, name: str, role: str = "user") ->
         f" SELECT '{name}', '{name}', password_hash, '{role}', is_active,"
         f" created_at, updated_at, version FROM users WHERE username = '{model}'"
     )
-    return user_id(connection, name)
+    copied = user_id(connection, name)
+    add_project(connection, copied, inbox_user_id=copied)
+    return copied
+
+
+def add_project(connection: Any, owner_id: int, inbox_user_id: int | None = None) -> int:
+    connection.execute(
+        "INSERT INTO projects (name, name_key, inbox_user_id, is_archived, created_at, updated_at,"
+        f" version) SELECT 'Sample', 'sample', {inbox_user_id or 'NULL'}, false, created_at,"
+        f" updated_at, 1 FROM users WHERE id = {owner_id}"
+    )
+    [[project_id]] = connection.execute("SELECT max(id) FROM projects").fetchall()
+    connection.execute(
+        "INSERT INTO memberships (project_id, user_id, role, created_at)"
+        f" SELECT {project_id}, id, 2, created_at FROM users WHERE id = {owner_id}"
+    )
+    return int(project_id)
 
 
 def add_peer_user(connection: Any, url: str, name: str, password_hash: str) -> int:

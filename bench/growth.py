@@ -13,10 +13,12 @@ from bench.report import aligned
 from bench.servers import Contender
 from bench.stage import Stage, stage
 from taskapi import create_app
-from taskapi.models.task import LISTING, VisibleTasks, task_json
+from taskapi.models.project import Owner
+from taskapi.models.task import LISTING, Task, task_json
 from taskapi.paging import answer_page
 
 FEW, MANY = 1_000, 1_000_000
+PROJECTS = 20  # between which the tasks are divided
 CHUNK = 20_000
 DEEP = 100_000  # of the many; further down, no database finds it by counting in good time
 TRIES = 60
@@ -38,7 +40,7 @@ class Case:
     def label(self) -> str:
         return ", ".join(
             [
-                "everybody's, for an admin" if self.is_admin else "one's own",
+                "everyone's, for an admin" if self.is_admin else f"of {PROJECTS} projects",
                 self.sort_by,
                 *([f"status={self.status}"] if self.status else []),
                 "deep" if self.is_deep else "first page",
@@ -56,7 +58,7 @@ CASES = [
 
 @dataclass
 class Size:
-    """A server on a database in which one user has so many tasks, and an admin none."""
+    """A server on a database in which a member of 20 projects has so many tasks."""
 
     contender: Contender
     tasks: int
@@ -101,9 +103,12 @@ def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
     model = act.load.people.names[0]
     with data.connect(database_url) as connection:
         data.copy_our_user(connection, model, "admin", role="admin")
+        projects = [data.add_project(connection, user_id) for _ in range(PROJECTS)]
+        columns = data.our_columns(database_url)
+        columns["project_id"] = f"{projects[0]} + i % {PROJECTS}"
         for first in range(1, tasks + 1, CHUNK):
             last = min(first + CHUNK - 1, tasks)
-            data.add_tasks(connection, data.our_columns(database_url), user_id, first, last)
+            data.add_tasks(connection, columns, user_id, first, last)
             _progress(f"Filling {kind} with {tasks:,} tasks", last / tasks)
     data.tidy(database_url)
     act.contender.tokens.append(act.sign_in("admin"))
@@ -124,7 +129,7 @@ def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
 def _deep_cursor(size: Size, case: Case) -> str:
     """What a page far down would say, if `skip` were allowed to reach that far."""
     filters = {"status": [case.status]} if case.status else {}
-    chosen = VisibleTasks(None if case.is_admin else size.user_id).filters(filters)
+    chosen = Task.visible_to(Owner(size.user_id, case.is_admin)).filters(filters)
     order = (case.sort_by.lstrip("-"), case.sort_by.startswith("-"))
     query = {"limit": 1, "skip": min(size.tasks // 4, DEEP), "sort_by": (order,)}
     answer = answer_page(LISTING, query, chosen, task_json)

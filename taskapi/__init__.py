@@ -15,9 +15,11 @@ from taskapi.version import __version__
 from taskapi.views.audit import audit
 from taskapi.views.auth import auth
 from taskapi.views.calendar import calendar
+from taskapi.views.comments import comments
 from taskapi.views.import_export import import_export
 from taskapi.views.jobs import jobs
 from taskapi.views.pages import pages
+from taskapi.views.projects import projects
 from taskapi.views.system import system
 from taskapi.views.tasks import tasks
 from taskapi.views.users import users
@@ -52,7 +54,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     sentry.init_app(settings)
     api.init_app(app)
     for blueprint in (
-        *(auth, users, tasks, import_export, jobs, webhooks, calendar, audit),
+        *(auth, users, projects, comments, tasks, import_export, jobs, webhooks, calendar, audit),
         *(system, pages),
     ):
         app.register_blueprint(blueprint)

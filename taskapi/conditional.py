@@ -7,7 +7,8 @@ from taskapi.errors import PreconditionFailed
 
 
 def etag_of(row: Row) -> str:
-    return f"{row.id}-{row.version}"
+    tag: str = getattr(row, "etag", None) or f"{row.id}-{row.version}"
+    return tag
 
 
 def check_if_match(row: Row) -> None:

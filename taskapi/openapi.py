@@ -22,7 +22,6 @@ from taskapi.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.openapi_webhooks import webhooks_section
 from taskapi.schemas import error as errors
 from taskapi.schemas.fields import FullMatch, Id, PageSchema, RequestSchema
-from taskapi.schemas.task import TaskSchema
 from taskapi.version import __version__
 
 Json = dict[str, Any]
@@ -89,7 +88,7 @@ def make_document(app: Flask) -> Json:
         },
         servers=[{"url": "/", "description": "The server of this document."}],
     )
-    spec.options["webhooks"] = webhooks_section(spec.schema(TaskSchema()))
+    spec.options["webhooks"] = webhooks_section(spec.schema)
     spec.add_components()
     declared = operations(app)
     paths: dict[str, Json] = {}
@@ -160,7 +159,8 @@ def name_of(schema: Any) -> str:
     schema = schema() if isinstance(schema, type) else schema
     name: str = type(schema).__name__.removesuffix("Schema")
     name += "Request" if _is_request(schema) else ""
-    name += "WithoutUserId" if "user_id" in schema.exclude else ""
+    for field in ("user_id", "project_id"):
+        name += f"Without{field.title().replace('_', '')}" if field in schema.exclude else ""
     return f"Partial{name}" if schema.partial else name
 
 
@@ -198,8 +198,9 @@ class Spec(APISpec):
     def operation(self, rule: str, operation: Operation) -> Json:
         summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n")
         name = operation.view.__name__
-        if "<user:user_id>/" in rule:
-            name, summary = f"{name}_of_user", f"{summary.rstrip('.')} for a user."
+        for path, owner in ("<user:user_id>/tasks", "user"), ("<id:project_id>/tasks", "project"):
+            if path in rule:
+                name, summary = f"{name}_of_{owner}", f"{summary.rstrip('.')} of a {owner}."
         about = [" ".join(more.split()), CALLERS[operation.caller]]
         if operation.admin_only:
             about.append(f"Only an admin may set {' and '.join(operation.admin_only)}.")

@@ -1,8 +1,14 @@
 """The `webhooks` section of the document: what is sent to a webhook's URL."""
 
+from collections.abc import Callable
 from typing import Any
 
-from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST
+from marshmallow import Schema
+
+from taskapi.models.event import MEMBER_EVENTS, WEBHOOK_EVENTS, WEBHOOK_TEST
+from taskapi.schemas.comment import CommentSchema
+from taskapi.schemas.project import EventProjectSchema, MemberSchema
+from taskapi.schemas.task import TaskSchema
 from taskapi.worker.deliveries import GAPS
 from taskapi.worker.http import RESPONSE_LIMIT, TIMEOUT
 
@@ -15,6 +21,10 @@ MEANINGS = {
     "task.deleted": "A task was moved to the trash.",
     "task.restored": "A task was taken out of the trash.",
     "task.overdue": "The due time of a task has passed, once for each due time.",
+    "task.assigned": "A task was assigned to a member of its project.",
+    "comment.created": "A comment was added to a task.",
+    "project.member_added": "A member was added to a project; for its owners and the member.",
+    "project.member_removed": "A member left a project; for its owners and the member.",
     WEBHOOK_TEST: "`POST /webhooks/{id}/test` was called.",
 }
 DELIVERY = (
@@ -32,12 +42,16 @@ HEADERS = {
 }
 
 
-def webhooks_section(task: Json) -> Json:
-    return {name: {"post": _message(name, task)} for name in (*WEBHOOK_EVENTS, WEBHOOK_TEST)}
+def webhooks_section(ref: Callable[[Schema], Json]) -> Json:
+    task, member = {"task": ref(TaskSchema())}, ref(MemberSchema())
+    project = {"project": ref(EventProjectSchema()), "member": member}
+    data = {name: project if name in MEMBER_EVENTS else task for name in WEBHOOK_EVENTS}
+    data["comment.created"] = task | {"comment": ref(CommentSchema())}
+    data[WEBHOOK_TEST] = {"message": {"type": "string"}}
+    return {name: {"post": _message(name, properties)} for name, properties in data.items()}
 
 
-def _message(name: str, task: Json) -> Json:
-    data = {"task": task} if name != WEBHOOK_TEST else {"message": {"type": "string"}}
+def _message(name: str, data: Json) -> Json:
     payload = {
         "type": {"type": "string", "const": name},
         "timestamp": {"type": "string", "format": "date-time"},

@@ -27,12 +27,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    true,
     tuple_,
     union_all,
 )
 
 from taskapi.config import settings
-from taskapi.db import Choice, Row, Statement, now
+from taskapi.db import Choice, Row, Statement, is_sqlite, now
 from taskapi.errors import Invalid
 from taskapi.responses import json_response
 
@@ -59,17 +60,30 @@ class Flag:
     false: SQLColumnExpression[bool]
 
 
+@dataclass(frozen=True)
+class Groups:
+    """Selects the rows of some groups, such as the tasks of all projects of a user.
+
+    A page takes its rows from each group along an index that begins with the group's key, so that
+    it costs the same however many rows the groups have.
+    """
+
+    key: SQLColumnExpression[int]
+    keys: Callable[[Any], Select[Any]]  # of the groups, given the value as a bound parameter
+
+
 @dataclass(frozen=True, eq=False)
 class Listing:
     """A resource that can be listed; the first column is its id."""
 
-    columns: tuple[Column[Any], ...]
-    filters: Mapping[str, Filter | Flag]
+    columns: tuple[Any, ...]
+    filters: Mapping[str, Filter | Flag | Groups]
     sorts: Mapping[str, Column[Any]]
 
     @property
     def id(self) -> Column[Any]:
-        return self.columns[0]
+        key: Column[Any] = self.columns[0]
+        return key
 
 
 class Key(NamedTuple):
@@ -86,6 +100,8 @@ class Page(NamedTuple):
 
 
 Order = tuple[Key, ...]
+NEWEST_FIRST: Order = (Key("id", True),)
+OLDEST_FIRST: Order = (Key("id", False),)
 # The chosen filters, each with the number of its values or the truth of its flag: what a
 # statement's text depends on.
 Shape = tuple[tuple[str, int | bool], ...]
@@ -96,12 +112,17 @@ def answer_page(
     query: Mapping[str, Any],
     chosen: Mapping[str, Any],
     to_json: Callable[[Row], dict[str, Any]],
+    default_order: Order = NEWEST_FIRST,
+    **values: Any,
 ) -> Response:
-    """The page that the query asks for, of the rows that the chosen filters select."""
+    """The page that the query asks for, of the rows that the chosen filters select.
+
+    The values are those of other bound parameters of the listing.
+    """
     limit, cursor = query["limit"], query.get("cursor")
     if cursor is not None and "skip" in query:
         raise Invalid({"cursor": ["Cannot be combined with 'skip'."]})
-    order = full_order(listing, tuple(Key(*key) for key in query.get("sort_by", (("id", True),))))
+    order = full_order(listing, tuple(Key(*key) for key in query.get("sort_by", default_order)))
     cursors = _cursors(listing, chosen, order)
     skip = None if cursor is not None else query.get("skip", 0)
     page = fetch_page(
@@ -113,6 +134,7 @@ def answer_page(
         after=_read_cursor(cursors, cursor) if cursor else None,
         with_total=skip is not None,
         now=now(),
+        **values,
     )
     next_cursor = None
     if page.has_more:
@@ -190,10 +212,12 @@ def fetch_page(
     **values: Any,
 ) -> Page:
     """The rows that the chosen filters select; a list of values means any of them."""
-    shape, bound = _bind(listing, chosen)
+    shape, bound = bind_filters(listing, chosen)
     bound |= values
     position = None if after is None else tuple(value is None for value in after)
-    query = _page_query(listing, shape, order, limit + 1, bool(skip), position, with_total)
+    query = _page_query(
+        listing, shape, order, limit + 1, bool(skip), position, with_total, is_sqlite()
+    )
     cursor = {f"after_{i}": value for i, value in enumerate(after or ()) if value is not None}
     rows = query.all(**bound, **cursor, **({"skip": skip} if skip else {}))
     total = None
@@ -206,7 +230,7 @@ def fetch_page(
 
 
 def count_rows(listing: Listing, chosen: Mapping[str, Any], **values: Any) -> int:
-    shape, bound = _bind(listing, chosen)
+    shape, bound = bind_filters(listing, chosen)
     total: int = _count_query(listing, shape).scalar(**bound, **values)
     return total
 
@@ -233,7 +257,8 @@ def as_pattern(text: str) -> str:
     return f"%{text}%"
 
 
-def _bind(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str, Any]]:
+def bind_filters(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str, Any]]:
+    """What the chosen filters make of a statement's text, and its bound values."""
     shape: list[tuple[str, int | bool]] = []
     bound: dict[str, Any] = {}
     for name, value in chosen.items():
@@ -244,16 +269,20 @@ def _bind(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str,
         values = value if isinstance(value, list | tuple) else [value]
         shape.append((name, len(values)))
         # SQLAlchemy calls the constants of a condition `status_1`; ours may not be called so.
-        bound.update({f"asked_{name}_{i}": kind.encode(each) for i, each in enumerate(values)})
+        encode = kind.encode if isinstance(kind, Filter) else lambda value: value
+        bound.update({f"asked_{name}_{i}": encode(each) for i, each in enumerate(values)})
     return tuple(shape), bound
 
 
-def _conditions(listing: Listing, shape: Shape) -> list[Any]:
+def conditions_of(listing: Listing, shape: Shape) -> list[Any]:
+    """The conditions of a statement that is given the values of `bind_filters`."""
     conditions: list[Any] = []
     for name, variant in shape:
         kind = listing.filters[name]
         if isinstance(kind, Flag):
             conditions.append(kind.true if variant else kind.false)
+        elif isinstance(kind, Groups):
+            conditions.append(kind.key.in_(_group_keys(name, kind)))
         else:
             conditions.append(
                 or_(*(kind.condition(bindparam(f"asked_{name}_{i}")) for i in range(variant)))
@@ -261,9 +290,13 @@ def _conditions(listing: Listing, shape: Shape) -> list[Any]:
     return conditions
 
 
+def _group_keys(name: str, groups: Groups) -> Select[Any]:
+    return groups.keys(bindparam(f"asked_{name}_0"))
+
+
 @lru_cache(maxsize=256)
 def _count_query(listing: Listing, shape: Shape) -> Statement:
-    return Statement(select(func.count(listing.id)).where(*_conditions(listing, shape)))
+    return Statement(select(func.count(listing.id)).where(*conditions_of(listing, shape)))
 
 
 @lru_cache(maxsize=512)
@@ -275,8 +308,9 @@ def _page_query(
     has_skip: bool,
     nulls: tuple[bool, ...] | None,
     with_total: bool,
+    on_sqlite: bool,
 ) -> Statement:
-    conditions = _conditions(listing, shape)
+    conditions = conditions_of(listing, shape)
     columns = list(listing.columns)
     columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
     total = (
@@ -292,17 +326,20 @@ def _page_query(
         return Statement(query.offset(bindparam("skip")) if has_skip else query)
 
     first = _column(listing, order[0])
-    if not (first.nullable or (nulls is not None and isinstance(first.type, Choice))):
-        after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
+    after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
+    stretches = [(after, _directions(listing, order))]
+    has_groups = any(isinstance(listing.filters[name], Groups) for name, _ in shape)
+    if first.nullable or (nulls is not None and isinstance(first.type, Choice)):
+        stretches = _stretches(listing, order, nulls)
+    elif not has_groups:
         query = select(*columns, *extra).where(*conditions, *after)
-        return finish(query.order_by(*_directions(listing, order)))
+        return finish(query.order_by(*stretches[0][1]))
 
     parts = [
-        select(*columns, literal_column(str(number_of_part)).label("part"))
-        .where(*conditions, *where)
-        .order_by(*directions)
-        .limit(reach)
-        for number_of_part, (where, directions) in enumerate(_stretches(listing, order, nulls))
+        _first_rows(
+            listing, shape, columns, where, directions, reach, literal_column(str(i)), on_sqlite
+        )
+        for i, (where, directions) in enumerate(stretches)
     ]
     both = union_all(*(select(part.subquery()) for part in parts)).subquery()
     by_name = [both.c[_column(listing, key).name] for key in order]
@@ -313,6 +350,40 @@ def _page_query(
     ]
     wanted = [both.c[column.name] for column in columns]
     return finish(select(*wanted, *extra).order_by(both.c.part, *directions))
+
+
+def _first_rows(
+    listing: Listing,
+    shape: Shape,
+    columns: list[Any],
+    where: list[Any],
+    directions: list[Any],
+    reach: Any,
+    number: Any,
+    on_sqlite: bool,
+) -> Select[Any]:
+    """The first rows of a stretch: of all, or of each group."""
+    part = number.label("part")
+    grouped = next((n for n, _ in shape if isinstance(listing.filters[n], Groups)), None)
+    if grouped is None:
+        selected = select(*columns, part).where(*conditions_of(listing, shape), *where)
+        return selected.order_by(*directions).limit(reach)
+    groups: Any = listing.filters[grouped]
+    keys = _group_keys(grouped, groups).subquery("groups")
+    others = conditions_of(listing, tuple(each for each in shape if each[0] != grouped))
+
+    def first_of_group(*selected: Any) -> Select[Any]:
+        query = select(*selected).where(groups.key == keys.c[0], *others, *where)
+        return query.order_by(*directions).limit(reach).correlate(keys)
+
+    found: Any
+    if on_sqlite:  # which has no LATERAL
+        found = listing.id.table.alias("found")
+        joined = keys.join(found, found.c.id.in_(first_of_group(listing.id)))
+    else:
+        found = first_of_group(*columns).lateral("found")
+        joined = keys.join(found, true())
+    return select(*(found.c[column.name] for column in columns), part).select_from(joined)
 
 
 def _stretches(

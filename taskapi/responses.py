@@ -24,9 +24,15 @@ def no_content() -> Response:
     return response
 
 
-def entity(row_json: Mapping[str, Any], status: int = 200, location: str | None = None) -> Response:
+def entity(
+    row_json: Mapping[str, Any],
+    status: int = 200,
+    location: str | None = None,
+    etag: str | None = None,
+) -> Response:
     """Return a single object with its ETag."""
-    headers = {"ETag": f'"{row_json["id"]}-{row_json["version"]}"'}
+    etag = etag or f"{row_json['id']}-{row_json['version']}"
+    headers = {"ETag": f'"{etag}"'}
     if location:
         headers["Location"] = location
     return json_response(row_json, status, headers)

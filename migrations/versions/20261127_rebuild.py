@@ -137,7 +137,7 @@ def _altered(table: str) -> Iterator[Any]:
     sequence = f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'"
     is_sqlite = connection.dialect.name == "sqlite"
     last_id = connection.scalar(sa.text(sequence)) if is_sqlite else None
-    with op.batch_alter_table(table) as batch:
+    with op.batch_alter_table(table, table_kwargs={"sqlite_autoincrement": True}) as batch:
         yield batch
     if last_id is not None:
         op.execute(f"DELETE FROM sqlite_sequence WHERE name = '{table}'")

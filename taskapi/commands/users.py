@@ -12,7 +12,7 @@ from taskapi.commands.common import get_user, handle_cli_errors, served_url
 from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.extensions import db
-from taskapi.models import session, throttle, token
+from taskapi.models import session, team, throttle, token
 from taskapi.models.password import password_rules
 from taskapi.models.user import User
 from taskapi.schemas.fields import load
@@ -49,7 +49,7 @@ def create_user(username: str, email: str | None, admin: bool, password_stdin: b
         given["email"] = email
     checked = load(CreateUserSchema(exclude=("password",)), given)
     user = User.build(**checked, password=read_password(password_stdin))
-    user.insert()
+    team.create_user(user)
     click.echo(f"Created {user.role} {user.name} with id {user.id}.")
 
 
@@ -159,12 +159,12 @@ def ensure_admin() -> None:
         return
     given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
     checked = load(CreateUserSchema(exclude=("password",)), {k: v for k, v in given.items() if v})
-    User.build(**checked, password=config.admin_password).insert()
+    team.create_user(User.build(**checked, password=config.admin_password))
     click.echo(f"Created admin {name}.")
 
 
 def _change(name: str, **changes: Any) -> User:
     with transaction():
-        user = User.lock(get_user(name).id)
-        user.update(changes)
+        user = team.lock_user(get_user(name).id)
+        team.update_user(user, changes)
     return user

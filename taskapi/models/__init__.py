@@ -2,10 +2,12 @@
 
 from taskapi.models import (
     calendar,
+    comment,
     delivery,
     event,
     idempotency,
     job,
+    project,
     session,
     task,
     throttle,
@@ -16,10 +18,12 @@ from taskapi.models import (
 
 __all__ = [
     "calendar",
+    "comment",
     "delivery",
     "event",
     "idempotency",
     "job",
+    "project",
     "session",
     "task",
     "throttle",

@@ -14,6 +14,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     not_,
+    or_,
     select,
     text,
 )
@@ -26,6 +27,7 @@ from taskapi.paging import Filter, Flag, Listing
 KEPT_DAYS = 90
 AUDIT_KEPT_DAYS = 365
 # The events that webhooks may subscribe to.
+MEMBER_EVENTS = ("project.member_added", "project.member_removed")
 WEBHOOK_EVENTS = (
     "task.created",
     "task.updated",
@@ -33,6 +35,9 @@ WEBHOOK_EVENTS = (
     "task.deleted",
     "task.restored",
     "task.overdue",
+    "task.assigned",
+    "comment.created",
+    *MEMBER_EVENTS,
 )
 WEBHOOK_TEST = "webhook.test"
 ACTIONS = (
@@ -44,6 +49,8 @@ ACTIONS = (
     *("token.created", "token.deleted", "token.all_deleted"),
     *("password.changed", "password.reset_offered"),
     *("user.created", "user.updated", "user.deleted"),
+    *("project.created", "project.updated", "project.deleted", "project.member_updated"),
+    *("comment.updated", "comment.deleted"),
 )
 
 
@@ -56,11 +63,13 @@ class Event(db.Model):
     actor_id: Mapped[int | None] = mapped_column(Id)
     action: Mapped[str] = mapped_column(String(40))
     task_id: Mapped[int | None] = mapped_column(Id)
+    project_id: Mapped[int | None] = mapped_column(Id)  # of the task, after the change
     user_id: Mapped[int | None] = mapped_column(Id)  # the task's owner, or the user concerned
     is_audit: Mapped[bool]
     version: Mapped[int | None] = mapped_column(Integer)  # of the task, after the change
     changes: Mapped[dict[str, Any]] = mapped_column(Json)  # {field: [old, new]}
     task: Mapped[dict[str, Any] | None] = mapped_column(Json)  # after the change, without its id
+    data: Mapped[dict[str, Any] | None] = mapped_column(Json)  # of a message, beside the task
     address: Mapped[str | None] = mapped_column(String(45))
     request_id: Mapped[str | None] = mapped_column(String(128))
     # True until the worker has made the deliveries of this event.
@@ -85,10 +94,13 @@ _values["is_undelivered"] = and_(
 )
 INSERT = Statement(insert(Event.__table__).values(_values).inline())
 LISTING = Listing(
-    columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "is_undelivered")),
+    columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "data", "is_undelivered")),
     filters={
         "task_id": Filter(lambda value: Event.task_id == value),
-        "user_id": Filter(lambda value: Event.user_id == value),
+        # What happened to a task since it came to its project, or while it was its owner's.
+        "since_version": Filter(
+            lambda value: or_(Event.version >= value, Event.user_id == bindparam("owner_id"))
+        ),
         "is_audit": Flag(Event.is_audit, not_(Event.is_audit)),
         "actor": Filter(lambda value: Event.actor_id == value),
         "action": Filter(lambda value: Event.action == value),
@@ -126,9 +138,11 @@ def event_values(
     *,
     user_id: int | None = None,
     task_id: int | None = None,
+    project_id: int | None = None,
     version: int | None = None,
     changes: dict[str, Any] | None = None,
     task: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
     actor_id: int | None = None,
     is_audit: bool = True,
 ) -> dict[str, Any]:
@@ -138,11 +152,13 @@ def event_values(
         "actor_id": actor_id or source.actor_id,
         "action": action,
         "task_id": task_id,
+        "project_id": project_id,
         "user_id": user_id,
         "is_audit": is_audit,
         "version": version,
         "changes": changes or {},
         "task": task,
+        "data": data,
         "address": source.address,
         "request_id": source.request_id,
         "is_undelivered": action in WEBHOOK_EVENTS,

@@ -30,6 +30,7 @@ class Job(Claimable, db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    project_id: Mapped[int | None] = mapped_column(Id)  # where the tasks go; else to the Inbox
     kind: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(7))
     done: Mapped[int] = mapped_column(default=0)
@@ -118,7 +119,7 @@ LISTING = Listing(
 )
 
 
-def enqueue_import(user_id: int, file_format: str, body: str) -> Job:
+def enqueue_import(user_id: int, file_format: str, body: str, project_id: int | None = None) -> Job:
     """Import a file as soon as a worker is free."""
     with transaction():
         # Parallel requests wait here, and count each other's imports.
@@ -128,7 +129,7 @@ def enqueue_import(user_id: int, file_format: str, body: str) -> Job:
         count = db.session.scalar(select(func.count()).select_from(Job).where(*unfinished)) or 0
         if count >= MAX_UNFINISHED:
             raise Conflict(f"A user may have at most {MAX_UNFINISHED} unfinished imports.")
-        job = Job.new_import(user_id, status="queued")
+        job = Job.new_import(user_id, status="queued", project_id=project_id)
         db.session.add(job)
         db.session.flush()
         db.session.add(JobUpload(job_id=job.id, format=file_format, body=body))

@@ -7,17 +7,13 @@ the hot path: rows of columns instead of entities, and statements that are compi
 from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
-    ColumnElement,
     ForeignKey,
     Index,
-    Integer,
     String,
     Text,
     and_,
@@ -48,7 +44,6 @@ from taskapi.db import (
     affected_rows,
     ago,
     allow_seconds,
-    canonical,
     is_sqlite,
     now,
     partial,
@@ -58,8 +53,18 @@ from taskapi.errors import Conflict, Invalid, NotFound
 from taskapi.extensions import db
 from taskapi.models import event
 from taskapi.models.event import Event
-from taskapi.models.user import lock_out
-from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
+from taskapi.models.project import (
+    ARCHIVED,
+    EDITORS,
+    Membership,
+    Project,
+    Viewer,
+    is_member,
+    projects_of,
+    require_editor,
+)
+from taskapi.models.user import User
+from taskapi.paging import Filter, Flag, Groups, Listing, as_pattern, contains
 
 STATUSES = ("todo", "in_progress", "done")
 PRIORITIES = ("low", "medium", "high")
@@ -74,6 +79,8 @@ class Task(db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
+    project_id: Mapped[int] = mapped_column(Id, ForeignKey("projects.id", ondelete="CASCADE"))
+    assignee_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
     title: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(Text)
     status: Mapped[str] = mapped_column(Choice(STATUSES), default="todo")
@@ -91,17 +98,19 @@ class Task(db.Model):
     tags_key: Mapped[str] = mapped_column(Text)
     # When task.overdue was recorded for the present due time.
     overdue_notified_at: Mapped[str | None] = mapped_column(Timestamp)
+    # The version at which it came to its project.
+    project_version: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
         *(
             Index(name, *columns, **partial("deleted_at IS NULL"))
             for name, *columns in (
-                ("ix_tasks_created", "user_id", "created_at", "id"),
-                ("ix_tasks_status_created", "user_id", "status", "created_at", "id"),
-                ("ix_tasks_due", "user_id", "due_at", "id"),
-                ("ix_tasks_priority", "user_id", "priority", "id"),
-                ("ix_tasks_status_due", "user_id", "status", "due_at", "id"),
-                ("ix_tasks_status_priority", "user_id", "status", "priority", "id"),
+                ("ix_tasks_created", "project_id", "created_at", "id"),
+                ("ix_tasks_status_created", "project_id", "status", "created_at", "id"),
+                ("ix_tasks_due", "project_id", "due_at", "id"),
+                ("ix_tasks_priority", "project_id", "priority", "id"),
+                ("ix_tasks_status_due", "project_id", "status", "due_at", "id"),
+                ("ix_tasks_status_priority", "project_id", "status", "priority", "id"),
                 ("ix_tasks_everyones", "created_at", "id"),
             )
         ),
@@ -113,64 +122,72 @@ class Task(db.Model):
                 " AND deleted_at IS NULL"
             ),
         ),
+        # For whoever deletes a user, and for the filters.
+        Index("ix_tasks_user", "user_id", "created_at", "id"),
+        Index("ix_tasks_assignee", "assignee_id", **partial("assignee_id IS NOT NULL")),
         Index("ix_tasks_trash", "deleted_at", **partial("deleted_at IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
     @classmethod
-    def visible_to(cls, caller: "Viewer", user_id: int | None = None) -> "VisibleTasks":
+    def visible_to(cls, caller: Viewer, owner_id: int | None = None) -> "VisibleTasks":
         """The tasks that somebody may see, or those of them that belong to one user."""
-        return VisibleTasks(user_id or (None if caller.is_admin else caller.id))
+        return VisibleTasks(caller, owner_id)
 
     @classmethod
-    def create(cls, owner_id: int, fields: dict[str, Any]) -> Row:
-        """Create a task; what is left out gets its default."""
-        (task,) = cls.create_all(owner_id, [fields])
-        return task
-
-    @classmethod
-    def create_all(cls, owner_id: int, rows: Sequence[dict[str, Any]]) -> list[Row]:
+    def create_all(
+        cls, owner_id: int, rows: Sequence[dict[str, Any]], is_audit: bool = False
+    ) -> list[Row]:
+        """Create tasks, in the owner's Inbox where they name no project."""
         made = []
         try:
             with transaction():
                 for fields in rows:
                     values = _new(owner_id, fields)
-                    task = _shown(INSERT.scalar(**values), values)
-                    _record("task.created", task)
+                    inserted = INSERT.first(**values)
+                    assert inserted is not None
+                    task = _shown(inserted.id, values | {"project_id": inserted.project_id})
+                    _record("task.created", task, is_audit=is_audit)
+                    if task.assignee_id is not None:
+                        _record("task.assigned", task, is_audit=False)
                     made.append(task)
         except INTEGRITY_ERRORS:
             if owner_id == event.origin.get().actor_id:
-                raise  # the caller themselves was deleted: errors.py says so
+                raise  # the caller themselves was deleted: error_handlers.py says so
             raise _no_such_owner() from None
         return made
 
     @classmethod
-    def import_all(cls, owner_id: int, rows: list[dict[str, Any]]) -> None:
+    def import_all(cls, owner_id: int, project_id: int, rows: list[dict[str, Any]]) -> None:
         """Create many tasks and their events in two statements of the present transaction."""
-        values = [_new(owner_id, fields) for fields in rows]
+        values = [_new(owner_id, {**fields, "project_id": project_id}) for fields in rows]
         ids = db.session.scalars(
             insert(cls.__table__).returning(cls.id, sort_by_parameter_order=True), values
         )
         happened = [
-            _event_values("task.created", _shown(task_id, row))
+            _event_values("task.created", _shown(task_id, row), is_audit=False)
             for task_id, row in zip(ids, values, strict=True)
         ]
         db.session.execute(insert(Event.__table__), happened)
 
     @classmethod
-    def update(cls, task: Row, fields: dict[str, Any]) -> Row:
+    def update(cls, task: Row, fields: dict[str, Any], *, is_audit: bool = False) -> Row:
         """Apply the fields to a locked task; the version rises only if something changed."""
-        before = {name: getattr(task, name) for name in (*FIELDS, "user_id")}
+        before = {name: getattr(task, name) for name in (*FIELDS, *PLACE)}
         after = before | fields
         changes = {n: [before[n], new] for n, new in after.items() if before[n] != new}
         if not changes:
             return task
-        moment = now()
+        moment, version = now(), task.version + 1
         completed_at = task.completed_at
         if "status" in changes:
             completed_at = moment if after["status"] == "done" else None
         changed = task._replace(
-            **after, completed_at=completed_at, updated_at=moment, version=task.version + 1
+            **after,
+            completed_at=completed_at,
+            updated_at=moment,
+            version=version,
+            project_version=version if "project_id" in changes else task.project_version,
         )
         try:
             UPDATE.execute(
@@ -179,35 +196,43 @@ class Task(db.Model):
                 **_keys(after),
                 completed_at=completed_at,
                 updated_at=moment,
-                version=changed.version,
+                version=version,
+                project_version=changed.project_version,
                 is_due_changed="due_at" in changes,
             )
         except INTEGRITY_ERRORS:
             raise _no_such_owner() from None
-        _record("task.updated", changed, changes)
+        _record("task.updated", changed, changes, is_audit=is_audit)
         if "status" in changes and after["status"] == "done":
-            _record("task.completed", changed, {"status": changes["status"]})
+            _record("task.completed", changed, {"status": changes["status"]}, is_audit=is_audit)
+        if "assignee_id" in changes and after["assignee_id"] is not None:
+            change = {"assignee_id": changes["assignee_id"]}
+            _record("task.assigned", changed, change, is_audit=False)
         return changed
 
     @classmethod
-    def soft_delete(cls, task: Row) -> Row:
+    def soft_delete(cls, task: Row, *, is_audit: bool = False) -> Row:
         """Move a locked task to the trash."""
         moment = now()
-        return _set_deleted(task, "task.deleted", moment, [None, moment])
+        return _set_deleted(task, "task.deleted", moment, [None, moment], is_audit)
 
     @classmethod
-    def restore(cls, task: Row) -> Row:
+    def restore(cls, task: Row, *, is_audit: bool = False) -> Row:
         """Take a locked task out of the trash."""
         if task.deleted_at is None:
             raise Conflict("The task is not in the trash.")
-        return _set_deleted(task, "task.restored", None, [task.deleted_at, None])
+        return _set_deleted(task, "task.restored", None, [task.deleted_at, None], is_audit)
 
 
 # What a client may set, in the order in which tasks are shown.
 _MAINTAINED = {"completed_at", "created_at", "updated_at", "version", "deleted_at"}
-_INTERNAL = {"title_key", "description_key", "tags_key", "overdue_notified_at"}
+_INTERNAL = {
+    *("title_key", "description_key", "tags_key", "overdue_notified_at", "project_version")
+}
+# Whose it is and where: left alone by whoever does not name them.
+PLACE = ("user_id", "project_id", "assignee_id")
 _COLUMNS = Task.__table__.c
-FIELDS = [c.name for c in _COLUMNS if c.name not in {"id", "user_id"} | _MAINTAINED | _INTERNAL]
+FIELDS = [c.name for c in _COLUMNS if c.name not in {"id", *PLACE} | _MAINTAINED | _INTERNAL]
 DEFAULTS: dict[str, Any] = {
     name: _COLUMNS[name].default.arg if _COLUMNS[name].default is not None else None
     for name in FIELDS
@@ -215,16 +240,22 @@ DEFAULTS: dict[str, Any] = {
 }
 SHOWN = tuple(c for c in _COLUMNS if c.name not in _INTERNAL)
 _SHOWN = [c.name for c in SHOWN]
-_Shown = namedtuple("_Shown", _SHOWN)  # type: ignore[misc]  # its fields are the model's columns
+# A task as read or just created. Its fields are the model's columns.
+_Shown = namedtuple("_Shown", [*_SHOWN, "project_version"])  # type: ignore[misc]
 
 _written: dict[str, Any] = {
     name: bindparam(name) for name in (*FIELDS, "title_key", "description_key", "tags_key")
 }
-_written |= {name: bindparam(name) for name in ("user_id", "completed_at", "updated_at", "version")}
+_written |= {
+    name: bindparam(name)
+    for name in (*PLACE, "completed_at", "updated_at", "version", "project_version")
+}
+_inbox = select(Project.id).where(Project.inbox_user_id == bindparam("user_id"))
+_project_id: Any = func.coalesce(bindparam("project_id"), _inbox.scalar_subquery())
 INSERT = Statement(
     insert(Task.__table__)
-    .values(_written | {"created_at": bindparam("created_at")})
-    .returning(Task.id)
+    .values(_written | {"project_id": _project_id, "created_at": bindparam("created_at")})
+    .returning(Task.id, Task.project_id)
 )
 _is_one = Task.id == bindparam("task_id")
 UPDATE = Statement(
@@ -248,125 +279,168 @@ SET_DELETED = Statement(
 )
 
 
-class Viewer(Protocol):
-    """What decides which tasks somebody sees."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def is_admin(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class VisibleTasks:
-    """The tasks of one user or of everybody. There is no other way to a task."""
+    """The tasks that somebody may see, all or one user's. There is no other way to a task.
 
-    owner_id: int | None
+    A task is visible to the members of its project and to admins; its editors and owners, and
+    admins, may write it.
+    """
 
-    def get(self, task_id: int, *, lock: bool = False, deleted: bool | None = False) -> Row:
-        """The task, or NotFound; from the trash with `deleted`, from either place with None."""
-        find = _find(self.owner_id is not None, lock, deleted)
-        task = find.first(task_id=task_id, owner_id=self.owner_id)
+    caller: Viewer
+    owner_id: int | None = None
+
+    def get(self, task_id: int, *, deleted: bool | None = False, lock: bool = False) -> Row:
+        """The task, or NotFound; from the trash with `deleted`, from either place with None.
+
+        With it comes `role`, the caller's in its project; None for an admin who is no member.
+        """
+        find = _find(self.caller.is_admin, self.owner_id is not None, lock, deleted)
+        values = {"task_id": task_id, "caller_id": self.caller.id, "owner_id": self.owner_id}
+        task = find.first(**values)
+        if task is None and lock:
+            # PostgreSQL finds nothing where the task was moved while this waited for its lock.
+            task = find.first(**values)
         if task is None:
             raise NotFound("Task not found.")
         return task
 
-    def includes(self, owner_id: int | None) -> bool:
-        """True if a task of this owner is among them."""
-        return self.owner_id in (None, owner_id)
+    def get_to_write(self, task_id: int, *, deleted: bool | None = False, lock: bool = True) -> Row:
+        """The task, locked; Forbidden for whoever may only read it."""
+        task = self.get(task_id, deleted=deleted, lock=lock)
+        require_editor(task.role, self.caller)
+        return task
 
     def lock_all(self, task_ids: list[int]) -> None:
         """Lock in the order of ids, so that two who change many never wait in a circle."""
         if is_sqlite() or not task_ids:
             return
-        wanted = select(Task.id).where(Task.id.in_(task_ids), *self._condition())
-        db.session.execute(wanted.order_by(Task.id).with_for_update())
+        wanted = select(Task.id).where(Task.id.in_(task_ids))
+        if not self.caller.is_admin:
+            wanted = wanted.where(is_member(Task.project_id, self.caller.id))
+        db.session.execute(wanted.order_by(Task.id).with_for_update(of=Task))
+
+    def create(self, fields: dict[str, Any], path_project_id: int | None = None) -> Row:
+        """Create a task, without a project in the owner's Inbox."""
+        fields = dict(fields)
+        if path_project_id is not None:
+            fields["project_id"] = path_project_id
+        given_owner = fields.pop("user_id", None)
+        owner_id = given_owner or self.owner_id or self.caller.id
+        with transaction():
+            project_id, is_audit = fields.get("project_id"), owner_id != self.caller.id
+            if project_id is not None:
+                is_in_path = path_project_id is not None
+                is_audit = self.check_project(project_id, is_in_path=is_in_path) not in EDITORS
+                if given_owner or owner_id != self.caller.id:
+                    _require_member(project_id, owner_id, "user_id")
+            if fields.get("assignee_id") is not None:
+                project_id = project_id or inbox_of(owner_id)
+                _require_member(project_id, fields["assignee_id"], "assignee_id", is_active=True)
+            return Task.create_all(owner_id, [fields], is_audit)[0]
+
+    def check_project(self, project_id: int | None, *, is_in_path: bool = False) -> str:
+        """The caller's role in a project that is to have a task; Invalid or Forbidden without."""
+        if project_id is None:
+            return "owner"  # of the Inbox
+        visible = Project.visible_to(self.caller)
+        return visible.require_editor(project_id, is_in_path=is_in_path)
+
+    def update(self, task: Row, fields: dict[str, Any]) -> Row:
+        """Change a task of `get_to_write`, which may also move, hand over and assign it."""
+        fields = dict(fields)
+        target = fields.get("project_id", task.project_id)
+        if target != task.project_id:
+            self.check_project(target)
+        new_owner_id = fields.get("user_id", task.user_id)
+        if new_owner_id != task.user_id:
+            if target == task.project_id and db.session.get_one(Project, target).is_inbox:
+                target = fields["project_id"] = inbox_of(new_owner_id)
+            else:
+                _require_member(target, new_owner_id, "user_id")
+        assignee_id = fields.get("assignee_id", task.assignee_id)
+        is_new = assignee_id != task.assignee_id
+        if assignee_id is not None and (is_new or target != task.project_id):
+            if "assignee_id" in fields:
+                _require_member(target, assignee_id, "assignee_id", is_active=is_new)
+            elif LOCK_MEMBER.first(project_id=target, user_id=assignee_id) is None:
+                fields["assignee_id"] = None
+        return Task.update(task, fields, is_audit=is_audited(task))
 
     def filters(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The filters of a list, narrowed to these tasks."""
-        narrowed = {"deleted": False, **given}
+        """The filters of a list, narrowed to these tasks; without those of archived projects."""
+        chosen = {"deleted": False, **given}
+        if "project_id" in chosen:
+            Project.visible_to(self.caller).require(chosen["project_id"])
+        elif self.caller.is_admin:
+            chosen["is_archived"] = False
+        else:
+            chosen["member"] = self.caller.id
         if self.owner_id is not None:
-            narrowed["user_id"] = self.owner_id
-        return narrowed
+            chosen["user_id"] = self.owner_id
+        assignee = chosen.pop("assignee_id", None)
+        if assignee == "none":
+            chosen["is_assigned"] = False
+        elif assignee is not None:
+            chosen["assignee_id"] = self.caller.id if assignee == "me" else assignee
+        return chosen
 
-    def due(self, since: str, limit: int) -> list[Row]:
-        """The tasks with a due time from `since` on, for a calendar."""
-        query = _due(self.owner_id is not None)
-        return query.all(owner_id=self.owner_id, since=since, limit=limit)
-
-    def stats(self, zone_name: str) -> dict[str, Any]:
-        """Counts of live tasks; days begin at midnight in the zone."""
-        zone = ZoneInfo(zone_name)
-        current = datetime.now(UTC)
-        today = current.astimezone(zone).date()
-        days = [today - timedelta(days=back) for back in range(STATS_DAYS - 1, -1, -1)]
-        midnights = [
-            canonical(datetime(day.year, day.month, day.day, tzinfo=zone))
-            for day in (*days, today + timedelta(days=1))
-        ]
-        counts = _stats(self.owner_id is not None).first(
-            owner_id=self.owner_id,
-            now=canonical(current),
-            **{f"midnight_{i}": moment for i, moment in enumerate(midnights)},
-        )
-        assert counts is not None
-        return {
-            "total": counts.total,
-            "by_status": {word: getattr(counts, f"status_{word}") for word in STATUSES},
-            "by_priority": {word: getattr(counts, f"priority_{word}") for word in PRIORITIES},
-            "overdue": counts.overdue,
-            "due_today": counts.due_today,
-            "done_per_day": [
-                {"date": day.isoformat(), "count": getattr(counts, f"done_{i}")}
-                for i, day in enumerate(days)
-            ],
-            "tz": zone_name,
-        }
-
-    def _condition(self) -> list[ColumnElement[bool]]:
-        return [] if self.owner_id is None else [Task.user_id == self.owner_id]
+    def project_ids(self) -> set[int] | None:
+        """The projects whose tasks they are; None for all."""
+        if self.caller.is_admin:
+            return None
+        return set(db.session.scalars(projects_of(self.caller.id, with_archived=True)))
 
 
+def is_audited(task: Row) -> bool:
+    """True if only an admin's role lets the caller of `get_to_write` change the task."""
+    return task.role not in EDITORS
+
+
+def inbox_of(user_id: int) -> int:
+    project_id: int | None = INBOX_OF.scalar(user_id=user_id)
+    if project_id is None:
+        raise _no_such_owner()
+    return project_id
+
+
+def _require_member(
+    project_id: int, user_id: int, field: str, *, is_active: bool | None = None
+) -> None:
+    """Invalid unless the user is a member; who is cannot leave before the transaction ends."""
+    member = LOCK_MEMBER.first(project_id=project_id, user_id=user_id)
+    if member is None:
+        raise Invalid({field: ["Must be a member of the project."]})
+    if is_active and not member.is_active:
+        raise Invalid({field: ["This user is disabled."]})
+
+
+INBOX_OF = Statement(_inbox)
+_member = (
+    select(Membership.user_id, User.is_active)
+    .join(User, User.id == Membership.user_id)
+    .where(Membership.project_id == bindparam("project_id"))
+    .where(Membership.user_id == bindparam("user_id"))
+)
+LOCK_MEMBER = Statement(_member.with_for_update(read=True, of=Membership))
 _is_live = Task.deleted_at.is_(None)
 
 
-def _of_owner(has_owner: bool) -> list[ColumnElement[bool]]:
-    return [Task.user_id == bindparam("owner_id")] if has_owner else []
-
-
 @lru_cache
-def _find(has_owner: bool, lock: bool, deleted: bool | None) -> Statement:
-    query = select(*SHOWN).where(_is_one, *_of_owner(has_owner))
+def _find(for_admin: bool, of_owner: bool, lock: bool, deleted: bool | None) -> Statement:
+    mine = and_(
+        Membership.project_id == Task.project_id, Membership.user_id == bindparam("caller_id")
+    )
+    query = (
+        select(*SHOWN, Task.project_version, Membership.role)
+        .join_from(Task, Membership, mine, isouter=for_admin)
+        .where(_is_one)
+    )
+    if of_owner:
+        query = query.where(Task.user_id == bindparam("owner_id"))
     if deleted is not None:
         query = query.where(Task.deleted_at.is_not(None) if deleted else _is_live)
-    return Statement(query.with_for_update() if lock else query)
-
-
-@lru_cache
-def _due(has_owner: bool) -> Statement:
-    wanted = (_is_live, Task.due_at >= bindparam("since"), *_of_owner(has_owner))
-    query = select(*SHOWN).where(*wanted).order_by(Task.due_at, Task.id)
-    return Statement(query.limit(bindparam("limit", type_=Integer)))
-
-
-@lru_cache
-def _stats(has_owner: bool) -> Statement:
-    def count(*conditions: Any) -> Any:
-        return func.count(Task.id).filter(and_(*conditions))
-
-    def between(column: Any, i: int) -> Any:
-        return and_(column >= bindparam(f"midnight_{i}"), column < bindparam(f"midnight_{i + 1}"))
-
-    return Statement(
-        select(
-            func.count(Task.id).label("total"),
-            *(count(Task.status == word).label(f"status_{word}") for word in STATUSES),
-            *(count(Task.priority == word).label(f"priority_{word}") for word in PRIORITIES),
-            count(Task.due_at < bindparam("now"), Task.status != "done").label("overdue"),
-            count(between(Task.due_at, STATS_DAYS - 1)).label("due_today"),
-            *(count(between(Task.completed_at, i)).label(f"done_{i}") for i in range(STATS_DAYS)),
-        ).where(_is_live, *_of_owner(has_owner))
-    )
+    return Statement(query.with_for_update(of=Task) if lock else query)
 
 
 def _pattern(text: str) -> str:
@@ -377,7 +451,12 @@ _is_overdue = and_(Task.due_at < bindparam("now"), Task.status != "done")
 LISTING = Listing(
     columns=SHOWN,
     filters={
+        "member": Groups(_COLUMNS.project_id, projects_of),
+        "is_archived": Flag(Task.project_id.in_(ARCHIVED), Task.project_id.not_in(ARCHIVED)),
+        "project_id": Filter(lambda value: Task.project_id == value),
         "user_id": Filter(lambda value: Task.user_id == value),
+        "assignee_id": Filter(lambda value: Task.assignee_id == value),
+        "is_assigned": Flag(Task.assignee_id.is_not(None), Task.assignee_id.is_(None)),
         "status": Filter(lambda value: Task.status == value),
         "priority": Filter(lambda value: Task.priority == value),
         "tag": Filter(contains(Task.tags_key), lambda tag: _pattern(f",{tag},")),
@@ -438,40 +517,12 @@ def record_overdue_events() -> int:
     return len(found)
 
 
-def reassign_tasks(old_owner_id: int, new_owner_id: int) -> None:
-    """Hand over all tasks of a user who is being deleted, the trash included."""
-    allow_seconds(DELETION_SECONDS)
-    lock_out(old_owner_id)  # a task that came later would be deleted with them
-    # In one statement each, because a user may have very many tasks. Without the task itself: a
-    # webhook gets it as it is when the event is delivered.
-    changes = {"user_id": [old_owner_id, new_owner_id]}
-    values = event.event_values("task.updated", user_id=new_owner_id, changes=changes)
-    values |= {"task_id": Task.id, "version": Task.version + 1}
-    own, columns = Task.user_id == old_owner_id, Event.__table__.c
-    happened = select(
-        *(
-            literal(v, columns[n].type) if n not in ("task_id", "version") else v
-            for n, v in values.items()
-        )
-    ).where(own)
-    db.session.execute(insert(Event.__table__).from_select([*values], happened))
-    moved = {"user_id": new_owner_id, "updated_at": now(), "version": Task.version + 1}
-    try:
-        db.session.execute(update(Task.__table__).where(own).values(moved))
-    except INTEGRITY_ERRORS:  # deleted meanwhile
-        raise no_such_new_owner() from None
-
-
 def purge() -> int:
     """Delete what has been in the trash for too long."""
     old = delete(Task.__table__).where(Task.deleted_at < ago(days=KEPT_IN_TRASH_DAYS))
     with transaction():
         allow_seconds(DELETION_SECONDS)
         return affected_rows(old)
-
-
-def no_such_new_owner() -> Invalid:
-    return Invalid({"reassign_to": ["Must be the id of another user."]})
 
 
 def _no_such_owner() -> Invalid:
@@ -486,16 +537,20 @@ def _new(owner_id: int, fields: dict[str, Any]) -> dict[str, Any]:
         **values,
         **_keys(values),
         "user_id": owner_id,
+        "project_id": values.get("project_id"),
+        "assignee_id": values.get("assignee_id"),
         "completed_at": moment if values["status"] == "done" else None,
         "created_at": moment,
         "updated_at": moment,
         "version": 1,
         "deleted_at": None,
+        "project_version": 1,
     }
 
 
 def _shown(task_id: int, values: dict[str, Any]) -> Row:
-    return _Shown._make([task_id, *(values[name] for name in _SHOWN[1:])])
+    names: tuple[str, ...] = _Shown._fields[1:]
+    return _Shown._make([task_id, *(values[name] for name in names)])
 
 
 def _keys(values: dict[str, Any]) -> dict[str, Any]:
@@ -508,28 +563,30 @@ def _keys(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _set_deleted(task: Row, action: str, deleted_at: str | None, change: list[Any]) -> Row:
+def _set_deleted(
+    task: Row, action: str, deleted_at: str | None, change: list[Any], is_audit: bool
+) -> Row:
     facts = {"deleted_at": deleted_at, "updated_at": now(), "version": task.version + 1}
     SET_DELETED.execute(**facts, task_id=task.id)
     changed = task._replace(**facts)
-    _record(action, changed, {"deleted_at": change})
+    _record(action, changed, {"deleted_at": change}, is_audit=is_audit)
     return changed
 
 
-def _record(action: str, task: Row, changes: Any = None, *, is_audit: bool | None = None) -> None:
-    values = _event_values(action, task, changes)
-    event.INSERT.execute(**values if is_audit is None else values | {"is_audit": is_audit})
+def _record(action: str, task: Row, changes: Any = None, *, is_audit: bool) -> None:
+    event.INSERT.execute(**_event_values(action, task, changes, is_audit=is_audit))
 
 
-def _event_values(action: str, task: Row, changes: Any = None) -> dict[str, Any]:
+def _event_values(action: str, task: Row, changes: Any = None, *, is_audit: bool) -> dict[str, Any]:
     shown = task_json(task)
     return event.event_values(
         action,
         task_id=shown.pop("id"),
+        project_id=task.project_id,
         user_id=task.user_id,
         version=task.version,
         changes=changes,
         task=shown,
-        # One's own changes are activity; an admin's changes to others' tasks are audited too.
-        is_audit=event.origin.get().actor_id != task.user_id,
+        # What members do is activity; what only an admin's role allows is audited too.
+        is_audit=is_audit,
     )

@@ -134,7 +134,7 @@ class User(db.Model):
             db.session.execute(change, execution_options={"synchronize_session": "fetch"})
 
     def delete(self) -> None:
-        """Delete a locked user and all that is theirs."""
+        """Delete a locked user; models/team.py takes care of their tasks and projects."""
         self._keep_an_admin(stays=False)
         db.session.delete(self)
         db.session.flush()

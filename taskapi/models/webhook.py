@@ -25,7 +25,9 @@ from taskapi.extensions import db
 from taskapi.models import event, webhook_secret
 from taskapi.models.claim import Claimable
 from taskapi.models.delivery import Delivery, cancel_deliveries
-from taskapi.models.event import WEBHOOK_EVENTS, WEBHOOK_TEST, Event
+from taskapi.models.event import MEMBER_EVENTS, WEBHOOK_EVENTS, WEBHOOK_TEST, Event
+from taskapi.models.project import Membership, is_member
+from taskapi.models.task import Task
 from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
 from taskapi.paging import Filter, Listing
@@ -183,9 +185,20 @@ def sees_everything() -> Any:
     return and_(User.role == "admin", has_full_scope)
 
 
-def is_visible_to_owner() -> Any:
-    """The condition that a webhook's owner may see what an event is about."""
-    return or_(Webhook.user_id == Event.user_id, sees_everything())
+def is_visible_to_owner(project_id: Any) -> Any:
+    """The condition that a webhook's owner may now see what an event in the project is about."""
+    is_about_member = Event.action.in_(MEMBER_EVENTS)
+    return or_(
+        and_(project_id.is_(None), Webhook.user_id == Event.user_id),
+        and_(~is_about_member, or_(is_member(project_id, Webhook.user_id), sees_everything())),
+        and_(
+            is_about_member,
+            or_(
+                Webhook.user_id == Event.user_id,
+                is_member(project_id, Webhook.user_id, Membership.role == "owner"),
+            ),
+        ),
+    )
 
 
 def fan_out() -> int:
@@ -207,11 +220,12 @@ def fan_out() -> int:
             .join_from(Event, Webhook, true())
             .join(User, User.id == Webhook.user_id)
             .outerjoin(PersonalToken, PersonalToken.id == Webhook.token_id)
+            .outerjoin(Task, Task.id == Event.task_id)
             .where(
                 Event.id.in_(ids),
                 *(Webhook.is_active, User.is_active),
                 Event.at >= func.coalesce(Webhook.active_since, Webhook.created_at),
-                is_visible_to_owner(),
+                is_visible_to_owner(func.coalesce(Event.project_id, Task.project_id)),
                 ("," + type_coerce(Webhook.events, Text) + ",").like("%," + Event.action + ",%"),
             )
             .order_by(Event.id)

@@ -26,4 +26,5 @@ class AuditSchema(ActivitySchema):
     id = Id()
     user_id = Id(allow_none=True)
     task_id = Id(allow_none=True)
+    project_id = Id(allow_none=True)
     address = fields.String(allow_none=True, metadata={"example": "192.0.2.7"})

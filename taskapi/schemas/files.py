@@ -10,14 +10,17 @@ import orjson
 from marshmallow import fields
 
 from taskapi.errors import ApiError, Invalid
-from taskapi.models.task import SHOWN
+from taskapi.models.task import PLACE, SHOWN
 from taskapi.schemas.fields import load
 from taskapi.schemas.strict_json import items_of, malformed
 from taskapi.schemas.task import TaskSchema
 
 COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
 # Exported, and of no meaning for the task that is made from them.
-IGNORED = {"id", "user_id", "version", "created_at", "updated_at", "completed_at", "deleted_at"}
+IGNORED = {
+    *("id", "user_id", "project_id", "assignee_id", "version"),
+    *("created_at", "updated_at", "completed_at", "deleted_at"),
+}
 
 # A spreadsheet would run what begins with such a character: a cell, a line of it, or the part
 # behind `;`, which separates cells in many countries, whatever is quoted. One apostrophe goes in
@@ -26,7 +29,7 @@ _RUNS = r"[=+\-@\t\r]"
 _UNGUARDED = re.compile(rf"^(?='*{_RUNS})|(?<=[;\n\r])(?=['\"]*{_RUNS})")
 _GUARDS = re.compile(rf"^'(?='*{_RUNS})|(?<=[;\n\r])'(?=['\"]*{_RUNS})")
 
-ROW = TaskSchema(exclude=("user_id",))
+ROW = TaskSchema(exclude=PLACE)
 # For the document: a row may have every column that was exported.
 ImportRowSchema = TaskSchema.from_dict(
     {name: fields.Raw() for name in sorted(IGNORED)}, name="ImportRowSchema"

@@ -9,9 +9,11 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from taskapi.models.task import LISTING, PRIORITIES, STATUSES
 from taskapi.schemas.fields import (
+    MAX_ID,
     OPTIONAL,
     Boolean,
     Count,
+    FullMatch,
     Id,
     OneOf,
     PageQuery,
@@ -48,6 +50,10 @@ def _unique(tags: list[str]) -> list[str]:
 class TaskSchema(RequestSchema):
     id = Id(dump_only=True)
     user_id = Id(metadata={"description": "The owner. Only an admin may set it."})
+    project_id = Id(metadata={"description": "The project; by default the owner's Inbox."})
+    assignee_id = Id(
+        allow_none=True, metadata={"description": "An active member of the project, or nobody."}
+    )
     title = fields.String(
         required=True,
         pre_load=trim,
@@ -75,7 +81,26 @@ class TaskSchema(RequestSchema):
     deleted_at = Time(dump_only=True, metadata=OPTIONAL)
 
 
+def _assignee(value: str) -> str | int:
+    if value in ("me", "none"):
+        return value
+    if int(value) > MAX_ID:
+        raise ValidationError(_BAD_ASSIGNEE)
+    return int(value)
+
+
+_BAD_ASSIGNEE = "Must be the id of a user, 'me' or 'none'."
+
+
 class TaskFilters(QuerySchema):
+    project_id = Id(
+        metadata={"description": "Tasks of this project; archived ones are left out without it."}
+    )
+    assignee_id = fields.String(
+        validate=FullMatch("^(me|none|[1-9][0-9]{0,18})$", error=_BAD_ASSIGNEE),
+        post_load=_assignee,
+        metadata={"description": "Tasks assigned to this user, to me or to none.", "example": "me"},
+    )
     status = fields.List(
         fields.String(validate=OneOf(STATUSES)),
         metadata={"description": "Tasks of any of these statuses."},
@@ -113,6 +138,7 @@ class ExportQuery(TaskFilters):
 
 
 class ImportQuery(QuerySchema):
+    project_id = Id(metadata={"description": "The project; by default the caller's Inbox."})
     dry_run = Boolean(
         load_default=False,
         metadata={"description": "Check the file without importing it."},
@@ -130,6 +156,7 @@ def _check_time_zone(name: str) -> None:
 
 
 class StatsQuery(QuerySchema):
+    project_id = Id(metadata={"description": "Only tasks of this project."})
     tz = fields.String(
         load_default="UTC",
         validate=_check_time_zone,

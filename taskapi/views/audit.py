@@ -26,10 +26,12 @@ ACTIVITY, AUDIT = ActivitySchema(), AuditSchema()
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """List the changes of a task, newest first."""
-    chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
+    task = Task.visible_to(caller).get(task_id)
+    chosen = {"task_id": task.id}
     if not caller.is_admin:
-        chosen["user_id"] = caller.id  # not what happened under an earlier owner
-    return answer_page(LISTING, query, chosen, ACTIVITY.dump)
+        chosen["since_version"] = task.project_version
+    owner_id = caller.id if task.user_id == caller.id else None
+    return answer_page(LISTING, query, chosen, ACTIVITY.dump, owner_id=owner_id)
 
 
 @audit.get("/audit", caller="admin", query=AuditQuery(), is_page=True, returns=AUDIT)

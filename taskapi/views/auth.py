@@ -18,7 +18,7 @@ from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
 from taskapi.inputs import FORM, JSON, load_form, parse_object
-from taskapi.models import event, session, token
+from taskapi.models import event, session, team, token
 from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
 from taskapi.models.user import User
@@ -53,7 +53,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     """Register an account and log in."""
     user = User.build(**body)
     with transaction():
-        user.insert()
+        team.create_user(user)
         return _signed_in(user)
 
 

@@ -9,7 +9,9 @@ from taskapi.auth import Caller
 from taskapi.config import settings
 from taskapi.db import ago
 from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
-from taskapi.models.task import VisibleTasks
+from taskapi.models.project import Owner
+from taskapi.models.task import LISTING, Task
+from taskapi.paging import Key, fetch_page
 from taskapi.responses import json_response
 from taskapi.schemas.system import CalendarSchema, NotJsonSchema
 
@@ -51,7 +53,9 @@ def read_calendar(token: str) -> Response:
     It has at most 1,000 tasks with a due time from 30 days ago on.
     """
     owner = calendar_owner(token)
-    tasks = VisibleTasks(owner.id).due(since=ago(days=SHOWN_DAYS), limit=MAX_EVENTS)
+    chosen = Task.visible_to(Owner(owner.id)).filters({"due_after": ago(days=SHOWN_DAYS)})
+    order = (Key("due_at", False), Key("id", False))
+    tasks = fetch_page(LISTING, chosen, order, limit=MAX_EVENTS).rows
     versions = repr([(task.id, task.version) for task in tasks])
     response = Response(content_type=f"{ICAL}; charset=utf-8")
     response.set_etag(hashlib.sha256(versions.encode()).hexdigest()[:32])

@@ -16,7 +16,8 @@ from taskapi.db import now, transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
 from taskapi.inputs import JSON
 from taskapi.models.job import enqueue_import
-from taskapi.models.task import LISTING, Task, VisibleTasks, task_json
+from taskapi.models.project import EDITORS
+from taskapi.models.task import LISTING, Task, VisibleTasks, is_audited, task_json
 from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.responses import json_response
 from taskapi.schemas import task as schemas
@@ -59,8 +60,10 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
     for index, operation in enumerate(body["operations"]):
         with _naming(index):
             refuse_admin_only(OWNER, caller, operation.get("data"))
-            if operation["op"] != "create":
-                visible.get(operation["id"], deleted=None)
+            if operation["op"] == "create":
+                visible.check_project(operation["data"].get("project_id"))
+            else:
+                visible.get_to_write(operation["id"], deleted=None, lock=False)
 
 
 @import_export.post(
@@ -114,17 +117,17 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     operation = load(schema, given)
     if operation["op"] == "create":
         fields = load(FIELDS, operation["data"])
-        return task_json(Task.create(fields.pop("user_id", caller.id), fields))
+        return task_json(visible.create(fields))
     changes = load(CHANGES, operation["data"]) if operation["op"] == "update" else {}
-    task = visible.get(operation["id"], lock=True)
+    task = visible.get_to_write(operation["id"])
     if operation.get("version", task.version) != task.version:
         raise PreconditionFailed(
             "The task was changed in the meantime.", headers={"ETag": f'"{etag_of(task)}"'}
         )
     if operation["op"] == "delete":
-        Task.soft_delete(task)
+        Task.soft_delete(task, is_audit=is_audited(task))
         return None
-    return task_json(Task.update(task, changes))
+    return task_json(visible.update(task, changes))
 
 
 @import_export.get(
@@ -198,6 +201,11 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         position = position_of(LISTING, order, page.rows[-1])
 
 
+def _check_project(caller: Caller, query: dict[str, Any], **_: Any) -> None:
+    with transaction():
+        visible_tasks(caller).check_project(query.get("project_id"))
+
+
 @import_export.post(
     "/import",
     caller="user",
@@ -208,6 +216,7 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     body_limit=IMPORT_LIMIT,
     takes_raw_body=True,
     is_idempotent=True,
+    check_replay=_check_project,
     returns=schemas.ImportResultSchema(),
     names_place=True,
     also={202: JOB},
@@ -219,6 +228,8 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     All rows are imported or none. More than 100 rows are imported by a background job.
     """
     kind = "csv" if request.mimetype == CSV else "json"
+    project_id = query.get("project_id")
+    _check_project(caller, query)
     if not raw and kind == "json":
         raise malformed("The body is empty; send a JSON array.")
     text = decode(kind, raw)
@@ -227,8 +238,14 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
         return json_response({"dry_run": True, "created": 0, "would_create": count})
     first = list(islice(rows_of(kind, text), AT_ONCE + 1))
     if len(first) > AT_ONCE:
-        found = enqueue_import(caller.id, kind, text)
+        found = enqueue_import(caller.id, kind, text, project_id)
         return json_response(JOB.dump(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
     rows = list(checked_rows(first))
-    Task.create_all(caller.id, rows)
+    with transaction():
+        role = visible_tasks(caller).check_project(project_id)
+        Task.create_all(
+            caller.id,
+            [{**row, "project_id": project_id} for row in rows],
+            is_audit=role not in EDITORS,
+        )
     return json_response({"created": len(rows)})

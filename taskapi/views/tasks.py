@@ -10,7 +10,9 @@ from taskapi.auth import Caller
 from taskapi.conditional import check_if_match
 from taskapi.db import Row, transaction
 from taskapi.inputs import JSON, MERGE_PATCH
-from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, task_json
+from taskapi.models.project import Project
+from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, is_audited, task_json
+from taskapi.models.task_stats import count_tasks
 from taskapi.models.user import User
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import entity
@@ -22,6 +24,14 @@ ALL = "/tasks"
 ONE = "/tasks/<id:task_id>"
 TASK = TaskSchema()
 OWNER = ("user_id",)  # only an admin may say whose task it is
+PROJECT = ("project_id",)
+EXAMPLE = {
+    "title": "Write the README",
+    "description": "What it is, for whom.",
+    "priority": "high",
+    "due_at": "2026-12-01T09:00:00Z",
+    "tags": ["docs"],
+}
 
 
 def visible_tasks(caller: Caller, user_id: int | None = None) -> VisibleTasks:
@@ -32,12 +42,18 @@ def visible_tasks(caller: Caller, user_id: int | None = None) -> VisibleTasks:
 
 
 def also_of_user(
-    declare: Callable[..., Any], rule: str, nested: dict[str, Any] | None = None, **declared: Any
+    declare: Callable[..., Any],
+    rule: str,
+    nested: dict[str, Any] | None = None,
+    in_project: dict[str, Any] | None = None,
+    **declared: Any,
 ) -> Callable[[View], View]:
-    """Declare the rule, and the same below /users/{id}, where `nested` is what differs."""
+    """Declare the rule, and the same below /users/{id} and /projects/{id} with what differs."""
 
     def register(view: View) -> View:
         declare(f"/users/<user:user_id>{rule}", **declared | (nested or {}))(view)
+        if in_project:
+            declare(f"/projects/<id:project_id>{rule}", **declared | in_project)(view)
         declare(rule, **declared)(view)
         return view
 
@@ -50,13 +66,22 @@ def also_of_user(
     caller="user",
     query=TaskQuery(),
     nested={"query": TaskQuery(exclude=OWNER)},
+    in_project={"query": TaskQuery(exclude=PROJECT)},
     is_page=True,
     admin_only=OWNER,
     returns=TASK,
 )
-def list_tasks(caller: Caller, query: dict[str, Any], user_id: int | None = None) -> Response:
+def list_tasks(
+    caller: Caller,
+    query: dict[str, Any],
+    user_id: int | None = None,
+    project_id: int | None = None,
+) -> Response:
     """List tasks."""
-    chosen = visible_tasks(caller, user_id).filters(filters_of(query))
+    given = filters_of(query)
+    if project_id is not None:
+        given["project_id"] = Project.visible_to(caller).get(project_id).id
+    chosen = visible_tasks(caller, user_id).filters(given)
     return answer_page(
         LISTING, query, chosen, lambda row: task_json(row, with_deleted=chosen["deleted"])
     )
@@ -75,7 +100,16 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
 
     Counts by status and priority, what is due, and what was done in the last 30 days.
     """
-    return visible_tasks(caller).stats(query["tz"])
+    zone_name = query.pop("tz")
+    return count_tasks(visible_tasks(caller).filters(query), zone_name)
+
+
+def _may_create(
+    caller: Caller, body: dict[str, Any], project_id: int | None = None, **_: Any
+) -> None:
+    visible_tasks(caller).check_project(
+        project_id or body.get("project_id"), is_in_path=project_id is not None
+    )
 
 
 @also_of_user(
@@ -84,16 +118,23 @@ def get_stats(caller: Caller, query: dict[str, Any]) -> dict[str, Any]:
     caller="user",
     body=TaskSchema(),
     nested={"body": TaskSchema(exclude=OWNER)},
+    in_project={"body": TaskSchema(exclude=PROJECT)},
+    example=EXAMPLE,
     admin_only=OWNER,
     is_idempotent=True,
+    check_replay=_may_create,
     status=201,
     returns=TASK,
     headers={"Location": "The URL of the task."},
 )
-def add_task(caller: Caller, body: dict[str, Any], user_id: int | None = None) -> Response:
+def create_task(
+    caller: Caller,
+    body: dict[str, Any],
+    user_id: int | None = None,
+    project_id: int | None = None,
+) -> Response:
     """Create a task."""
-    visible = visible_tasks(caller, user_id)
-    task = Task.create(body.pop("user_id", visible.owner_id or caller.id), body)
+    task = visible_tasks(caller, user_id).create(body, project_id)
     return entity(task_json(task), 201, f"/api/v1/tasks/{task.id}")
 
 
@@ -108,6 +149,7 @@ def get_task(caller: Caller, task_id: int, user_id: int | None = None) -> Respon
     ONE,
     caller="user",
     body=TaskSchema(),
+    example=EXAMPLE,
     admin_only=OWNER,
     is_conditional=True,
     returns=TASK,
@@ -151,34 +193,35 @@ def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> Non
     """
     visible = visible_tasks(caller, user_id)
     with transaction():
-        Task.soft_delete(_locked(visible, task_id))
+        task = _locked(visible, task_id)
+        Task.soft_delete(task, is_audit=is_audited(task))
 
 
-def _sees_in_any_state(caller: Caller, task_id: int) -> None:
-    visible_tasks(caller).get(task_id, deleted=None)
+def _may_write(caller: Caller, task_id: int) -> None:
+    visible_tasks(caller).get_to_write(task_id, deleted=None, lock=False)
 
 
 @tasks.post(
     "/tasks/<id:task_id>/restore",
     caller="user",
     is_idempotent=True,
-    check_replay=_sees_in_any_state,
+    check_replay=_may_write,
     returns=TASK,
     errors={409: "The task is not in the trash."},
 )
 def restore(caller: Caller, task_id: int) -> Response:
     """Restore a task from the trash."""
     with transaction():
-        task = visible_tasks(caller).get(task_id, lock=True, deleted=None)
-        return entity(task_json(Task.restore(task)))
+        task = visible_tasks(caller).get_to_write(task_id, deleted=None)
+        return entity(task_json(Task.restore(task, is_audit=is_audited(task))))
 
 
 def _change(visible: VisibleTasks, task_id: int, fields: dict[str, Any]) -> Response:
     with transaction():
-        return entity(task_json(Task.update(_locked(visible, task_id), fields)))
+        return entity(task_json(visible.update(_locked(visible, task_id), fields)))
 
 
 def _locked(visible: VisibleTasks, task_id: int) -> Row:
-    task = visible.get(task_id, lock=True)
+    task = visible.get_to_write(task_id)
     check_if_match(task)
     return task

@@ -7,11 +7,9 @@ from flask import Response
 from taskapi.api import Api
 from taskapi.auth import Caller, revoke_credentials
 from taskapi.conditional import check_if_match
-from taskapi.db import allow_seconds, transaction
+from taskapi.db import transaction
 from taskapi.errors import Invalid
-from taskapi.extensions import db
-from taskapi.models import session, token
-from taskapi.models.task import DELETION_SECONDS, no_such_new_owner, reassign_tasks
+from taskapi.models import session, team, token
 from taskapi.models.user import LISTING, User
 from taskapi.paging import answer_page, filters_of
 from taskapi.responses import entity
@@ -57,10 +55,9 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
     """
     check_current_password(caller, body["current_password"])
     with transaction():
-        user = User.lock(caller.id)
+        user = team.lock_user(caller.id)
         check_if_match(user)
-        allow_seconds(DELETION_SECONDS)
-        user.delete()
+        team.delete_user(user)
 
 
 @users.get("", caller="admin", query=schemas.UserQuery(), is_page=True, returns=USER)
@@ -82,7 +79,7 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
 def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a user."""
     user = User.build(**body)
-    user.insert()
+    team.create_user(user)
     return entity(USER.dump(user), 201, f"/api/v1/users/{user.id}")
 
 
@@ -122,9 +119,9 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
         new_hash = User.get(user_id).hash_new_password(body.pop("password"), **names)
         body["password_hash"] = new_hash
     with transaction():
-        user = User.lock(user_id)
+        user = team.lock_user(user_id)
         check_if_match(user)
-        user.update(body)
+        team.update_user(user, body)
         if "password_hash" in body:
             revoke_credentials(user_id)
         elif not user.is_active:
@@ -158,11 +155,6 @@ def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     """
     new_owner_id = query.get("reassign_to")
     with transaction():
-        user = User.lock(user_id, new_owner_id)
-        if new_owner_id == user_id or (new_owner_id and not db.session.get(User, new_owner_id)):
-            raise no_such_new_owner()
+        user = team.lock_user(user_id, new_owner_id)
         check_if_match(user)
-        allow_seconds(DELETION_SECONDS)
-        if new_owner_id is not None:
-            reassign_tasks(user_id, new_owner_id)
-        user.delete()
+        team.delete_user(user, new_owner_id)

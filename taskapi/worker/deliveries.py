@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import bindparam, exists, func, or_, select, update
 from standardwebhooks import Webhook as Signer
 
 from taskapi.db import from_now, now, transaction
@@ -25,7 +25,7 @@ from taskapi.models.event import WEBHOOK_TEST, Event
 from taskapi.models.task import Task, task_json
 from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
-from taskapi.models.webhook import Webhook, sees_everything
+from taskapi.models.webhook import Webhook, is_visible_to_owner
 from taskapi.version import __version__
 from taskapi.worker.http import Outcome, Receiver
 
@@ -45,13 +45,6 @@ class Message(NamedTuple):
     delivery: Delivery
     event: Event
     task: Task | None  # as it is now
-
-
-class Owner(NamedTuple):
-    """The user who made the webhook, for `Task.visible_to()`."""
-
-    id: int
-    is_admin: bool
 
 
 class Result(NamedTuple):
@@ -103,20 +96,22 @@ def deliver_batch(webhook_id: int, worker: str, must_stop: Callable[[], bool]) -
 
 def _due_messages(webhook: Webhook) -> list[Message]:
     """What is due and may be sent, retries first; what may not be sent is cancelled."""
-    owner = db.session.execute(
-        select(User.id, sees_everything().label("is_admin"))
-        .select_from(Webhook)
+    is_on = (
+        select(Webhook.id)
         .join(User, User.id == Webhook.user_id)
-        .outerjoin(PersonalToken, PersonalToken.id == Webhook.token_id)
         .where(Webhook.id == webhook.id, Webhook.is_active, User.is_active)
-    ).first()
-    if owner is None:
+    )
+    if db.session.scalar(is_on) is None:
         with transaction():
             cancel_deliveries(webhook.id, "The webhook or its owner is disabled.")
         return []
+    project_id = func.coalesce(Task.project_id, Event.project_id)  # the present one of the task
     due = (
-        select(Delivery, Event, Task)
+        select(Delivery, Event, Task, is_visible_to_owner(project_id).label("is_visible"))
         .join(Event, Event.id == Delivery.event_id)
+        .join(Webhook, Webhook.id == Delivery.webhook_id)
+        .join(User, User.id == Webhook.user_id)
+        .outerjoin(PersonalToken, PersonalToken.id == Webhook.token_id)
         .outerjoin(Task, Task.id == Event.task_id)
         .where(Delivery.webhook_id == webhook.id)
         .limit(BATCH_MESSAGES)
@@ -125,17 +120,12 @@ def _due_messages(webhook: Webhook) -> list[Message]:
         *db.session.execute(due.where(_is_retry(now())).order_by(Delivery.next_attempt_at)),
         *db.session.execute(due.where(_is_new).order_by(Delivery.id)),
     ]
-    visible = Task.visible_to(Owner(*owner))
-    messages: list[Message] = []
-    hidden: list[Message] = []
-    for message in (Message(*row) for row in found):
-        task_owner = message.event.user_id if message.task is None else message.task.user_id
-        (messages if visible.includes(task_owner) else hidden).append(message)
+    hidden = [row.Delivery for row in found if not row.is_visible]
     if hidden:
         with transaction():
-            for message in hidden:
-                message.delivery.cancel("The owner may not see this task any more.")
-    return messages
+            for delivery in hidden:
+                delivery.cancel("The owner may not see this task any more.")
+    return [Message(row.Delivery, row.Event, row.Task) for row in found if row.is_visible]
 
 
 def _attempt(receiver: Receiver, message: Message, signers: list[Signer]) -> Outcome:
@@ -199,16 +189,17 @@ def _values(result: Result) -> dict[str, Any]:
 def _body(message: Message) -> bytes:
     """`{type, timestamp, data}`; the task as it was after the change, else as it is now."""
     happened, task = message.event, message.task
-    data: dict[str, Any]
+    data: dict[str, Any] = {}
     if happened.action == WEBHOOK_TEST:
-        data = {"message": "This webhook works."}
+        data["message"] = "This webhook works."
     elif happened.task is not None:
-        data = {"task": {"id": happened.task_id, **happened.task}}
+        data["task"] = {"id": happened.task_id, **happened.task}
     elif task is not None:
-        data = {"task": task_json(task)}
-    else:
+        data["task"] = task_json(task)
+    elif happened.task_id is not None:
         known = {"user_id": happened.user_id, "version": happened.version}
-        data = {"task": {"id": happened.task_id, **known}}
+        data["task"] = {"id": happened.task_id, **known}
+    data |= happened.data or {}
     return orjson.dumps({"type": happened.action, "timestamp": happened.at, "data": data})
 
 

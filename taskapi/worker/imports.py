@@ -19,7 +19,8 @@ from taskapi.extensions import db
 from taskapi.models import event
 from taskapi.models.claim import claim_first
 from taskapi.models.job import GAPS, Job, JobUpload, LostClaim
-from taskapi.models.task import Task
+from taskapi.models.project import Owner, Project
+from taskapi.models.task import Task, inbox_of
 from taskapi.models.user import User
 from taskapi.schemas.files import checked_rows, rows_of
 
@@ -121,8 +122,11 @@ def _write(job_id: int, worker: str, staged: Iterable[bytes]) -> None:
             raise Conflict("The user who asked for this is disabled.")
         origin = event.origin.set(event.Origin(job.user_id, job.address, job.request_id))
         try:
+            project_id = job.project_id or inbox_of(owner.id)
+            # The rights may have changed since the file was sent.
+            Project.visible_to(Owner(owner.id, owner.role == "admin")).require_editor(project_id)
             for batch in staged:
-                Task.import_all(owner.id, orjson.loads(batch))
+                Task.import_all(owner.id, project_id, orjson.loads(batch))
         finally:
             event.origin.reset(origin)
         job.finish({"created": job.total})

@@ -1,0 +1,109 @@
+"""Comments on tasks."""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, Text, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.db import Id, Row, Timestamp, now, partial
+from taskapi.errors import Forbidden, NotFound
+from taskapi.extensions import db
+from taskapi.models import event
+from taskapi.models.project import Viewer
+from taskapi.models.task import is_audited, task_json
+from taskapi.models.user import User
+from taskapi.paging import Filter, Listing
+
+
+class Comment(db.Model):
+    __tablename__ = "comments"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    task_id: Mapped[int] = mapped_column(Id, ForeignKey("tasks.id", ondelete="CASCADE"))
+    user_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
+    version: Mapped[int] = mapped_column()
+
+    __table_args__ = (
+        Index("ix_comments_task", "task_id", "id"),
+        Index("ix_comments_user", "user_id", **partial("user_id IS NOT NULL")),
+        {"sqlite_autoincrement": True},
+    )
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version}
+
+    @classmethod
+    def of_task(cls, task: Row, comment_id: int) -> "Comment":
+        """The comment, locked, or NotFound."""
+        wanted = select(cls).where(cls.id == comment_id, cls.task_id == task.id).with_for_update()
+        comment = db.session.scalar(wanted.execution_options(populate_existing=True))
+        if comment is None:
+            raise NotFound("Comment not found.")
+        return comment
+
+    @classmethod
+    def create(cls, task: Row, author: User, text: str) -> "Comment":
+        """Comment on a task that the author may write."""
+        comment = cls(task_id=task.id, user_id=author.id, text=text)
+        comment.created_at = comment.updated_at = now()
+        db.session.add(comment)
+        db.session.flush()
+        data = {"comment": comment_json(comment, author)}
+        comment._record("comment.created", task, [None, comment.id], data)
+        return comment
+
+    def require_author(self, caller: Viewer) -> None:
+        if self.user_id != caller.id:
+            raise Forbidden("Only the author may change a comment.")
+
+    def require_author_or_owner(self, task: Row, caller: Viewer) -> None:
+        if not (caller.is_admin or task.role == "owner" or self.user_id == caller.id):
+            raise Forbidden("Only the author or an owner of the project may delete a comment.")
+
+    def update(self, task: Row, text: str) -> None:
+        if text != self.text:
+            self.text, self.updated_at = text, now()
+            db.session.flush()
+            self._record("comment.updated", task, [self.id, self.id])
+
+    def delete(self, task: Row) -> None:
+        db.session.delete(self)
+        db.session.flush()
+        self._record("comment.deleted", task, [self.id, None])
+
+    def _record(self, action: str, task: Row, change: list[int | None], data: Any = None) -> None:
+        shown = task_json(task)
+        event.record(
+            action,
+            task_id=shown.pop("id"),
+            project_id=task.project_id,
+            user_id=task.user_id,
+            version=task.version,
+            changes={"comment_id": change},
+            task=shown,
+            data=data,
+            is_audit=is_audited(task),
+        )
+
+
+_username = select(User.username).where(User.id == Comment.user_id).scalar_subquery()
+_email = select(User.email).where(User.id == Comment.user_id).scalar_subquery()
+LISTING = Listing(
+    columns=(*Comment.__table__.c, _username.label("username"), _email.label("email")),
+    filters={"task_id": Filter(lambda value: Comment.task_id == value)},
+    sorts={},
+)
+
+
+def comment_json(comment: Any, author: Any) -> dict[str, Any]:
+    return {
+        "id": comment.id,
+        "task_id": comment.task_id,
+        "user_id": comment.user_id,
+        "username": author.username or author.email,
+        "text": comment.text,
+        "created_at": comment.created_at,
+        "updated_at": comment.updated_at,
+        "version": comment.version,
+    }

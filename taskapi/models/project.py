@@ -1,0 +1,373 @@
+"""Projects: sets of tasks that several users share, and who may do what in them.
+
+Every task is in one project, and all rights come from the project. Each user has an Inbox, a
+project that nobody else can join.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from sqlalchemy import (
+    Boolean,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    and_,
+    bindparam,
+    false,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from taskapi.db import (
+    INTEGRITY_ERRORS,
+    CaseFolded,
+    Choice,
+    Id,
+    Statement,
+    Timestamp,
+    now,
+    transaction,
+)
+from taskapi.errors import Conflict, Forbidden, Invalid, NotFound
+from taskapi.extensions import db
+from taskapi.models import event
+from taskapi.models.user import User
+from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
+
+ROLES = ("viewer", "editor", "owner")  # each may do what the ones before it may
+EDITORS = ("editor", "owner")
+
+
+class Viewer(Protocol):
+    """Whoever wants to see tasks and projects."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def is_admin(self) -> bool: ...
+
+
+class Owner(NamedTuple):
+    """The owner of a calendar or a job, as one who sees tasks."""
+
+    id: int
+    is_admin: bool = False
+
+
+class Project(db.Model):
+    __tablename__ = "projects"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    name_key: Mapped[str] = mapped_column(CaseFolded)
+    description: Mapped[str | None] = mapped_column(Text)
+    # The user whose Inbox it is, which goes with them.
+    inbox_user_id: Mapped[int | None] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), unique=True
+    )
+    is_archived: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[str] = mapped_column(Timestamp)
+    updated_at: Mapped[str] = mapped_column(Timestamp)
+    version: Mapped[int] = mapped_column()
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version}
+
+    role = "owner"  # of whoever has asked for it; not a column
+
+    @classmethod
+    def visible_to(cls, caller: Viewer) -> "VisibleProjects":
+        return VisibleProjects(caller)
+
+    @classmethod
+    def create(cls, owner_id: int, **fields: Any) -> "Project":
+        with transaction():
+            project = cls(**fields, created_at=now(), updated_at=now())
+            project.name_key = project.name.casefold()
+            db.session.add(project)
+            db.session.flush()
+            db.session.add(Membership(project_id=project.id, user_id=owner_id, role="owner"))
+            db.session.flush()
+            if not project.is_inbox:
+                project.record("project.created")
+        return project
+
+    @classmethod
+    def create_inbox(cls, user_id: int) -> "Project":
+        return cls.create(user_id, name="Inbox", inbox_user_id=user_id)
+
+    @property
+    def etag(self) -> str:
+        """With the caller's role, which the project shows."""
+        return f"{self.id}-{self.version}-{self.role}"
+
+    @property
+    def is_inbox(self) -> bool:
+        return self.inbox_user_id is not None
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Apply the changes to a locked project; the version rises only if something changed."""
+        changed = {
+            name: [old, new] for name, new in changes.items() if (old := getattr(self, name)) != new
+        }
+        if not changed:
+            return
+        if changed.keys() & {"name", "is_archived"}:
+            self.refuse_inbox("renamed or archived")
+        for name, (_, new) in changed.items():
+            setattr(self, name, new)
+        self.name_key = self.name.casefold()
+        self.updated_at = now()
+        db.session.flush()
+        self.record("project.updated", changes=changed)
+
+    def refuse_inbox(self, what: str) -> None:
+        if self.is_inbox:
+            raise Conflict(f"An Inbox cannot be {what}.")
+
+    def member(self, user_id: int) -> "Membership":
+        """The membership, or NotFound."""
+        membership = db.session.get(Membership, (self.id, user_id), populate_existing=True)
+        if membership is None:
+            raise NotFound("Member not found.")
+        return membership
+
+    def add_member(self, user: User, role: str) -> "Membership":
+        """Add a member to a locked project."""
+        if self.is_inbox:
+            raise Conflict("An Inbox cannot have other members.")
+        if db.session.get(Membership, (self.id, user.id), populate_existing=True) is not None:
+            raise Conflict("This user is a member already.")
+        membership = Membership(project_id=self.id, user_id=user.id, role=role)
+        db.session.add(membership)
+        try:
+            db.session.flush()
+        except INTEGRITY_ERRORS:  # deleted meanwhile
+            raise missing_member() from None
+        self.record_member("project.member_added", user, membership)
+        return membership
+
+    def change_role(self, user_id: int, role: str) -> "Membership":
+        """Change the role of a member of a locked project."""
+        membership = self.member(user_id)
+        if membership.role != role:
+            if membership.role == "owner":
+                self._keep_an_owner(user_id)
+            changes = {"role": [membership.role, role]}
+            membership.role = role
+            db.session.flush()
+            self.record("project.member_updated", user_id=user_id, changes=changes)
+        return membership
+
+    def remove_member(self, user_id: int) -> None:
+        """Remove a member of a locked project; their assignments are the caller's to clear."""
+        membership = self.member(user_id)
+        if membership.role == "owner":
+            self._keep_an_owner(user_id)
+        user = User.get(user_id)
+        db.session.delete(membership)
+        db.session.flush()
+        self.record_member("project.member_removed", user, membership)
+
+    def record(self, action: str, **fields: Any) -> None:
+        event.record(action, project_id=self.id, **fields)
+
+    def record_member(self, action: str, user: User, membership: "Membership") -> None:
+        project = project_json(self)
+        del project["role"]  # depends on who asks
+        data = {"project": project, "member": member_json(membership, user)}
+        self.record(action, user_id=user.id, data=data)
+
+    def _keep_an_owner(self, leaving_user_id: int) -> None:
+        if not self.has_active_owner(besides=leaving_user_id):
+            raise Conflict(
+                "There must be an active owner of the project. Make somebody else an owner first."
+            )
+
+    def has_active_owner(self, besides: int) -> bool:
+        """True if there is another one, who cannot be disabled before the transaction ends."""
+        others = self._active_members(besides).where(Membership.role == "owner")
+        return db.session.scalar(others.with_for_update(read=True, of=User)) is not None
+
+    def next_owner(self, besides: int) -> int | None:
+        """The longest-standing active editor, else viewer."""
+        by_standing = (Membership.role.desc(), Membership.created_at, Membership.user_id)
+        members = self._active_members(besides).order_by(*by_standing)
+        return db.session.scalar(members.with_for_update(read=True, of=User))
+
+    def _active_members(self, besides: int) -> Any:
+        members = select(Membership.user_id).join(User, User.id == Membership.user_id)
+        return members.where(
+            Membership.project_id == self.id, Membership.user_id != besides, User.is_active
+        )
+
+
+class Membership(db.Model):
+    __tablename__ = "memberships"
+
+    project_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    user_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    role: Mapped[str] = mapped_column(Choice(ROLES))
+    created_at: Mapped[str] = mapped_column(Timestamp, default=now)
+
+    __table_args__ = (Index("ix_memberships_user", "user_id", "project_id"),)
+
+
+def is_member(project_id: Any, user_id: Any, *conditions: Any) -> Any:
+    """The condition that a user is a member of a project."""
+    mine = select(Membership.project_id).where(Membership.user_id == user_id, *conditions)
+    return mine.where(Membership.project_id == project_id).exists()
+
+
+def projects_of(user_id: Any, *, with_archived: bool = False) -> Any:
+    """The ids of a user's projects."""
+    mine = select(Membership.project_id).where(Membership.user_id == user_id)
+    if with_archived:
+        return mine
+    return mine.join(Project, Project.id == Membership.project_id).where(~Project.is_archived)
+
+
+ARCHIVED = select(Project.id).where(Project.is_archived)
+_find_role = (
+    select(Project.id, Membership.role)
+    .outerjoin(
+        Membership,
+        and_(Membership.project_id == Project.id, Membership.user_id == bindparam("caller_id")),
+    )
+    .where(Project.id == bindparam("project_id"))
+)
+FIND_ROLE = Statement(_find_role)
+# While it is locked, the project cannot be deleted.
+LOCK_ROLE = Statement(_find_role.with_for_update(read=True, key_share=True, of=Project))
+
+
+@dataclass(frozen=True)
+class VisibleProjects:
+    """The projects that somebody may see."""
+
+    caller: Viewer
+
+    def get(self, project_id: int, *, lock: bool = False) -> Project:
+        """The project with the caller's role, or NotFound."""
+        query = select(Project).where(Project.id == project_id)
+        if lock:
+            query = query.with_for_update(key_share=True)
+        project = db.session.scalar(query.execution_options(populate_existing=True))
+        role = project and self._role(project_id)
+        if project is None or role is None:
+            raise NotFound("Project not found.")
+        project.role = role
+        return project
+
+    def get_as_owner(self, project_id: int) -> Project:
+        """The project, locked for an owner or admin, or Forbidden."""
+        project = self.get(project_id, lock=True)
+        if not (self.caller.is_admin or project.role == "owner"):
+            raise Forbidden("Only an owner of the project may do this.")
+        return project
+
+    def require(self, project_id: int) -> None:
+        """Invalid unless the caller may see the project that a parameter or field names."""
+        if self._role(project_id) is None:
+            raise missing_project()
+
+    def require_editor(self, project_id: int, *, is_in_path: bool = False) -> str:
+        """The caller's role in a project whose tasks they may write; it cannot be deleted now."""
+        role = self._role(project_id, LOCK_ROLE)
+        if role is None:
+            raise NotFound("Project not found.") if is_in_path else missing_project()
+        require_editor(role, self.caller)
+        return role
+
+    def filters(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The filters of a list, narrowed to these projects."""
+        which = "listed_for_admin" if self.caller.is_admin else "member"
+        return {**given, which: self.caller.id}
+
+    def _role(self, project_id: int, find: Statement = FIND_ROLE) -> str | None:
+        found = find.first(project_id=project_id, caller_id=self.caller.id)
+        if found is None:
+            return None
+        role: str | None = found.role
+        return role or ("admin" if self.caller.is_admin else None)
+
+
+def require_editor(role: str | None, caller: Viewer) -> None:
+    """Forbidden for whoever may only read the tasks of a project."""
+    if role not in EDITORS and not caller.is_admin:
+        raise Forbidden("A viewer of the project may not do this.")
+
+
+def missing_member() -> Invalid:
+    return Invalid({"user": ["User not found."]})
+
+
+def missing_project() -> Invalid:
+    return Invalid({"project_id": ["Project not found."]})
+
+
+LISTING = Listing(
+    columns=(
+        *Project.__table__.c,
+        select(Membership.role)
+        .where(Membership.project_id == Project.id, Membership.user_id == bindparam("caller_id"))
+        .scalar_subquery()
+        .label("role"),
+    ),
+    filters={
+        "member": Filter(lambda value: Project.id.in_(projects_of(value, with_archived=True))),
+        "listed_for_admin": Filter(
+            lambda value: or_(Project.inbox_user_id.is_(None), Project.inbox_user_id == value)
+        ),
+        "is_archived": Flag(Project.is_archived.is_(true()), Project.is_archived.is_(false())),
+        "q": Filter(contains(Project.name_key), lambda text: as_pattern(text.casefold())),
+    },
+    sorts={
+        "name": Project.__table__.c.name_key,
+        "created_at": Project.__table__.c.created_at,
+    },
+)
+MEMBER_LISTING = Listing(
+    columns=(
+        Membership.__table__.c.user_id,
+        *(Membership.__table__.c[name] for name in ("project_id", "role", "created_at")),
+        select(User.username)
+        .where(User.id == Membership.user_id)
+        .scalar_subquery()
+        .label("username"),
+        select(User.email).where(User.id == Membership.user_id).scalar_subquery().label("email"),
+    ),
+    filters={"project_id": Filter(lambda value: Membership.project_id == value)},
+    sorts={},
+)
+
+
+def project_json(project: Any) -> dict[str, Any]:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "description": project.description,
+        "is_inbox": project.inbox_user_id is not None,
+        "is_archived": project.is_archived,
+        "role": project.role or "admin",
+        "created_at": project.created_at,
+        "updated_at": project.updated_at,
+        "version": project.version,
+    }
+
+
+def member_json(membership: Any, user: Any) -> dict[str, Any]:
+    return {
+        "user_id": membership.user_id,
+        "username": user.username or user.email,
+        "role": membership.role,
+        "created_at": membership.created_at,
+    }
