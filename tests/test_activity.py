@@ -94,6 +94,7 @@ def test_new_owner_sees_only_later_activity(client, alice, bob, admin):
         assert page["total"] == len(page["items"])
         return [sorted(each["changes"]) for each in page["items"]]
 
-    assert changes(bob) == [["priority"], ["user_id"]]
-    assert changes(admin) == [["priority"], ["user_id"], ["title"], []]
+    moved = ["project_id", "user_id"]  # to bob's Inbox
+    assert changes(bob) == [["priority"], moved]
+    assert changes(admin) == [["priority"], moved, ["title"], []]
     assert client.get(f"{path}/activity", as_=alice).status_code == 404

@@ -30,7 +30,7 @@ def test_logins_and_failed_logins(client, cast, alice, admin):
     assert found[3]["address"] == "127.0.0.1"
     assert set(found[0]) == {
         *("id", "at", "actor", "action", "changes", "request_id"),
-        *("user_id", "task_id", "address"),
+        *("user_id", "task_id", "project_id", "address"),
     }
 
 

@@ -18,7 +18,8 @@ only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 KEPT = ("title", "description", "status", "priority", "due_at", "tags")
 COLUMNS = [
-    *("id", "user_id", "title", "description", "status", "priority", "due_at", "tags"),
+    *("id", "user_id", "project_id", "assignee_id"),
+    *("title", "description", "status", "priority", "due_at", "tags"),
     *("completed_at", "created_at", "updated_at", "version"),
 ]
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "'=1+1", "''=1", "'x", "'", "''", "'''-", "=", "-,b"]

@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.pool import NullPool
 
 from tests.support.databases import rows_of
+from tests.support.rows import Rows
 from tests.support.servers import ROOT
 
 FILES = sorted((ROOT / "migrations" / "versions").glob("*.py"))
@@ -105,7 +106,8 @@ VALUES (1, '{title}', '{title}', 0, 1, '[]', '', '2026-01-02T03:04:05.000000Z',
 
 
 # For these the service is stopped, as CHANGELOG.md says.
-NEEDS_STOP = {"20261127_rebuild"}
+NEEDS_STOP = {"20261127_rebuild", "20261127_projects"}
+TASK_OF_A_PROJECT = TASK.replace("(user_id", "(project_id, user_id").replace("(1,", "(1, 1,")
 
 
 def test_migrations_are_compatible_with_earlier_code(database):
@@ -118,7 +120,8 @@ def test_migrations_are_compatible_with_earlier_code(database):
     before: dict[str, Any] = schema_of(url)
     for revision in later:
         flask_db("upgrade", revision)
-        rows_of(url, TASK.format(title=f"after {revision}"))
+        task = TASK_OF_A_PROJECT if revision == "20261127_projects" else TASK
+        rows_of(url, task.format(title=f"after {revision}"))
         after = schema_of(url)
         assert set(before) <= set(after) or revision in NEEDS_STOP
         for table, had in before.items() if revision not in NEEDS_STOP else ():
@@ -133,3 +136,111 @@ def test_migrations_are_compatible_with_earlier_code(database):
                     assert is_nullable, f"{revision}: {table}.{name} became required"
         before = after
     assert len(rows_of(url, "SELECT id FROM tasks")) == 1 + len(later)
+
+
+# --- projects, on a database that is full already -----------------------------------------------
+
+BEFORE = "20261127_rebuild"
+MOMENT = "2026-01-02T03:04:05.000000Z"
+
+
+def fill(rows):
+    """Three users with tasks, some in the trash, and one without any."""
+    users = [
+        {
+            "username": name,
+            "name_key": name,
+            "password_hash": "x",
+            "role": "user",
+            "is_active": name != "ben",
+            "created_at": MOMENT,
+            "updated_at": MOMENT,
+            "version": 3,
+        }
+        for name in ("ana", "ben", "cleo", "dora")
+    ]
+    people = rows.insert("users", users)
+    return people, rows.insert(
+        "tasks",
+        [
+            {
+                "user_id": people[n % 3],
+                "title": f"Task {n}",
+                "title_key": f"task {n}",
+                "status": n % 3,
+                "priority": n % 3,
+                "tags": "",
+                "tags_key": "",
+                "created_at": MOMENT,
+                "updated_at": MOMENT,
+                "deleted_at": None if n % 5 else MOMENT,
+                "version": n + 1,
+            }
+            for n in range(30)
+        ],
+    )
+
+
+def everything(rows):
+    """The rows of before, with the columns of before."""
+    return [rows.all(f"SELECT * FROM {table} ORDER BY id") for table in ("users", "tasks")]
+
+
+@pytest.fixture
+def at_inboxes(database):
+    """The migrated database's rows, what was there before, and `flask db …`."""
+    url, flask_db = database
+    flask_db("upgrade", BEFORE)
+    rows = Rows(url)
+    fill(rows)
+    before = everything(rows)
+    flask_db("upgrade")
+    return rows, before, flask_db
+
+
+def inboxes(rows):
+    found = rows.all(
+        "SELECT p.id, p.inbox_user_id AS user_id, m.role, p.is_archived FROM projects p"
+        " JOIN memberships m ON m.project_id = p.id AND m.user_id = p.inbox_user_id"
+    )
+    assert len({each["role"] for each in found}) == 1
+    assert not any(each["is_archived"] for each in found)
+    assert rows.value("SELECT count(*) FROM memberships") == len(found)
+    return {each["user_id"]: each["id"] for each in found}
+
+
+def test_every_user_gets_an_inbox_and_every_task_goes_there(at_inboxes):
+    rows, (users, tasks), _ = at_inboxes
+    of_user = inboxes(rows)
+    assert of_user.keys() == {each["id"] for each in users}
+    now = rows.all("SELECT * FROM tasks ORDER BY id")
+    for old, new in zip(tasks, now, strict=True):
+        added = {"project_id": of_user[old["user_id"]], "assignee_id": None}
+        assert new == new | old | added  # version and times, too
+
+
+def test_down_again_loses_only_what_did_not_exist_before(at_inboxes):
+    """Tasks of a shared project stay with their owner."""
+    rows, before, flask_db = at_inboxes
+    columns = "name, name_key, is_archived, created_at, updated_at, version"
+    values = f"'Team', 'team', false, '{MOMENT}', '{MOMENT}', 1"
+    rows.run(f"INSERT INTO projects ({columns}) VALUES ({values})")
+    shared = rows.value("SELECT max(id) FROM projects")
+    ana, ben, *_ = (each["id"] for each in before[0])
+    role = rows.value("SELECT min(role) FROM memberships")
+    for user_id in (ana, ben):
+        rows.run(
+            "INSERT INTO memberships (project_id, user_id, role, created_at)"
+            f" VALUES ({shared}, {user_id}, {role}, '{MOMENT}')"
+        )
+    moved = f"UPDATE tasks SET project_id = {shared}, assignee_id = {ben} WHERE user_id = {ana}"
+    assert rows.run(moved) == 10
+
+    flask_db("downgrade", BEFORE)
+    assert everything(rows) == before
+    flask_db("upgrade")
+    of_user = inboxes(rows)
+    assert len(of_user) == 4
+    found = rows.all("SELECT user_id, project_id FROM tasks")
+    assert len(found) == 30
+    assert all(each["project_id"] == of_user[each["user_id"]] for each in found)

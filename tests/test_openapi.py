@@ -100,7 +100,11 @@ def test_a_plain_user_may_send_the_example_of_every_body(root, document):
 
     ana = send("register")["access_token"]
     send("login")
-    task, webhook = send("add_task", ana)["id"], send("add_webhook", ana)["id"]
+    task, webhook = send("create_task", ana)["id"], send("add_webhook", ana)["id"]
+    comment = send("create_comment", ana, task_id=task)["id"]
+    project = send("create_project", ana)["id"]
+    root.post("/api/v1/auth/register", json={"username": "ben", "password": PASSWORD})
+    member = send("add_member", ana, project_id=project)["user_id"]
     for last in ("refresh", "logout"):
         method, path, example = examples[last]
         session = root.post("/api/v1/auth/login", json={"username": "ana", "password": PASSWORD})
@@ -108,6 +112,7 @@ def test_a_plain_user_may_send_the_example_of_every_body(root, document):
         send(last)
     _, _, leave = examples.pop("delete_me")
     ids = {"task_id": task, "webhook_id": webhook, "user_id": "me"}
+    ids |= {"comment_id": comment, "project_id": project, "member_id": member}
     for name in sorted(examples, key="change_password".__eq__):
         send(name, ana, **ids)
     assert root.delete("/api/v1/users/me", json=leave, as_=ana).status_code == 204

@@ -8,9 +8,11 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tests.support.client import Cast
+from tests.support.projects import add, project
 from tests.support.rows import Rows
 from tests.support.tasks import after, plant, plant_many
 
+PROJECTS = 20
 MANY = 13_000  # so that skip=9900 lies behind the last due time: one in four tasks has none
 SORTS = ("created_at", "-created_at", "due_at", "-due_at", "priority", "-priority")
 # For a page of 20, though one in three has the status. To read and sort all takes ten times that.
@@ -83,17 +85,22 @@ class SqliteMeter:
         return steps
 
 
-@pytest.fixture
-def stand(databases, make_app, make_client, monkeypatch):
-    """A user with many tasks, beside another one, and a meter of what is read."""
+@pytest.fixture(params=[1, PROJECTS])
+def stand(databases, make_app, make_client, monkeypatch, request):
+    """A user with many tasks, in the Inbox or in as many projects, and a meter of what is read."""
     url = databases.fresh()
     meter = PostgresMeter(url) if url.startswith("postgres") else SqliteMeter(monkeypatch)
     app = make_app(DATABASE_URL=url)
     client = make_client(app)
     cast = Cast(app, client)
     alice, bob = cast.user("alice"), cast.user("bob")
-    for person in (bob, alice):
-        plant_many(Rows(url), person.id, MANY)
+    plant_many(Rows(url), bob.id, MANY)
+    projects = [None] if request.param == 1 else [project(client, bob) for _ in range(PROJECTS)]
+    for each in projects:
+        if each is not None:
+            add(client, bob, each, alice, "viewer")
+        plant_many(Rows(url), alice.id, MANY // len(projects), each and each["id"])
+    meter.most *= 1 if request.param == 1 else 5  # some rows of each project
     yield client, alice, meter
     if isinstance(meter, PostgresMeter):
         meter.close()

@@ -22,7 +22,10 @@ DEFAULTS: dict[str, object] = {
     "tags": [],
     "completed_at": None,
 }
-FIELDS = {*FULL, "id", "user_id", "completed_at", "created_at", "updated_at", "version"}
+FIELDS = {
+    *(*FULL, "id", "user_id", "project_id", "assignee_id"),
+    *("completed_at", "created_at", "updated_at", "version"),
+}
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 

@@ -147,7 +147,8 @@ def _reduced_link(target: str) -> str:
     parts = urlsplit(target)
     path = re.sub(r"/\d+(?=/|$)", "/<id>", parts.path)
     parameters = sorted(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
-    masks = {"actor": "<id>", "user_id": "<id>", "cursor": "<cursor>"}
+    masks = dict.fromkeys(("actor", "user_id", "project_id", "assignee_id"), "<id>")
+    masks["cursor"] = "<cursor>"
     return path + "".join(
         f" {name}={masks.get(name, value) if value else ''}" for name, value in parameters
     )

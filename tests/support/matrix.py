@@ -82,6 +82,21 @@ GET    /tasks/export                     200 200 200 200 200 200 200 200
 GET    /tasks/export?user_id             403 403 200 403 403 403 403 200
 POST   /tasks/import                     200 200 200 403 200 403 200 200
 GET    /tasks/{task_id}/activity         200 404 200 200 200 404 404 200
+GET    /tasks/{task_id}/comments         200 404 200 200 200 404 404 200
+POST   /tasks/{task_id}/comments         201 404 201 403 201 403 404 201
+PATCH  /tasks/{task_id}/comments/{comment_id}   200 404 403 403 200 403 404 403
+DELETE /tasks/{task_id}/comments/{comment_id}   204 404 204 403 204 403 404 204
+GET    /projects                         200 200 200 200 200 200 200 200
+POST   /projects                         201 201 201 403 201 403 201 201
+GET    /projects/{project_id}            200 404 200 200 200 404 404 200
+PATCH  /projects/{project_id}            200 404 200 403 200 403 404 200
+DELETE /projects/{project_id}            204 404 204 403 204 403 404 204
+GET    /projects/{project_id}/tasks      200 404 200 200 200 404 404 200
+POST   /projects/{project_id}/tasks      201 404 201 403 201 403 404 201
+GET    /projects/{project_id}/members    200 404 200 200 200 404 404 200
+POST   /projects/{project_id}/members    201 404 201 403 201 403 404 201
+PATCH  /projects/{project_id}/members/{member_id}    200 404 200 403 200 403 404 200
+DELETE /projects/{project_id}/members/{member_id}    409 404 409 403 409 403 404 409
 GET    /jobs                             200 200 200 200 200 200 200 200
 GET    /jobs/{job_id}                    200 404 404 200 200 404 404 404
 GET    /webhooks                         200 200 200 200 200 200 200 200
@@ -133,6 +148,13 @@ POST   /tasks/bulk#user_id         {"operations": [{"op": "create", "data": {"ti
 POST   /tasks/bulk#update          {"operations": [{"op": "update", "id": $task_id, "data": {"title": "C"}}]}
 POST   /tasks/bulk#delete          {"operations": [{"op": "delete", "id": $task_id}]}
 POST   /tasks/import               [{"title": "Imported"}]
+POST   /tasks/{task_id}/comments   {"text": "New"}
+PATCH  /tasks/{task_id}/comments/{comment_id}   {"text": "Changed"}
+POST   /projects                   {"name": "New"}
+PATCH  /projects/{project_id}      {"name": "Changed"}
+POST   /projects/{project_id}/tasks             {"title": "New"}
+POST   /projects/{project_id}/members           {"user": "$joining", "role": "viewer"}
+PATCH  /projects/{project_id}/members/{member_id}   {"role": "owner"}
 POST   /webhooks                   {"url": "https://example.org/hook"}
 PATCH  /webhooks/{webhook_id}      {"events": ["task.created"]}
 """  # noqa: E501
@@ -151,10 +173,15 @@ class Scene:
         }
         cast.sign_in(self.owner.username, PASSWORD)
         sessions = client.get("/auth/sessions", as_=self.owner).get_json()["items"]
+        task = self._made("/tasks", title="Owned")["id"]
         webhook = self._made("/webhooks", url="https://example.org/")["id"]
         self.values = {
             "user_id": self.owner.id,
-            "task_id": self._made("/tasks", title="Owned")["id"],
+            "task_id": task,
+            "comment_id": self._made(f"/tasks/{task}/comments", text="Owned")["id"],
+            "project_id": self._made("/projects", name="Owned")["id"],
+            "member_id": self.owner.id,
+            "joining": cast.user(f"joining-{number}").username,
             "token_id": self._token("read", self.owner)["id"],
             "session_id": next(each["id"] for each in sessions if not each["current"]),
             "job_id": self._made("/tasks/import", [{"title": "Imported"}] * 101)["id"],

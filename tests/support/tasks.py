@@ -22,8 +22,19 @@ def after(minutes: float) -> str:
 
 
 def plant(rows: Rows, owner_id: int, tasks: Iterable[dict[str, Any]]) -> list[int]:
-    """Store tasks with fields as they stand in JSON; their ids in the same order."""
-    return rows.insert("tasks", [_stored(owner_id, **fields) for fields in tasks])
+    """Store tasks with fields as they stand in JSON; their ids in the same order.
+
+    They go to their owner's Inbox, unless they name a project.
+    """
+    inbox = _inbox(rows, owner_id)
+    return rows.insert(
+        "tasks", [_stored(owner_id, **{"project_id": inbox, **fields}) for fields in tasks]
+    )
+
+
+def _inbox(rows: Rows, owner_id: int) -> int:
+    found: int = rows.value("SELECT id FROM projects WHERE inbox_user_id = :id", id=owner_id)
+    return found
 
 
 def _stored(owner_id: int, **fields: Any) -> dict[str, Any]:
@@ -32,6 +43,7 @@ def _stored(owner_id: int, **fields: Any) -> dict[str, Any]:
     created_at = fields.get("created_at", after(0))
     return {
         "user_id": owner_id,
+        "project_id": fields["project_id"],
         "title": title,
         "title_key": title.casefold(),
         "description": description,
@@ -49,7 +61,7 @@ def _stored(owner_id: int, **fields: Any) -> dict[str, Any]:
     }
 
 
-def plant_many(rows: Rows, owner_id: int, count: int) -> None:
+def plant_many(rows: Rows, owner_id: int, count: int, project_id: int | None = None) -> None:
     """Tasks of every kind by the database's own means: some with a due time, some done."""
     if rows.is_postgres:
         numbers = "SELECT generate_series(1, :count) AS n"
@@ -62,13 +74,14 @@ def plant_many(rows: Rows, owner_id: int, count: int) -> None:
         moment = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2026-01-01', ({}) || ' minutes')"
     created, due = moment.format("n"), moment.format("n * 7919 % 100003")
     rows.run(
-        "INSERT INTO tasks (user_id, title, title_key, status, priority, due_at, tags, tags_key,"
-        " completed_at, created_at, updated_at, version)"
-        " SELECT :owner_id, 'Task ' || n, 'task ' || n, n * 31 % 3, n * 17 / 5 % 3,"
+        "INSERT INTO tasks (user_id, project_id, title, title_key, status, priority, due_at, tags,"
+        " tags_key, completed_at, created_at, updated_at, version)"
+        " SELECT :owner_id, :project_id, 'Task ' || n, 'task ' || n, n * 31 % 3, n * 17 / 5 % 3,"
         f" CASE WHEN n % 4 > 0 THEN {due} END, '', '',"
         f" CASE WHEN n * 31 % 3 = 2 THEN {created} END, {created}, {created}, 1"
         f" FROM ({numbers}) AS numbers",
         owner_id=owner_id,
+        project_id=project_id or _inbox(rows, owner_id),
         count=count,
     )
     rows.run("ANALYZE tasks")

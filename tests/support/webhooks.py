@@ -8,7 +8,7 @@ from tests.support.rows import Rows, ago
 
 
 def hook(
-    client: ApiClient, who: Person, receiver: Receiver, path: str = "/hook", **fields: Any
+    client: ApiClient, who: Person | str, receiver: Receiver, path: str = "/hook", **fields: Any
 ) -> Any:
     """A new webhook to the receiver."""
     answer = client.post("/webhooks", json={"url": receiver.url(path), **fields}, as_=who)
@@ -16,14 +16,14 @@ def hook(
     return answer.json
 
 
-def task(client: ApiClient, who: Person, **fields: Any) -> Any:
+def task(client: ApiClient, who: Person | str, **fields: Any) -> Any:
     """A new task, whose event is delivered."""
     answer = client.post("/tasks", json={"title": "Write", **fields}, as_=who)
     assert answer.status_code == 201, answer.text
     return answer.json
 
 
-def sent(client: ApiClient, who: Person, webhook: Any, **query: Any) -> Any:
+def sent(client: ApiClient, who: Person | str, webhook: Any, **query: Any) -> Any:
     """The webhook's deliveries, the newest first."""
     answer = client.get(f"/webhooks/{webhook['id']}/deliveries", query_string=query, as_=who)
     assert answer.status_code == 200, answer.text

@@ -1,0 +1,294 @@
+"""Projects and several requests at the same time: the last owner, moves, assignments, edits."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.support.projects import (
+    MISSING,
+    add,
+    comment,
+    get,
+    ids,
+    inbox,
+    items,
+    new_team,
+    ok,
+    patch,
+    project,
+    refused,
+    task,
+    together,
+)
+
+# In SQLite every writer waits for any other.
+on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+ROUNDS = 8
+
+
+@pytest.fixture
+def team(client, cast):
+    return new_team(client, cast)
+
+
+@pytest.fixture
+def make(app, make_client):
+    """A client of one's own for each thread."""
+    return lambda: make_client(app)
+
+
+@pytest.fixture
+def meanwhile(rows, make):
+    """`with meanwhile("UPDATE …") as start:` commits once the calls wait for it.
+
+    `start(person, method, path, body)` starts a call, whose `.result()` is there after the block.
+    """
+
+    @contextmanager
+    def run(statement, waiting=1, **values):
+        def start(who, method, path, body=None):
+            options = {} if body is None else {"json": body}
+            return pool.submit(partial(make().open, path, method=method, as_=who, **options))
+
+        with ThreadPoolExecutor(5) as pool, rows.held(statement, **values):
+            yield start
+            rows.until_blocked(waiting)
+
+    return run
+
+
+# --- the last owner -----------------------------------------------------------------------------
+
+
+def active_owners(client, admin, of):
+    found = items(client, admin, f"/projects/{of['id']}/members")
+    owners = [each["user_id"] for each in found if each["role"] == "owner"]
+    return [n for n in owners if ok(client.get(f"/users/{n}", as_=admin))["is_active"]]
+
+
+LEAVE = ("DELETE", "/projects/{project}/members/{self}")
+ACTS: dict[str, Any] = {
+    "remove": ("DELETE", "/projects/{project}/members/{other}"),
+    "demote": ("PATCH", "/projects/{project}/members/{other}", {"role": "viewer"}),
+    "leave": LEAVE,
+    "disable": ("PATCH", "/users/{other}", {"is_active": False}),
+    "delete": ("DELETE", "/users/{other}"),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *(("remove", "remove"), ("demote", "demote"), ("leave", "leave"), ("disable", "disable")),
+        *(("delete", "leave"), ("delete", "delete"), ("disable", "leave"), ("demote", "delete")),
+    ],
+)
+def test_two_owners_at_once_never_leave_none(client, cast, admin, make, first, second):
+    for number in range(ROUNDS):
+        left, right, stays = (cast.user(f"{name}-{number}") for name in ("left", "right", "stays"))
+        of = project(client, left, owner=[right], viewer=[stays])
+        calls = []
+        for kind, self, other in ((first, left, right), (second, right, left)):
+            method, path, *body = ACTS[kind]
+            who = admin if path.startswith("/users") else self
+            path = path.format(project=of["id"], self=self.id, other=other.id)
+            calls.append((who, method, path, *body))
+        answers = together(make, *calls)
+        statuses = [each.status_code for each in answers]
+        assert set(statuses) <= {200, 204, 401, 403, 404, 409}, [each.text for each in answers]
+        assert any(status < 300 for status in statuses)
+        assert active_owners(client, admin, of), (statuses, items(client, admin, "/projects"))
+
+
+# --- at the same time ---------------------------------------------------------------------------
+
+
+def test_nobody_is_assigned_who_has_left(client, team, make):
+    for number in range(ROUNDS):
+        one = task(client, team.owner, team.project)
+        assign = {"assignee_id": team.editor.id}
+        answers = together(
+            make,
+            (team.owner, "PATCH", f"/tasks/{one['id']}", assign),
+            (team.owner, "DELETE", f"{team.path}/members/{team.editor.id}"),
+            (team.owner, "POST", f"{team.path}/tasks", {"title": "New", **assign}),
+        )
+        statuses = [each.status_code for each in answers]
+        assert statuses[1] == 204
+        assert statuses[0] in (200, 400), number
+        assert statuses[2] in (201, 400), number
+        for each in items(client, team.owner, f"{team.path}/tasks?limit=100"):
+            assert each["assignee_id"] is None, statuses
+        add(client, team.owner, team.project, team.editor)
+
+
+def test_a_task_is_never_lost_with_a_project(client, cast, alice, make, admin):
+    """Moved, created and imported while the project is deleted."""
+    for number in range(ROUNDS):
+        ed = cast.user(f"ed-{number}")
+        of = project(client, alice, editor=[ed])
+        one, out = task(client, ed), task(client, ed, of)
+        into = {"project_id": one["project_id"]}
+        answers = together(
+            make,
+            (alice, "DELETE", f"/projects/{of['id']}"),
+            (ed, "PATCH", f"/tasks/{one['id']}", {"project_id": of["id"]}),
+            (ed, "POST", f"/projects/{of['id']}/tasks", {"title": "New"}),
+            (ed, "PATCH", f"/tasks/{out['id']}", into),
+            (ed, "POST", f"/tasks/import?project_id={of['id']}", [{"title": "Imported"}]),
+        )
+        deleted, *others = [each.status_code for each in answers]
+        assert deleted == 204, answers[0].text
+        allowed = ((200, 400), (201, 404), (200, 404), (200, 400))
+        for answer, statuses in zip(answers[1:], allowed, strict=True):
+            assert answer.status_code in statuses, answer.text
+        live = items(client, ed, "/tasks?limit=100")
+        trash = items(client, ed, "/tasks?deleted=true&limit=100")
+        assert {each["project_id"] for each in live + trash} == {one["project_id"]}
+        assert {one["id"], out["id"]} <= ids(live) | ids(trash)
+        whole = [f"/tasks?user_id={ed.id}", f"/tasks?user_id={ed.id}&deleted=true"]
+        everything = [each for path in whole for each in items(client, admin, path)]
+        made = 2 + (others[1] == 201) + (others[3] == 200)
+        assert len(everything) == len(live) + len(trash) == made, others
+
+
+def test_two_members_edit_one_task_and_lose_nothing(client, team, make):
+    for number in range(ROUNDS):
+        one = task(client, team.owner, team.project)
+        path = f"/tasks/{one['id']}"
+        answers = together(
+            make,
+            (team.owner, "PATCH", path, {"title": f"{number}"}),
+            (team.editor, "PATCH", path, {"tags": ["x"]}),
+            (team.editor, "POST", f"{path}/comments", {"text": "Meanwhile"}),
+            (team.owner, "PATCH", path, {"assignee_id": team.viewer.id}),
+        )
+        assert [each.status_code for each in answers] == [200, 200, 201, 200]
+        found = get(client, team.viewer, one)
+        assert (found["title"], found["tags"]) == (f"{number}", ["x"])
+        assert (found["assignee_id"], found["version"]) == (team.viewer.id, 4)
+
+
+def test_a_member_is_added_once_and_a_comment_stays_with_its_task(client, team, make):
+    body = {"user": "other", "role": "editor"}
+    for _ in range(ROUNDS):
+        answers = together(make, *[(team.owner, "POST", f"{team.path}/members", body)] * 4)
+        assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
+        one = task(client, team.owner, team.project)
+        said = comment(client, team.other, one)
+        path = f"/tasks/{one['id']}/comments"
+        answers = together(
+            make,
+            (team.other, "POST", path, {"text": "Last word"}),
+            (team.other, "PATCH", f"{path}/{said['id']}", {"text": "Changed"}),
+            (team.owner, "DELETE", f"{team.path}/members/{team.other.id}"),
+            (team.owner, "DELETE", f"/tasks/{one['id']}"),
+        )
+        assert [each.status_code for each in answers[2:]] == [204, 204]
+        assert answers[0].status_code in (201, 404)
+        assert answers[1].status_code in (200, 404)
+
+
+def test_the_successor_of_the_last_owner_is_disabled_meanwhile(client, cast, admin, make):
+    for number in range(ROUNDS):
+        owner, first, second = (cast.user(f"{name}-{number}") for name in ("o", "first", "second"))
+        of = project(client, owner, editor=[first], viewer=[second])
+        one = task(client, first, of, assignee_id=owner.id)
+        answers = together(
+            make,
+            (admin, "DELETE", f"/users/{owner.id}"),
+            (admin, "PATCH", f"/users/{first.id}", {"is_active": False}),
+        )
+        assert answers[0].status_code == 204, answers[0].text
+        assert answers[1].status_code in (200, 409)
+        assert active_owners(client, admin, of), answers[1].text
+        assert get(client, admin, one)["assignee_id"] is None
+
+
+def test_users_and_projects_are_deleted_at_once(client, cast, admin, make):
+    """They lock the same rows, and never in a circle."""
+    for number in range(ROUNDS):
+        ann, ben = (cast.user(f"{name}-{number}") for name in ("ann", "ben"))
+        of, other = (project(client, ann, editor=[ben]) for _ in "12")
+        for each in (of, other):
+            for who in (ann, ben):
+                task(client, who, each, assignee_id=ben.id)
+        answers = together(
+            make,
+            (ann, "DELETE", f"/projects/{of['id']}"),
+            (admin, "DELETE", f"/users/{ben.id}"),
+            (ann, "DELETE", f"/projects/{other['id']}/members/{ben.id}"),
+        )
+        assert [each.status_code for each in answers[:2]] == [204, 204], answers[0].text
+        assert answers[2].status_code in (204, 404)
+        found = items(client, ann, f"/projects/{other['id']}/tasks")
+        assert [(each["user_id"], each["assignee_id"]) for each in found] == [(ann.id, None)] * 2
+
+
+# --- while somebody else's change is being written ----------------------------------------------
+
+
+@on_postgres
+def test_a_task_that_is_moved_while_another_member_writes_it(client, team, meanwhile):
+    second = project(client, team.owner, "Second", editor=[team.editor])
+    hidden = project(client, team.owner, "Hidden")
+    one = task(client, team.owner, team.project)
+    path = f"/tasks/{one['id']}"
+    moved = "UPDATE tasks SET project_id = :to, version = version + 1 WHERE id = :id"
+    for method, body, to, status in (
+        ("PATCH", {"title": "Changed"}, second, 200),
+        ("PATCH", {"title": "Refused"}, hidden, 404),
+        ("DELETE", None, hidden, 404),
+        ("DELETE", None, second, 204),
+    ):
+        ok(patch(client, team.owner, one, project_id=team.project["id"]))
+        with meanwhile(moved, to=to["id"], id=one["id"]) as start:
+            coming = start(team.editor, method, path, body)
+        assert coming.result().status_code == status, coming.result().text
+    (found,) = items(client, team.owner, "/tasks?deleted=true")
+    assert found["title"] == "Changed"
+
+
+@on_postgres
+def test_a_task_that_leaves_a_project_while_it_is_deleted_is_not_deleted(client, team, meanwhile):
+    one, two = (task(client, team.editor, team.project) for _ in "12")
+    own = inbox(client, team.editor)["id"]
+    moved = "UPDATE tasks SET project_id = :own, version = version + 1 WHERE id = :id"
+    with meanwhile(moved, own=own, id=one["id"]) as start:
+        coming = start(team.owner, "DELETE", team.path)
+    assert coming.result().status_code == 204
+    assert get(client, team.editor, one)["project_id"] == own
+    actions = [e["action"] for e in items(client, team.editor, f"/tasks/{one['id']}/activity")]
+    assert actions == ["task.created"]
+    assert ids(items(client, team.editor, "/tasks?deleted=true")) == {two["id"]}
+
+
+@on_postgres
+def test_what_many_changes_record_fits_the_tasks(client, team, meanwhile, rows):
+    """A task that was changed just before somebody's assignments are cleared."""
+    one = task(client, team.owner, team.project, assignee_id=team.editor.id)
+    changed = "UPDATE tasks SET title = 'New', version = version + 1 WHERE id = :id"
+    with meanwhile(changed, id=one["id"]) as start:
+        coming = start(team.owner, "DELETE", f"{team.path}/members/{team.editor.id}")
+    assert coming.result().status_code == 204
+    found = get(client, team.owner, one)
+    assert (found["title"], found["assignee_id"], found["version"]) == ("New", None, 3)
+    last = "SELECT max(version) FROM events WHERE task_id = :id"
+    assert rows.value(last, id=one["id"]) == 3
+
+
+def test_a_user_who_is_deleted_while_they_are_added_or_assigned(client, team, meanwhile):
+    gone = "DELETE FROM users WHERE id = :id"
+    with meanwhile(gone, id=team.other.id) as start:
+        body = {"user": team.other.username, "role": "viewer"}
+        coming = start(team.owner, "POST", f"{team.path}/members", body)
+    refused(coming.result(), 400, "user")
+    one = task(client, team.owner, team.project)
+    with meanwhile(gone, id=team.editor.id) as start:
+        body = {"assignee_id": team.editor.id}
+        coming = start(team.owner, "PATCH", f"/tasks/{one['id']}", body)
+    refused(coming.result(), 400, "assignee_id")
+    refused(patch(client, team.owner, one, assignee_id=MISSING), 400, "assignee_id")
