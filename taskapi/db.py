@@ -220,7 +220,7 @@ def transaction() -> Iterator[None]:
         try:
             # The engine is in AUTOCOMMIT, so this begins a transaction on the session's connection,
             # even if the session has read before.
-            _execute(session, session.connection(), begin, {}, may_retry=True)
+            _execute(session, begin, {}, may_retry=True)
             session.info["in_transaction"] = True
             yield
             session.commit()
@@ -300,7 +300,6 @@ class Statement:
 
     def __init__(self, statement: Any):
         self.statement = statement
-        self._is_select = isinstance(statement, Select)
         self._compiled: dict[str, _Compiled] = {}
 
     def all(self, /, **values: Any) -> list[Row]:
@@ -324,27 +323,23 @@ class Statement:
 
     def _run(self, values: dict[str, Any]) -> tuple["_Compiled", Any]:
         session = db.session()
-        connection = session.connection()
-        dialect = connection.dialect
+        dialect = _cursor(session)[0].dialect
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
-        may_retry = self._is_select and "in_transaction" not in session.info
-        bound = compiled.bind(values)
-        return compiled, _execute(session, connection, compiled.sql, bound, may_retry)
+        bound = compiled.constants | values
+        for name, process in compiled.bind_processors:
+            bound[name] = process(bound[name])
+        may_retry = compiled.is_select and "in_transaction" not in session.info
+        return compiled, _execute(session, compiled.sql, bound, may_retry)
 
 
 class _Compiled(NamedTuple):
     sql: str
+    is_select: bool
     constants: dict[str, Any]
     bind_processors: list[tuple[str, Callable[[Any], Any]]]
     make_row: Callable[[Sequence[Any]], Any]
-
-    def bind(self, values: dict[str, Any]) -> dict[str, Any]:
-        bound = self.constants | values
-        for name, process in self.bind_processors:
-            bound[name] = process(bound[name])
-        return bound
 
 
 def _compile(statement: Any, dialect: Dialect) -> _Compiled:
@@ -356,7 +351,8 @@ def _compile(statement: Any, dialect: Dialect) -> _Compiled:
         if processor is not None:
             binders.append((name, processor))
     columns = getattr(statement, "exported_columns", None)
-    return _Compiled(str(compiled), constants, binders, _row_maker(columns, dialect))
+    is_select = isinstance(statement, Select)
+    return _Compiled(str(compiled), is_select, constants, binders, _row_maker(columns, dialect))
 
 
 def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]:
@@ -382,18 +378,23 @@ def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]
     return make_row
 
 
-def _execute(
-    session: DatabaseSession,
-    connection: Connection,
-    sql: str,
-    values: dict[str, Any],
-    may_retry: bool,
-) -> Any:
-    driver: Any = connection.connection.driver_connection
+def _cursor(session: DatabaseSession) -> tuple[Connection, Any]:
+    """The session's connection and a cursor of the driver on it, kept while both are good."""
+    found: tuple[Connection, Any] | None = session.info.get("cursor")
+    if found is None or found[0].closed:
+        connection = session.connection()
+        driver: Any = connection.connection.driver_connection
+        found = session.info["cursor"] = connection, driver.cursor()
+    return found
+
+
+def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_retry: bool) -> Any:
+    connection, cursor = _cursor(session)
     try:
-        return driver.execute(sql, values)
+        return cursor.execute(sql, values)
     except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
-        if not (driver.closed or isinstance(error, pg.ReadOnlySqlTransaction)):
+        has_moved = isinstance(error, pg.ReadOnlySqlTransaction)
+        if not (cursor.connection.closed or has_moved):
             raise
         # The database was restarted or failed over: all pooled connections are unusable.
         connection.invalidate()
@@ -401,7 +402,7 @@ def _execute(
         db.engine.dispose(close=False)
         if not may_retry:
             raise
-    return _execute(session, session.connection(), sql, values, may_retry=False)
+    return _execute(session, sql, values, may_retry=False)
 
 
 # --- the engine ---------------------------------------------------------------------------------
