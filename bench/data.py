@@ -1,4 +1,4 @@
-"""The same users and tasks for every contender, written straight into its tables."""
+"""Create the same users and tasks for all services, directly in their tables."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is asked of every contender, and how wrk asks it."""
+"""The requests, and how wrk sends them."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Draws the comparison for the README, for light and dark pages alike."""
+"""Draw the comparison as an SVG for light and dark pages."""
 
 from html import escape
 from statistics import median

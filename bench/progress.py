@@ -1,4 +1,4 @@
-"""Tells how far a run is."""
+"""Print the progress of a run."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Turns what was measured into tables, JSON and sentences."""
+"""Format results as tables, JSON and text."""
 
 import json
 from statistics import median

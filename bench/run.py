@@ -1,4 +1,4 @@
-"""Loads the service, its FastAPI peer and the limit in turn, and tells how they compare."""
+"""Measure the service, the peer and the limit in turn."""
 
 import argparse
 import os

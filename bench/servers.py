@@ -1,4 +1,4 @@
-"""Starts, watches and ends what is compared: our service, the peer, the limit."""
+"""Start, monitor and stop the services that are compared."""
 
 import http.client
 import os

@@ -1,4 +1,4 @@
-"""Sets the stage: real servers, the same data for every contender, everybody signed in."""
+"""Prepare servers, data and tokens."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The ground that tests stand on: real databases, the application, a cast, a live server."""
+"""Fixtures: real databases, the application, users, a live server."""
 
 import logging
 import os
@@ -46,17 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--record-contract",
         action="store_true",
-        help="write the files under tests/contract anew (with tests/test_contract.py)",
+        help="record the files under tests/contract again (with tests/test_contract.py)",
     )
     parser.addoption(
         "--record-database",
         action="store_true",
-        help="write a database of this version to tests/data (with tests/test_old_database.py)",
+        help="record a database of this version in tests/data (with tests/test_old_database.py)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # What a developer's own .env or shell says is not for tests.
+    # Ignore settings in .env and the environment.
     os.environ["FLASK_SKIP_DOTENV"] = "1"
     if not hasattr(config, "workerinput"):
         config.stash[servers_key] = Servers(os.environ)
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Several processes will run tests: start the servers while they are being started."""
+    """Start the servers before the worker processes of pytest-xdist."""
     node.workerinput["servers"] = str(node.config.stash[servers_key].start())
 
 
@@ -75,7 +75,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> dict[str, str]:
-    """The addresses of the `postgres` and `redis` servers."""
+    """The URLs of the `postgres` and `redis` servers."""
     workerinput: dict[str, Any] | None = getattr(pytestconfig, "workerinput", None)
     if workerinput is not None:
         return addresses(Path(workerinput["servers"]))
@@ -84,7 +84,7 @@ def servers(pytestconfig: pytest.Config) -> dict[str, str]:
 
 @pytest.fixture
 def redis_url(servers: dict[str, str]) -> str:
-    """An empty Redis-protocol database that no other test process uses."""
+    """An empty Redis database that no other test process uses."""
     assert servers["redis"], "no Redis was found: name one in TEST_REDIS_URL"
     server = urlsplit(servers["redis"])
     number = int(server.path.strip("/") or 0)
@@ -119,7 +119,7 @@ def _migrate(url: str) -> None:
 def all_databases(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Callable[[str], Databases]]:
-    """The databases of either kind, made when first asked for."""
+    """The databases of each kind, created when they are needed."""
     made: dict[str, Databases] = {}
 
     def of_kind(kind: str) -> Databases:
@@ -138,7 +138,7 @@ def all_databases(
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """Every test that touches a database runs once on each of these."""
+    """Tests that use a database run once with each of these."""
     kind: str = request.param
     return kind
 
@@ -150,7 +150,7 @@ def databases(backend: str, all_databases: Callable[[str], Databases]) -> Databa
 
 @pytest.fixture(scope="session")
 def shared_apps() -> Iterator[dict[str, Flask]]:
-    """The applications by their settings: to make one takes longer than most tests."""
+    """Applications by settings, because creating one takes longer than most tests."""
     apps: dict[str, Flask] = {}
     yield apps
     for app in apps.values():
@@ -159,7 +159,7 @@ def shared_apps() -> Iterator[dict[str, Flask]]:
 
 @pytest.fixture
 def app_settings() -> dict[str, str]:
-    """What a module's application has beyond the settings above, if that module says so."""
+    """Additional settings of a test module."""
     return {}
 
 
@@ -170,7 +170,7 @@ def app(
     shared_apps: dict[str, Flask],
     suite_log: None,
 ) -> Flask:
-    """The application with these settings, on a database without any row."""
+    """The application with an empty database."""
     databases.empty()
     settings = {"DATABASE_URL": databases.shared()} | app_settings
     if (key := str(settings)) not in shared_apps:
@@ -186,7 +186,7 @@ def rows(app: Flask, databases: Databases) -> Rows:
 
 @pytest.fixture
 def make_app(databases: Databases, app: Flask) -> Iterator[Callable[..., Flask]]:
-    """`make_app(REGISTRATION="closed")`: another application on the same database."""
+    """`make_app(REGISTRATION="closed")` creates another application with the same database."""
     made: list[Flask] = []
 
     def make(**settings: str) -> Flask:
@@ -200,13 +200,13 @@ def make_app(databases: Databases, app: Flask) -> Iterator[Callable[..., Flask]]
 
 @pytest.fixture
 def client(app: Flask, secrets: Secrets) -> ApiClient:
-    """Calls what is below /api/v1."""
+    """A client for paths below /api/v1."""
     return ApiClient(app, secrets)
 
 
 @pytest.fixture
 def root(app: Flask, secrets: Secrets) -> ApiClient:
-    """Calls what is beside the API: /health, /docs and the like."""
+    """A client for other paths, such as /health and /docs."""
     return ApiClient(app, secrets, base="")
 
 
@@ -244,13 +244,13 @@ def admin(cast: Cast) -> Person:
 
 @pytest.fixture(scope="session")
 def secrets() -> Secrets:
-    """Every password and token that this process's clients have seen."""
+    """All passwords and tokens that clients of this process have used."""
     return Secrets()
 
 
 @pytest.fixture(scope="session")
 def suite_log(tmp_path_factory: pytest.TempPathFactory, secrets: Secrets) -> Iterator[None]:
-    """Keep every line logged in this run as it would be in production; no secret may be in one."""
+    """Record all log lines, and check at the end that they contain no secret."""
     path = tmp_path_factory.mktemp("log") / "suite.log"
     handler = logging.FileHandler(path)
     handler.setFormatter(JsonFormatter())
@@ -287,13 +287,13 @@ def _statements(app: Flask) -> Iterator[list[str]]:
 
 @pytest.fixture
 def statements(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
-    """`with statements() as seen:` lists the SQL that SQLite gets from the block."""
+    """`with statements() as seen:` records the SQL statements of the block on SQLite."""
     return lambda: _statements(app)
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """A receiver of webhooks on this machine."""
+    """A receiver of webhooks."""
     receiver = Receiver()
     yield receiver
     receiver.close()
@@ -301,7 +301,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def worker(app: Flask) -> Iterator[Worker]:
-    """A worker at work beside the test."""
+    """A running worker."""
     with working(app) as worker:
         yield worker
 
@@ -313,7 +313,7 @@ def worker(app: Flask) -> Iterator[Worker]:
 def live_server(
     databases: Databases, tmp_path: Path, secrets: Secrets
 ) -> Iterator[Callable[..., LiveServer]]:
-    """`live_server(WEB_THREADS="8")`: gunicorn as in production, on a database of its own."""
+    """`live_server(WEB_THREADS="8")` starts gunicorn with a separate database."""
     started: list[LiveServer] = []
 
     def start(**env: str) -> LiveServer:

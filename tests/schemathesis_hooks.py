@@ -1,4 +1,4 @@
-"""What Schemathesis has to know beyond the document: who calls, and what a few words mean."""
+"""Hooks for Schemathesis: authentication and a few formats."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Activity: who changed what and when on a task."""
+"""The activity of a task."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Audit: what an admin can look up later, and what must never be in it."""
+"""The audit log."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Accounts and sign-in: registering, signing in by JSON and by form, and what tells nothing."""
+"""Registration and login."""
 
 from functools import partial
 from typing import Any

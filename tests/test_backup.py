@@ -1,4 +1,4 @@
-"""`flask backup`, and that what it makes can be restored."""
+"""`flask backup`, and restoring its copies."""
 
 import shlex
 import shutil

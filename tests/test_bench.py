@@ -1,4 +1,4 @@
-"""The load test itself: it runs, it compares, and it does not let a wrong answer pass."""
+"""The benchmark itself."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The pages in a real browser: they work, say nothing on the console and ask no other host."""
+"""The pages in a browser: they work, log nothing to the console and load no external files."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Many changes in one request: all or nothing, and the first that fails says so."""
+"""Bulk requests: several changes, all or nothing."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

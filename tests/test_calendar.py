@@ -1,4 +1,4 @@
-"""The calendar: a secret address, a file that calendar programs read."""
+"""The calendar feed."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Who may call what: each operation by each kind of caller, and what lists tell of others."""
+"""Authorization: every operation with every kind of caller."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""Many processes: two instances are one service; a cluster behind nginx; and what breaks."""
+"""Several instances: behind nginx, with PgBouncer, and with faults."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""ETag, If-Match and If-None-Match, one writer after the other and fifty at once."""
+"""ETag, If-Match and If-None-Match."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Settings: each is checked at the start, and a bad one is named in a sentence."""
+"""Settings and their validation."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The database: slow statements, transactions, missing tables, and where SQLite's file is."""
+"""The database: slow statements, transactions, missing tables, paths of SQLite files."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Deliveries: soon, in order, again until one succeeds, and no receiver holds up the others."""
+"""Deliveries of webhooks: order, retries, slow receivers."""
 
 import os
 import socket

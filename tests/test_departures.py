@@ -1,4 +1,4 @@
-"""Deleting users: what goes with them, what happens meanwhile, and the last admin."""
+"""Deleting users: their tasks, concurrent requests, the last admin."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What is handed to platforms: each file is right by its rules, and does what it says."""
+"""The files for deployment platforms."""
 
 import json
 import os

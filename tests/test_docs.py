@@ -1,4 +1,4 @@
-"""The pages: the first one, the documentation and its files."""
+"""The start page, the documentation pages and static files."""
 
 import gzip
 import re

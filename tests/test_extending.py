@@ -1,4 +1,4 @@
-"""What docs/extending.md says of a new field is done to a copy of the code, and tried."""
+"""The steps of docs/extending.md, applied to a copy of the code."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Export and import: what goes out comes back identical, however nasty it is."""
+"""Export and import."""
 
 import csv
 import io

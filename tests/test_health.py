@@ -1,4 +1,4 @@
-"""Health: one that touches nothing, and one that tells of every part within two seconds."""
+"""Health checks."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Safe retries: one key, one body, one task, whatever goes wrong in between."""
+"""Idempotency-Key."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""`flask tasks import`: with progress, no worker takes it over while it lives, all or nothing."""
+"""`flask tasks import`."""
 
 import json
 import signal

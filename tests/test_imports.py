@@ -1,4 +1,4 @@
-"""Imports of any size: all or nothing, once and to the end, whatever happens to the worker."""
+"""Import jobs: all or nothing, also when the worker dies."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Bad input everywhere: never a 500, always within a second; and the one shape of errors."""
+"""Invalid requests, and the format of errors."""
 
 import json
 import re

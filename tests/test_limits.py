@@ -1,4 +1,4 @@
-"""Rate limits: a moving window per user or address, in memory and in Redis, and without Redis."""
+"""Rate limits, with and without Redis."""
 
 import socket
 import time

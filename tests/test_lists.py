@@ -1,4 +1,4 @@
-"""Lists of tasks: filters, orders, pages by number and by cursor, links, held against a model."""
+"""Lists of tasks: filters, sorting, pages, cursors and links."""
 
 import random
 import re

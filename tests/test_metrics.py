@@ -1,4 +1,4 @@
-"""/metrics: who may see it, and that its figures are right over all workers."""
+"""Prometheus metrics."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Migrations: up, down and up again, equal to the models, and without a pause for the old code."""
+"""Migrations: upgrades, downgrades, and compatibility with earlier code."""
 
 import re
 from typing import Any

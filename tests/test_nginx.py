@@ -1,4 +1,4 @@
-"""deploy/nginx.conf in front of the app: slow clients, limits for an address, its logs."""
+"""deploy/nginx.conf: slow clients, limits per address, logs."""
 
 import http.client
 import select

@@ -1,4 +1,4 @@
-"""A database that an earlier version filled is migrated, and goes on working."""
+"""Upgrade of a database that an earlier version created."""
 
 import json
 import re

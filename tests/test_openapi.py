@@ -1,4 +1,4 @@
-"""The OpenAPI document: complete, valid, and no burden to who does not ask for it."""
+"""The OpenAPI document."""
 
 import json
 import re

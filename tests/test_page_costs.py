@@ -1,4 +1,4 @@
-"""What a page costs does not grow with what there is: the database is asked what it has read."""
+"""The cost of a page is independent of the number of rows."""
 
 import sqlite3
 import time

@@ -1,4 +1,4 @@
-"""Passwords: what is good enough, that all of it counts, changing and resetting it."""
+"""Passwords: rules, hashes, changes and resets."""
 
 import time
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The service under exactly the variables that each platform sets by itself."""
+"""The service with the variables that platforms set."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The Postman collection: what script/postman makes of the OpenAPI document, run by newman."""
+"""The Postman collection, run by newman."""
 
 import json
 import re

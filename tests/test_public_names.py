@@ -1,4 +1,4 @@
-"""The service uses no private name of a library: those change without notice."""
+"""The code uses no private names of libraries."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""What every answer carries: its id, headers, CORS; its log line; the client behind proxies."""
+"""Request ids, headers, CORS, request logs, and clients behind proxies."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""script/sbom: right by the specification, and complete."""
+"""script/sbom."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Schemathesis: requests that fit the document and requests that do not, and chains of them."""
+"""Requests generated from the OpenAPI document by Schemathesis."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The commands that a newcomer types, in a fresh checkout whose path has a space."""
+"""The scripts, in a new checkout whose path contains a space."""
 
 import os
 import re

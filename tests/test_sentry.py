@@ -1,4 +1,4 @@
-"""Errors reach a Sentry that is asked for, and nothing private goes with them."""
+"""Error reports to Sentry."""
 
 import gzip
 import json

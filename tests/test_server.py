@@ -1,4 +1,4 @@
-"""gunicorn as it is configured here: what it refuses, keep-alive, signals, killed workers."""
+"""gunicorn with our configuration: limits, keep-alive, signals, killed workers."""
 
 import json
 import os

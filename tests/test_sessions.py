@@ -1,4 +1,4 @@
-"""Sessions: refreshing with rotation, theft, signing out, and listing active sessions."""
+"""Sessions: refresh, rotation, reuse detection, logout, lists."""
 
 import time
 from datetime import datetime

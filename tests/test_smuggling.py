@@ -1,4 +1,4 @@
-"""Requests that another server might read differently are refused; all others are answered."""
+"""Ambiguous HTTP requests are rejected."""
 
 import json
 

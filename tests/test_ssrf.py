@@ -1,4 +1,4 @@
-"""No way inside: whatever a webhook's address says, only public addresses are connected to."""
+"""Webhooks connect to public addresses only."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""What stops the start, in a sentence that names the cause; and what must not stop it."""
+"""Errors that prevent the start, and those that do not."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Counts, in anybody's time zone, against a plain model."""
+"""Task statistics."""
 
 import random
 from datetime import UTC, datetime, timedelta

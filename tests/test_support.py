@@ -1,4 +1,4 @@
-"""What the other tests rely on does what it says."""
+"""The helpers of other tests."""
 
 from tests.support.secrets import Secrets
 

@@ -1,4 +1,4 @@
-"""Every field of a task and every parameter of its lists, with the worst that people send."""
+"""The fields of a task and the parameters of its lists."""
 
 import json
 from typing import Any

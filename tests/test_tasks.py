@@ -1,4 +1,4 @@
-"""One task, under either path: made, read, replaced, changed, thrown away, brought back."""
+"""A single task: create, read, replace, update, delete, restore."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Failed logins: counted in the database, per account and address, before the hash."""
+"""Brute-force protection."""
 
 from functools import partial
 

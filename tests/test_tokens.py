@@ -1,4 +1,4 @@
-"""Access tokens and personal access tokens: what opens, what does not, and what they may do."""
+"""Access tokens and personal access tokens."""
 
 import base64
 import json

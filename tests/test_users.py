@@ -1,4 +1,4 @@
-"""Users: one's own profile, what an admin may do with all of them, and their list."""
+"""Users: the own account, administration, lists."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Webhooks: who receives what, signed so that the specification's own library accepts it."""
+"""Webhooks: events, visibility, signatures."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""The worker as a process: overdue tasks, an orderly end, health."""
+"""The worker: overdue tasks, shutdown, health."""
 
 import os
 import signal

@@ -1,1 +1,1 @@
-"""Bad days: faults of real processes under load, for the suite and for script/chaos."""
+"""Fault injection into real processes under load, for the tests and script/chaos."""

@@ -1,4 +1,4 @@
-"""Every bad day at full length, and the table of what became of each."""
+"""Inject each fault for its full duration and print a table of the results."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""What faults happen to: a PostgreSQL and a Redis of one's own, and our server on them."""
+"""The PostgreSQL, Redis and server processes that faults are injected into."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Clients that keep asking at a steady pace, and remember every answer."""
+"""Clients that send requests at a constant rate and record the responses."""
 
 import http.client
 import json

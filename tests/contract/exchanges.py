@@ -1,4 +1,4 @@
-"""Sends the requests and reduces each answer to what a client relies on."""
+"""Send the recorded requests, and reduce responses to what clients rely on."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""The OpenAPI document without its words: what a client's code depends on."""
+"""The OpenAPI document without descriptions."""
 
 import json
 from collections import Counter

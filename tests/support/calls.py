@@ -1,4 +1,4 @@
-"""Many clients at once, each with a connection of its own to a live server."""
+"""Concurrent clients of a live server."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The test client and the people who use it."""
+"""The test client and its users."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,18 +15,18 @@ from tests.support.live import LiveServer
 from tests.support.secrets import Secrets
 
 BASE = "/api/v1"
-GOOD = "Lantern-and-7-rivers"  # a password good enough for anybody
+GOOD = "Lantern-and-7-rivers"  # a valid password
 
 
 def code_of(answer: TestResponse) -> str:
-    """What an error is called."""
+    """Return the error code of a response."""
     code: str = answer.get_json()["error"]["code"]
     return code
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account, signed in."""
+    """A logged-in user."""
 
     id: int
     username: str
@@ -43,9 +43,9 @@ class Person:
 class ApiClient(FlaskClient):
     """`client.get("/tasks", as_=alice)`: paths are below the API's base, JSON both ways.
 
-    A path that has the base already, as in a `Location`, is left alone. `as_` is a person or a
-    bare token. Every password and token that passes is remembered, for the check of the log, and
-    every answer is held against the OpenAPI document.
+    A path that has the base already, as in a `Location`, is used unchanged. `as_` is a user or a
+    token. Every password and token is recorded for the check of the log, and every response is
+    compared with the OpenAPI document.
     """
 
     def __init__(self, app: Flask, secrets: Secrets, base: str = BASE):
@@ -69,7 +69,7 @@ class ApiClient(FlaskClient):
             headers["Authorization"] = f"Bearer {token}"
         self._secrets.learn(options.get("json"))
         response = super().open(path, headers=headers, **options)
-        # What is streamed or compressed is left to the test.
+        # Streamed and compressed responses are checked by the tests.
         is_whole = "Content-Length" in response.headers and not response.content_encoding
         if response.is_json and is_whole and response.data:
             self._secrets.learn(response.get_json())
@@ -79,19 +79,19 @@ class ApiClient(FlaskClient):
 
 
 def login(client: ApiClient, name: str, password: str = GOOD) -> TestResponse:
-    """An attempt to sign in."""
+    """Try to log in."""
     return client.post("/auth/login", json={"username": name, "password": password})
 
 
 class Cast:
-    """Makes people, as they would make themselves: over HTTP; admins on the command line."""
+    """Create users over HTTP, and admins on the command line."""
 
     def __init__(self, app: Flask, client: ApiClient):
         self._app = app
         self._client = client
 
     def user(self, username: str, **fields: Any) -> Person:
-        """Somebody who registers."""
+        """Register a user."""
         password = fields.pop("password", f"Lantern-{len(username)}-{username[::-1]}")
         body = {"username": username, "password": password, **fields}
         answer = self._client.post("/auth/register", json=body)
@@ -99,7 +99,7 @@ class Cast:
         return self._person(answer.get_json(), password)
 
     def admin(self, username: str = "root") -> Person:
-        """Somebody whom the command line makes an admin, and who then signs in."""
+        """Create an admin on the command line and log in."""
         password = f"Harbour-{len(username)}-{username[::-1]}"
         made = self._app.test_cli_runner().invoke(
             args=["users", "create", username, "--admin", "--password-stdin"],
@@ -109,7 +109,7 @@ class Cast:
         return self.sign_in(username, password)
 
     def sign_in(self, username: str, password: str) -> Person:
-        """The same person with a session of their own."""
+        """Return the same user with another session."""
         body = {"username": username, "password": password}
         answer = self._client.post("/auth/login", json=body)
         assert answer.status_code == 200, answer.get_data(as_text=True)
@@ -130,7 +130,7 @@ class Cast:
 
 @contextmanager
 def signed_in(server: LiveServer, name: str = "alice") -> Iterator[httpx.Client]:
-    """A new user of a live server, at its API."""
+    """Register a user of a live server."""
     with httpx.Client(base_url=server.url + BASE, timeout=30) as client:
         body = {"username": name, "password": f"Lantern-5-{name}"}
         answer = client.post("/auth/register", json=body)

@@ -1,4 +1,4 @@
-"""Every answer that the suite gets is held against the OpenAPI document."""
+"""Compare every response of the tests with the OpenAPI document."""
 
 import copy
 import re

@@ -1,4 +1,4 @@
-"""Migrated databases for tests: made once, copied where a test needs its own, emptied between."""
+"""Migrated databases for tests."""
 
 import os
 import secrets

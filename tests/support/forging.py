@@ -1,4 +1,4 @@
-"""Access tokens that the service must not accept, made from a genuine one."""
+"""Forged access tokens."""
 
 import base64
 import hmac

@@ -1,4 +1,4 @@
-"""Imports of any size: rows of every kind, sent off, waited for, and looked after."""
+"""Helpers for import jobs."""
 
 import csv
 import io

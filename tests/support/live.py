@@ -1,4 +1,4 @@
-"""The real thing in a process of its own: gunicorn with this repository's configuration."""
+"""gunicorn with our configuration, in a separate process."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ COVERAGE = "COVERAGE_PROCESS_CONFIG"
 
 
 class LiveServer:
-    """A server that answers at `url` until `stop()`, and logs to a file."""
+    """A server at `url` that logs to a file, until `stop()`."""
 
     def __init__(self, log_file: Path, env: dict[str, str]):
         port = free_port()
@@ -37,11 +37,11 @@ class LiveServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that all its processes can be killed together
+                start_new_session=True,  # so that all processes can be killed together
             )
         try:
             self._wait()
-        except BaseException:  # at Ctrl-C, too: nobody else would stop it
+        except BaseException:  # also on Ctrl-C
             self.stop()
             raise
 
@@ -61,7 +61,7 @@ class LiveServer:
         return self.log_file.read_text(errors="replace")
 
     def stop(self) -> int:
-        """Stop it as a platform would, and return its exit status."""
+        """Send SIGTERM and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""Who may call what: one row for each operation, read off the contract and not off the code."""
+"""The authorization matrix: one row for each operation, taken from the contract."""
 
 import json
 import re

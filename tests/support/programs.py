@@ -1,4 +1,4 @@
-"""Programs beside the service: one that listens on a port, and nginx with deploy/nginx.conf."""
+"""External programs that listen on a port, and nginx with deploy/nginx.conf."""
 
 import os
 import re

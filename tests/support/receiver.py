@@ -1,4 +1,4 @@
-"""A real receiver of webhooks, which answers as it is told."""
+"""A receiver of webhooks."""
 
 import ssl
 import sys
@@ -31,13 +31,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that hangs up is what some tests want."""
+        """Ignore closed connections, which some tests cause."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class Receiver:
-    """`answer(message)` gives a status, or writes whatever it likes on the handler."""
+    """`answer(message)` returns a status, or writes a response to the handler."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[Message] = []
@@ -47,14 +47,14 @@ class Receiver:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        # 0.02: how often it looks whether it is to end.
+        # 0.02: the interval in which it checks whether to stop.
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self._server.server_port}{path}"
 
     def verified(self, secret: str) -> list[Any]:
-        """What arrived, as the specification's own library reads it."""
+        """The messages, verified with the library of the specification."""
         reader = Webhook(secret)
         return [reader.verify(message.body, message.headers) for message in self.messages]
 
@@ -81,15 +81,15 @@ class Receiver:
                     self.end_headers()
 
             def log_message(self, *_: Any) -> None:
-                """Say nothing: the tests look at what arrived."""
+                """Log nothing."""
 
         return Handler
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """What the condition says as soon as it says something true."""
+    """Wait until the condition returns something true, and return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < end, "it did not come to pass"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.02)
     return found

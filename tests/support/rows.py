@@ -1,4 +1,4 @@
-"""Rows of a test's database, read and written with plain SQL beside the application."""
+"""Direct access to the rows of a test database."""
 
 import re
 import sqlite3

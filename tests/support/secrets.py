@@ -1,4 +1,4 @@
-"""What must never be logged: every password and token that the tests' clients see."""
+"""Passwords and tokens that must not be logged."""
 
 import re
 from typing import Any

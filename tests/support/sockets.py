@@ -1,4 +1,4 @@
-"""Bytes to a server as no client of the standard library would send them, and what comes back."""
+"""Raw requests over sockets."""
 
 import socket
 from contextlib import suppress

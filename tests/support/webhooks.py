@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries, over HTTP."""
+"""Helpers for webhooks and deliveries."""
 
 from typing import Any
 

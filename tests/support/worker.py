@@ -1,4 +1,4 @@
-"""Workers beside the test, in its process or in one of their own, and the clocks of their queue."""
+"""Workers in the test process or in a separate one."""
 
 import os
 import subprocess
