@@ -1,6 +1,6 @@
-"""Routes declare their caller, inputs and outputs; that runs them and documents them.
+"""Routes as declared operations, which are served here and documented by openapi.py.
 
-The order of the checks is the contract's: who you are and limits, what you may do, size and
+Checks run in the order of the contract: authentication and limits, permissions, size and media
 type, content; then the view: the row, preconditions, conflicts.
 """
 
@@ -23,23 +23,22 @@ from taskapi.middleware import client_network
 from taskapi.responses import json_response, no_content
 from taskapi.schemas.fields import MAX_ID, QuerySchema, RequestSchema, load
 
-# "optional" tells who is calling if they say so, and lets everybody in.
-# "…session" refuses personal tokens.
-Who = Literal["anyone", "optional", "user", "session", "admin", "admin session"]
+# "optional" identifies the caller if there is a token; "… session" rejects personal tokens.
+CallerKind = Literal["anyone", "optional", "user", "session", "admin", "admin session"]
 View = Callable[..., Any]
 
 
-NOTHING, NO_PARAMETERS = RequestSchema(), QuerySchema()  # so that everything is refused by name
+NOTHING, NO_PARAMETERS = RequestSchema(), QuerySchema()  # every name is rejected
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One route as declared; what OpenAPI is made from."""
+    """One route as declared."""
 
     method: str
     rule: str
     view: View
-    caller: Who
+    caller: CallerKind
     query: Schema = NO_PARAMETERS
     body: Schema | None = None
     is_body_optional: bool = False
@@ -48,23 +47,23 @@ class Operation:
     takes_raw_body: bool = False  # the view reads the body itself
     is_page: bool = False
     status: int = 200
-    is_sign_in: bool = False  # and has a tighter limit of its own
+    is_sign_in: bool = False  # has a limit of its own
     is_limited: bool = True
     admin_only: tuple[str, ...] = ()  # fields and parameters
-    session_only: tuple[str, ...] = ()  # fields that no personal token may give
-    gate: Callable[[], None] | None = None  # raises where nobody may do it
+    session_only: tuple[str, ...] = ()  # fields that personal tokens may not set
+    gate: Callable[[], None] | None = None  # raises if nobody may do it
     is_idempotent: bool = False
-    check_replay: View | None = None  # raises for who may not do it now, before a kept answer
+    check_replay: View | None = None  # raises if the caller may not see the stored response
     is_conditional: bool = False
-    # What the view returns, if it is no dict; without it the response is a 204.
-    returns: Schema | None = None  # one item of it, where the answer is a page
-    also: Mapping[int, Schema] = field(default_factory=dict)  # other answers, such as a 202
-    names_place: bool = False  # errors say in which operation or row they are
-    media: tuple[str, ...] = (JSON,)  # the types of the answer
-    forms: tuple[Schema, ...] = ()  # the body where it is sent as a form
-    headers: Mapping[str, str] = field(default_factory=dict)  # of the answer, explained
-    example: Any = None  # of the body, where the one made from the schema says little
-    errors: Mapping[int, str] = field(default_factory=dict)  # beyond those that follow from above
+    returns: Schema | None = None  # of the response, or of an item of a page; None for a 204
+    # The rest is for the document only.
+    also: Mapping[int, Schema] = field(default_factory=dict)  # other responses, such as a 202
+    names_place: bool = False  # errors name the operation or row
+    media: tuple[str, ...] = (JSON,)  # media types of the response
+    forms: tuple[Schema, ...] = ()  # the body as a form
+    headers: Mapping[str, str] = field(default_factory=dict)  # of the response
+    example: Any = None  # of the body, instead of the generated one
+    errors: Mapping[int, str] = field(default_factory=dict)  # besides those that follow from above
     tag: str = ""
 
 
@@ -113,7 +112,7 @@ def _serve(operation: Operation) -> View:
     @wraps(view)
     def serve(**path: Any) -> Response:
         proof = _admit(operation)
-        raw = _receive(operation)  # before the database is asked: no connection waits for it
+        raw = _receive(operation)  # before the database is used: no connection waits for it
         caller = _identify(operation, proof)
         arguments = path if caller is None else _allow(operation, caller, path)
         if operation.caller != "anyone":
@@ -124,7 +123,7 @@ def _serve(operation: Operation) -> View:
             raise raw
         arguments |= _load(operation, caller, raw)
 
-        def answer() -> Response:
+        def respond() -> Response:
             result = view(**arguments)
             if isinstance(result, Response):
                 return result
@@ -135,15 +134,15 @@ def _serve(operation: Operation) -> View:
 
         if operation.is_idempotent and caller is not None:
             check = operation.check_replay
-            return respond_once(caller.id, raw, answer, check and (lambda: check(**arguments)))
-        response = answer()
+            return respond_once(caller.id, raw, respond, check and (lambda: check(**arguments)))
+        response = respond()
         return not_modified(response) if reads_only else response
 
     return serve
 
 
 def _admit(operation: Operation) -> Claims | Caller | None:
-    """What the token proves by itself, within the limits of its user or of the address."""
+    """Check the token itself and count the request for its user, or for the address."""
     if operation.caller == "anyone":
         if operation.is_limited and not operation.is_sign_in:
             limit_requests(client_network())
@@ -160,7 +159,7 @@ def _admit(operation: Operation) -> Claims | Caller | None:
 
 
 def _receive(operation: Operation) -> bytes | ApiError:
-    """The body, or what is wrong with it, which matters only to whoever may do this."""
+    """Read the body; an error is kept, because a 401 or 403 comes before it."""
     try:
         return read_body(operation.accepts, operation.body_limit)
     except ApiError as error:
@@ -177,7 +176,7 @@ def _identify(operation: Operation, proof: Claims | Caller | None) -> Caller | N
 
 
 def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[str, Any]:
-    """The path's values, if the caller may do this with them."""
+    """Check the permissions of the caller; `me` in the path becomes their ID."""
     if caller.scope == "read" and operation.method != "GET":
         raise insufficient_scope("This token may only read.")
     if operation.caller.startswith("admin"):
@@ -190,7 +189,7 @@ def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[s
 
 
 def _load(operation: Operation, caller: Caller | None, raw: bytes) -> dict[str, Any]:
-    """What the view gets of the query and the body, checked by their schemas."""
+    """Load the query and the body by their schemas, for the view."""
     loaded: dict[str, Any] = {}
     if operation.query is not NO_PARAMETERS or request.query_string:
         admins = [name for name in operation.admin_only if name in operation.query.fields]
@@ -215,16 +214,16 @@ def _load(operation: Operation, caller: Caller | None, raw: bytes) -> dict[str, 
 
 
 def refuse_admin_only(names: Iterable[str], caller: Caller | None, value: Any) -> None:
-    """Forbidden when one of the admins' fields or parameters is given by somebody else."""
+    """Raise Forbidden if a caller who is no admin sets one of the names."""
     if caller is None or caller.is_admin or not isinstance(value, dict):
         return
     for name in names:
         if name in value:
-            raise Forbidden(f"{name}: Only an admin may give this.")
+            raise Forbidden(f"{name}: Only an admin may set this.")
 
 
 def _own_or_any(caller: Caller, user_id: int | None) -> int:
-    """The user in the path: `me`, one's own id, or any for an admin."""
+    """The ID of the user in the path, which only an admin may choose."""
     if user_id is None or user_id == caller.id:
         return caller.id
     caller.require_admin()
@@ -232,7 +231,7 @@ def _own_or_any(caller: Caller, user_id: int | None) -> int:
 
 
 def _digits_up_to(biggest: str) -> str:
-    """A pattern of the whole numbers from 1 to the biggest, of as many digits as it has."""
+    """A pattern of the integers from 1 to the biggest."""
     rest = len(biggest) - 1
     choices = [f"[1-9][0-9]{{0,{rest - 1}}}", biggest]
     for i, digit in enumerate(biggest):
@@ -243,7 +242,7 @@ def _digits_up_to(biggest: str) -> str:
 
 
 class IdConverter(BaseConverter):
-    """A positive whole number of 64 bits, in plain digits."""
+    """A positive integer of 64 bits, in ASCII digits."""
 
     # All of it in the pattern: what to_python() refuses would be a 405 beside other methods.
     regex = _digits_up_to(str(MAX_ID))
@@ -253,7 +252,7 @@ class IdConverter(BaseConverter):
 
 
 class UserConverter(IdConverter):
-    """A user's id, or `me` as None."""
+    """A user ID, or `me` as None."""
 
     regex = f"me|{IdConverter.regex}"
 

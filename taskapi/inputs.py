@@ -1,5 +1,6 @@
-"""What comes in: JSON, forms and query strings, checked by a schema."""
+"""Reading requests: JSON, forms and query strings, loaded by a schema."""
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -22,7 +23,7 @@ DISCARD_LIMIT = 2 * BODY_LIMIT
 
 
 def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
-    """The body, once its size and type are what they may be."""
+    """Read the body and check its size and media type."""
     environ = request.environ
     if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
@@ -48,7 +49,7 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
 
 
 def _discard_body(length: int) -> None:
-    """Read what is too large to its end, for clients that read an answer only then."""
+    """Read what is too large to its end, for clients that read the response only then."""
     request.max_content_length = length
     while request.stream.read(64 * 1024):
         pass
@@ -69,13 +70,10 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def load_form(raw: bytes, schema: Schema, **by_grant: Schema) -> dict[str, Any]:
-    """The form, checked by the schema of its `grant_type`."""
+    """Load a form by the schema for its `grant_type`."""
     values = _pairs(raw)
     schema = by_grant.get(values.get("grant_type", [""])[0], schema)
-    doubles = [name for name, given in values.items() if len(given) > 1]
-    if doubles:
-        raise Invalid({name: ["Was given more than once."] for name in doubles})
-    return load(schema, {name: given[0] for name, given in values.items()})
+    return load(schema, _single(values))
 
 
 def load_query(schema: Schema) -> dict[str, Any]:
@@ -84,23 +82,21 @@ def load_query(schema: Schema) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _load_query(schema: Schema, raw: bytes) -> dict[str, Any]:
-    """The same words always mean the same, so that a list that is polled is parsed once."""
-    values: dict[str, Any] = {}
-    doubles = {}
-    for name, given in _pairs(raw).items():
-        if isinstance(schema.fields.get(name), fields.List):
-            values[name] = given
-        elif len(given) > 1:
-            doubles[name] = ["Was given more than once."]
-        else:
-            values[name] = given[0]
+    """Parse a query string once for all the requests that repeat it."""
+    lists = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
+    return load(schema, _single(_pairs(raw), lists))
+
+
+def _single(values: dict[str, list[str]], lists: Collection[str] = ()) -> dict[str, Any]:
+    """The value of each name, which only a list may have several of."""
+    doubles = [name for name, given in values.items() if len(given) > 1 and name not in lists]
     if doubles:
-        raise Invalid(doubles)
-    return load(schema, values)
+        raise Invalid({name: ["Must not be given more than once."] for name in doubles})
+    return {name: given if name in lists else given[0] for name, given in values.items()}
 
 
 def _pairs(raw: bytes) -> dict[str, list[str]]:
-    """A query string's or form's values by name; what is not UTF-8 or has a NUL is refused."""
+    """The values of a query string or form by name; they must be UTF-8 without NUL."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200

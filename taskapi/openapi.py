@@ -35,7 +35,7 @@ Unknown fields and parameters are rejected with an error that names them. Every 
 `X-Request-ID`; a valid incoming one is kept.
 """
 CALLERS = {
-    "anyone": "Needs no authentication.",
+    "anyone": "No user account is needed.",
     "optional": "Authentication is optional.",
     "user": "Requires authentication.",
     "session": "Requires an access token; personal access tokens are rejected.",
@@ -202,8 +202,10 @@ class Spec(APISpec):
             if path in rule:
                 name, summary = f"{name}_of_{owner}", f"{summary.rstrip('.')} of a {owner}."
         about = [" ".join(more.split()), CALLERS[operation.caller]]
-        if operation.admin_only:
-            about.append(f"Only an admin may set {' and '.join(operation.admin_only)}.")
+        fields_of = [schema.fields for schema in (operation.query, operation.body) if schema]
+        admin_only = [name for name in operation.admin_only if any(name in f for f in fields_of)]
+        if admin_only:
+            about.append(f"Only an admin may set `{'` and `'.join(admin_only)}`.")
         if operation.is_idempotent:
             about.append("Can be retried safely with an Idempotency-Key.")
         security: list[Json] = [{name: []} for name in SECURITY_SCHEMES]

@@ -46,10 +46,10 @@ def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
 
 
 def _tidy(value: Any) -> Any:
-    """With an owner who exists, and without 1.0, a whole number to JSON Schema alone."""
+    """With an owner who exists, one password, and without 1.0, an integer to JSON Schema alone."""
     if isinstance(value, dict):
-        tidy = {name: _tidy(inner) for name, inner in value.items()}
-        return tidy | ({"user_id": Admin.id} if "user_id" in tidy else {})
+        known = {"user_id": Admin.id, "password": PASSWORD, "new_password": PASSWORD}
+        return {name: known.get(name, _tidy(inner)) for name, inner in value.items()}
     if isinstance(value, list):
         return [_tidy(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

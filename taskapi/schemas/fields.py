@@ -1,5 +1,6 @@
 """What marshmallow's own fields and validators lack: base schemas, strict values, our hints."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -66,7 +67,7 @@ VALUE_SYNONYMS = {
 
 # In the dialect that Python, JSON Schema and JavaScript share.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
-_SPACE = r" \u00a0"
+_CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 _SPACES = "".join(c for c in map(chr, range(0x3001)) if unicodedata.category(c) == "Zs")
 _RFC3339 = (
     r"^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
@@ -148,26 +149,33 @@ def trim(value: Any) -> Any:
 
 def one_line(max_length: int, min_length: int = 1, without: str = "") -> list[validate.Validator]:
     """Validators of trimmed text without control characters."""
-    pattern = f"[^{_CONTROL}{without}]*$"
-    if min_length:  # the white space before is trimmed; a document has to speak of it
-        pattern = f"[{_SPACE}]*[^{_CONTROL}{_SPACE}{without}]{pattern}"
-    error = f"Must not {'be blank or ' if min_length else ''}contain control characters"
-    error += f" or '{without}'." if without else "."
-    return [validate.Length(min_length, max_length), FullMatch(f"^{pattern}", error=error)]
+    error = "Must not contain control characters" + (f" or '{without}'." if without else ".")
+    return _text(max_length, min_length, f"{_CONTROL}{without}", error)
 
 
 def multi_line(max_length: int, min_length: int = 1) -> list[validate.Validator]:
     """Validators of text whose only control characters are line breaks and tabs."""
-    pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$"
     error = "Must not contain control characters other than line breaks and tabs."
-    return [validate.Length(min_length, max_length), FullMatch(pattern, error=error)]
+    return _text(max_length, min_length, _CONTROL_BUT_LINES, error)
+
+
+def _text(max_length: int, min_length: int, forbidden: str, error: str) -> list[validate.Validator]:
+    text = f"[^{forbidden}]*"
+    # Blank text is too short once it is trimmed; the document says so of text as it is sent.
+    documented = rf"^{text}[^{forbidden} \u00a0]{text}$" if min_length else None
+    pattern = FullMatch(f"^{text}$", error=error, documented=documented)
+    return [validate.Length(min_length, max_length), pattern]
 
 
 class FullMatch(validate.Regexp):
     """A pattern for the whole text: Python's `$` also matches before a line break at the end."""
 
+    def __init__(self, pattern: str, *, error: str = "Invalid.", documented: str | None = None):
+        super().__init__(documented or pattern, error=error)
+        self._pattern = re.compile(pattern)
+
     def __call__(self, value: Any) -> Any:
-        if not self.regex.fullmatch(value):
+        if not self._pattern.fullmatch(value):
             raise ValidationError(self.error)
         return value
 

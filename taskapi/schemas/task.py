@@ -121,7 +121,7 @@ class TaskFilters(QuerySchema):
     created_since = Time(metadata={"description": "Tasks created at this time or later."})
     updated_since = Time(metadata={"description": "Tasks changed at this time or later."})
     completed_since = Time(metadata={"description": "Tasks completed at this time or later."})
-    user_id = Id(metadata={"description": "Tasks of this user. Only an admin may give it."})
+    user_id = Id(metadata={"description": "Tasks of this user. Only an admin may set it."})
     deleted = Boolean(metadata={"description": "Tasks in the trash instead of the live ones."})
 
 

@@ -46,6 +46,6 @@ def health_detailed() -> Response:
 def show_metrics() -> Response:
     """Get metrics for Prometheus.
 
-    Needs METRICS_TOKEN as bearer token.
+    Requires METRICS_TOKEN as bearer token.
     """
     return metrics.exposition()
