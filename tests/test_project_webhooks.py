@@ -147,6 +147,18 @@ def test_what_follows_from_other_changes(client, team, admin, receiver, received
     assert not [e for e in found.get("viewer", ()) if e["type"].startswith("task.")]
 
 
+def test_events_before_a_move_are_not_sent(client, team, receiver, received):
+    """As in its activity, also where nothing of it was delivered yet."""
+    hook(client, team.viewer, receiver, "/viewer")
+    own = task(client, team.owner, title="Private plan")
+    ok(patch(client, team.owner, own, title="Public plan"))
+    comment(client, team.owner, own, "Private words")
+    ok(patch(client, team.owner, own, project_id=team.project["id"]))
+    found = received()
+    assert types(found) == {"viewer": ["task.updated"]}
+    assert found["viewer"][0]["data"]["task"]["title"] == "Public plan"
+
+
 def test_the_events_of_a_deleted_user_and_project(client, cast, team, admin, receiver, received):
     hook(client, team.owner, receiver, "/owner")
     one = task(client, team.editor, team.project, assignee_id=team.editor.id)
