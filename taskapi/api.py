@@ -28,7 +28,7 @@ CallerKind = Literal["anyone", "optional", "user", "session", "admin", "admin se
 View = Callable[..., Any]
 
 
-NOTHING, NO_PARAMETERS = RequestSchema(), QuerySchema()  # every name is rejected
+NOTHING, NO_PARAMETERS = RequestSchema(), QuerySchema()  # rejects all parameters
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Operation:
     is_limited: bool = True
     admin_only: tuple[str, ...] = ()  # fields and parameters
     session_only: tuple[str, ...] = ()  # fields that personal tokens may not set
-    gate: Callable[[], None] | None = None  # raises if nobody may do it
+    gate: Callable[[], None] | None = None  # raises if the operation is turned off
     is_idempotent: bool = False
-    check_replay: View | None = None  # raises if the caller may not see the stored response
+    check_replay: View | None = None  # raises if the caller must not get the stored response
     is_conditional: bool = False
     returns: Schema | None = None  # of the response, or of an item of a page; None for a 204
     # The rest is for the document only.
@@ -75,7 +75,7 @@ class Api(Blueprint):
         self.operations: list[Operation] = []
 
     def operation(self, method: str, rule: str, **declared: Any) -> Callable[[View], View]:
-        """Serve the rule by the view, which gets what was declared; see Operation."""
+        """Register a view for the rule; see Operation."""
 
         def register(view: View) -> View:
             operation = Operation(method, rule, view, tag=self.name, **declared)
@@ -112,7 +112,7 @@ def _serve(operation: Operation) -> View:
     @wraps(view)
     def serve(**path: Any) -> Response:
         proof = _admit(operation)
-        raw = _receive(operation)  # before the database is used: no connection waits for it
+        raw = _receive(operation)  # before a database connection is used
         caller = _identify(operation, proof)
         arguments = path if caller is None else _allow(operation, caller, path)
         if operation.caller != "anyone":
@@ -142,7 +142,7 @@ def _serve(operation: Operation) -> View:
 
 
 def _admit(operation: Operation) -> Claims | Caller | None:
-    """Check the token itself and count the request for its user, or for the address."""
+    """Verify the token and count the request for its user or the address."""
     if operation.caller == "anyone":
         if operation.is_limited and not operation.is_sign_in:
             limit_requests(client_network())
@@ -150,7 +150,7 @@ def _admit(operation: Operation) -> Claims | Caller | None:
     try:
         proof = check_token()
     except Unauthorized:
-        limit_requests(client_network())  # so that made-up tokens open no buckets
+        limit_requests(client_network())  # so that invalid tokens share the limit of the address
         if operation.caller == "optional":
             return None
         raise
@@ -159,7 +159,7 @@ def _admit(operation: Operation) -> Claims | Caller | None:
 
 
 def _receive(operation: Operation) -> bytes | ApiError:
-    """Read the body; an error is kept, because a 401 or 403 comes before it."""
+    """Read the body. Return an error instead of raising it, because a 401 or 403 precedes it."""
     try:
         return read_body(operation.accepts, operation.body_limit)
     except ApiError as error:
@@ -176,9 +176,9 @@ def _identify(operation: Operation, proof: Claims | Caller | None) -> Caller | N
 
 
 def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[str, Any]:
-    """Check the permissions of the caller; `me` in the path becomes their ID."""
+    """Check the permissions of the caller, and replace `me` in the path by their id."""
     if caller.scope == "read" and operation.method != "GET":
-        raise insufficient_scope("This token may only read.")
+        raise insufficient_scope("The token needs scope 'write'.")
     if operation.caller.startswith("admin"):
         caller.require_admin()
     if operation.caller == "optional" or operation.caller.endswith("session"):
@@ -189,7 +189,7 @@ def _allow(operation: Operation, caller: Caller, path: dict[str, Any]) -> dict[s
 
 
 def _load(operation: Operation, caller: Caller | None, raw: bytes) -> dict[str, Any]:
-    """Load the query and the body by their schemas, for the view."""
+    """Load the query and the body by their schemas."""
     loaded: dict[str, Any] = {}
     if operation.query is not NO_PARAMETERS or request.query_string:
         admins = [name for name in operation.admin_only if name in operation.query.fields]
@@ -214,16 +214,16 @@ def _load(operation: Operation, caller: Caller | None, raw: bytes) -> dict[str, 
 
 
 def refuse_admin_only(names: Iterable[str], caller: Caller | None, value: Any) -> None:
-    """Raise Forbidden if a caller who is no admin sets one of the names."""
+    """Raise Forbidden if a caller without admin rights sets one of the fields."""
     if caller is None or caller.is_admin or not isinstance(value, dict):
         return
     for name in names:
         if name in value:
-            raise Forbidden(f"{name}: Only an admin may set this.")
+            raise Forbidden(f"{name}: Only an admin can set this.")
 
 
 def _own_or_any(caller: Caller, user_id: int | None) -> int:
-    """The ID of the user in the path, which only an admin may choose."""
+    """Return the id of the user in the path, which only admins can choose."""
     if user_id is None or user_id == caller.id:
         return caller.id
     caller.require_admin()
@@ -231,7 +231,7 @@ def _own_or_any(caller: Caller, user_id: int | None) -> int:
 
 
 def _digits_up_to(biggest: str) -> str:
-    """A pattern of the integers from 1 to the biggest."""
+    """Return a pattern of the integers from 1 to the maximum."""
     rest = len(biggest) - 1
     choices = [f"[1-9][0-9]{{0,{rest - 1}}}", biggest]
     for i, digit in enumerate(biggest):
@@ -244,7 +244,7 @@ def _digits_up_to(biggest: str) -> str:
 class IdConverter(BaseConverter):
     """A positive integer of 64 bits, in ASCII digits."""
 
-    # All of it in the pattern: what to_python() refuses would be a 405 beside other methods.
+    # All rules are in the pattern: a ValueError of to_python() would be a 405 for some methods.
     regex = _digits_up_to(str(MAX_ID))
 
     def to_python(self, value: str) -> int:
@@ -261,13 +261,15 @@ class UserConverter(IdConverter):
 
 
 def init_app(app: Flask) -> None:
-    app.url_map.strict_slashes = False  # both spellings answer: clients drop tokens on redirects
+    app.url_map.strict_slashes = (
+        False  # also with a trailing slash, because clients drop tokens on redirects
+    )
     app.url_map.merge_slashes = False
     app.url_map.converters.update(id=IdConverter, user=UserConverter)
 
 
 def operations(app: Flask) -> list[tuple[str, Operation]]:
-    """Every declared operation with its full path."""
+    """Return every declared operation with its full path."""
     found = []
     for blueprint in app.blueprints.values():
         if isinstance(blueprint, Api):

@@ -27,21 +27,21 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     environ = request.environ
     if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
-    release()  # no connection is held while a body comes in
+    release()  # no connection is held while the body is received
     length = request.content_length or 0
     try:
         if limit < length <= limit + DISCARD_LIMIT:
             _discard_body(length)
         elif length <= limit:
-            # Werkzeug cuts chunked bodies off there in silence: one byte more shows that it did.
+            # Werkzeug truncates chunked bodies silently; one more byte shows that it did.
             request.max_content_length = limit + 1
             length = len(request.get_data(cache=True))
     except HTTPException:
         raise
-    except Exception:  # the server's: malformed chunks, or a connection that has ended
-        raise ApiError("The body cannot be read.") from None
+    except Exception:  # of the server: malformed chunks or a closed connection
+        raise ApiError("The body could not be read.") from None
     if length > limit:
-        raise TooLarge(f"The body may have at most {limit} bytes.")
+        raise TooLarge(f"The body must not exceed {limit} bytes.")
     raw = request.get_data()
     if raw and _media_type(environ.get("CONTENT_TYPE", "")) not in accepts:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(accepts)}.")
@@ -49,20 +49,20 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
 
 
 def _discard_body(length: int) -> None:
-    """Read what is too large to its end, for clients that read the response only then."""
+    """Read a too large body, for clients that read the response only afterwards."""
     request.max_content_length = length
     while request.stream.read(64 * 1024):
         pass
 
 
-@lru_cache(maxsize=64)  # few are ever sent
+@lru_cache(maxsize=64)  # few different ones are sent
 def _media_type(content_type: str) -> str:
     return parse_options_header(content_type)[0].lower()
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
     if not raw:
-        raise malformed("The body is empty; send a JSON object.")
+        raise malformed("The body is empty. Send a JSON object.")
     value = parse_json(raw)
     if not isinstance(value, dict):
         raise Invalid({"body": ["Must be a JSON object."]})
@@ -82,13 +82,13 @@ def load_query(schema: Schema) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _load_query(schema: Schema, raw: bytes) -> dict[str, Any]:
-    """Parse a query string once for all the requests that repeat it."""
+    """Parse and cache a query string."""
     lists = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
     return load(schema, _single(_pairs(raw), lists))
 
 
 def _single(values: dict[str, list[str]], lists: Collection[str] = ()) -> dict[str, Any]:
-    """The value of each name, which only a list may have several of."""
+    """Return the value of each name; only lists can have several."""
     doubles = [name for name, given in values.items() if len(given) > 1 and name not in lists]
     if doubles:
         raise Invalid({name: ["Must not be given more than once."] for name in doubles})
@@ -96,16 +96,16 @@ def _single(values: dict[str, list[str]], lists: Collection[str] = ()) -> dict[s
 
 
 def _pairs(raw: bytes) -> dict[str, list[str]]:
-    """The values of a query string or form by name; they must be UTF-8 without NUL."""
+    """Return the values of a query string or form; they must be UTF-8 without NUL."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200
         )
     except ValueError:
-        raise ApiError("The parameters cannot be decoded as UTF-8.") from None
+        raise ApiError("The parameters are not UTF-8.") from None
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         if "\x00" in name or "\x00" in value:
-            raise ApiError("A parameter contains a NUL character.")
+            raise ApiError("Parameters must not contain NUL.")
         values.setdefault(name, []).append(value)
     return values

@@ -27,7 +27,7 @@ from taskapi.version import __version__
 Json = dict[str, Any]
 
 ABOUT = """\
-Users, sign-in and tasks. Register or log in, send the access token as \
+Users, projects and tasks. Register or log in, send the access token as \
 `Authorization: Bearer …`, and refresh it when it has expired.
 
 Every error has the same shape, or that of RFC 9457 for `Accept: application/problem+json`. \
@@ -75,7 +75,7 @@ _VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
 
 
 def make_document(app: Flask) -> Json:
-    """The whole document; generating it is slow, so keep it."""
+    """Generate the document. This is slow, so cache it."""
     spec = Spec(
         title="Task API",
         version=__version__,
@@ -227,12 +227,12 @@ class Spec(APISpec):
         path = {name: _path_field(kind, name) for kind, name in _VARIABLE.findall(rule)}
         headers = {}
         if operation.is_idempotent:
-            about = "A name of your own for this change, kept for 24 hours."
+            about = "A key chosen by the client, kept for 24 hours."
             headers["Idempotency-Key"] = about, [validate.Length(1, 255)]
         if operation.is_conditional and operation.method == "GET":
-            headers["If-None-Match"] = "The ETag that you have: 304 if it still matches.", []
+            headers["If-None-Match"] = "An ETag; the response is 304 if it matches.", []
         elif operation.is_conditional:
-            headers["If-Match"] = "The ETag that you have: 412 if it no longer matches.", []
+            headers["If-Match"] = "An ETag; the response is 412 if it no longer matches.", []
         header: dict[str, fields.Field[Any]] = {
             name: fields.String(validate=limits, metadata={"description": about})
             for name, (about, limits) in headers.items()

@@ -229,6 +229,20 @@ def test_names_of_similar_apis_are_rejected_with_a_hint(client, alice, admin):
         assert any(f"'{ours}'" in str(each.json["error"]["details"][name]) for each in responses)
 
 
+@sqlite_only
+@pytest.mark.parametrize("name", ["is_admin", "is_superuser"])
+def test_is_admin_is_rejected_with_a_hint(client, alice, admin, name):
+    change = {name: True, "current_password": alice.password}
+    account = {name: True, "username": "eve", "password": "Lantern-and-7-rivers"}
+    for response, hint in (
+        (client.post("/users", json=account, as_=admin), "Use 'role'."),
+        (client.post("/auth/register", json=account), "Only an admin can set 'role'."),
+        (client.patch("/users/me", json=change, as_=alice), "Only an admin can set 'role'."),
+    ):
+        assert response.status_code == 400
+        assert response.json["error"]["details"] == {name: [f"Unknown field '{name}'. {hint}"]}
+
+
 @pytest.mark.parametrize("path", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=str)
 def test_links_have_targets(path: Path):
     text = path.read_text()

@@ -1,4 +1,4 @@
-"""Sign-in, sessions and tokens."""
+"""Login, sessions and tokens."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from taskapi.schemas.user import NewPassword, Password, UserSchema
 
 
 class Name(fields.String):
-    """A name of any spelling: a wrong one is a failed login, not a bad field."""
+    """A name for login. An invalid one is a failed login, not an invalid field."""
 
     def __init__(self, **more: Any):
         super().__init__(validate=validate.Length(1, 320), metadata={"example": "ana"}, **more)
@@ -42,7 +42,7 @@ class LoginSchema(RequestSchema):
     @validates_schema(skip_on_field_errors=True)
     def _require_one_name(self, data: dict[str, Any], **_: Any) -> None:
         if ("username" in data) == ("email" in data):
-            raise ValidationError({"username": ["Give either a username or an e-mail."]})
+            raise ValidationError({"username": ["Either a username or an e-mail is required."]})
 
 
 class LoginFormSchema(RequestSchema):
@@ -57,7 +57,7 @@ class LoginFormSchema(RequestSchema):
 
 
 class RefreshFormSchema(RequestSchema):
-    """The OAuth2 form that refreshes; clients send it to the one token URL that they know."""
+    """The OAuth2 refresh form, which clients send to their token URL."""
 
     refresh_token = Token(required=True)
     grant_type = fields.String(validate=OneOf(("refresh_token",)), required=True)

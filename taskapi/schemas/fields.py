@@ -1,4 +1,4 @@
-"""What marshmallow's own fields and validators lack: base schemas, strict values, our hints."""
+"""Base schemas, and fields and validators that marshmallow does not have."""
 
 import re
 import unicodedata
@@ -13,10 +13,10 @@ from taskapi.errors import Invalid
 from taskapi.paging import MAX_SKIP
 
 MAX_ID = 2**63 - 1
-OPTIONAL = {"optional": True}  # metadata of a field that not every response has
-MAX_NAMES = 200  # of a body or a list in it, before each one is checked: far beyond any schema
+OPTIONAL = {"optional": True}  # metadata of fields that not every response has
+MAX_NAMES = 200  # of a body or a list, checked before its items
 
-# What similar systems call it, and what it is called here.
+# Names of similar APIs, and ours.
 FIELD_SYNONYMS = {
     "is_complete": "status",
     "is_completed": "status",
@@ -65,7 +65,7 @@ VALUE_SYNONYMS = {
     "member": "user",
 }
 
-# In the dialect that Python, JSON Schema and JavaScript share.
+# In the syntax that Python, JSON Schema and JavaScript share.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 _CONTROL_BUT_LINES = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
 _SPACES = "".join(c for c in map(chr, range(0x3001)) if unicodedata.category(c) == "Zs")
@@ -76,27 +76,29 @@ _RFC3339 = (
 
 
 class RequestSchema(Schema):
-    """A schema that rejects unknown fields, with a hint where it is clear what was meant."""
+    """A schema that rejects unknown fields, with a hint for names of similar APIs."""
 
     class Meta:
         unknown = RAISE
 
     kind = "field"
-    # What JSON Schema says of the fields together, for the document.
+    # Additional JSON Schema for the document.
     json_schema: ClassVar[Mapping[str, Any]] = {}
+    # For names of similar APIs whose counterpart is not a field here.
+    hints: ClassVar[Mapping[str, str]] = {}
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
         if not isinstance(error.messages, dict):
             return
         for name, messages in error.messages.items():
             if messages == ["Unknown field."]:
-                known = FIELD_SYNONYMS.get(str(name))
-                hint = f" Use '{known}'." if known in self.fields else ""
+                known = FIELD_SYNONYMS.get(str(name), "")
+                hint = f" Use '{known}'." if known in self.fields else self.hints.get(known, "")
                 error.messages[name] = [f"Unknown {self.kind} '{str(name)[:50]}'.{hint}"]
 
 
 class QuerySchema(RequestSchema):
-    """The parameters of a query string, whose numbers and booleans come as text."""
+    """The parameters of a query string."""
 
     kind = "parameter"
 
@@ -114,7 +116,7 @@ def _parsed(field: Any, value: Any) -> Any:
 
 
 def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
-    """The value loaded by the schema, or Invalid with the messages for each field."""
+    """Load the value by the schema, or raise Invalid with the messages for each field."""
     for name, inner in {"body": value, **(value if isinstance(value, dict) else {})}.items():
         if isinstance(inner, dict | list) and len(inner) > MAX_NAMES:
             raise Invalid({name: [f"Must not have more than {MAX_NAMES} entries."]}, **place)
@@ -136,25 +138,25 @@ def _by_field(messages: Any) -> dict[str, list[str]]:
 
 
 def _sentences(messages: Any) -> Iterable[str]:
-    """The messages of a field; those of the items of a list, which are a dict by index, too."""
+    """Flatten the messages of a field; those of a list are a dict by index."""
     if isinstance(messages, dict):
         return [text for inner in messages.values() for text in _sentences(inner)]
     return messages  # type: ignore[no-any-return]
 
 
 def trim(value: Any) -> Any:
-    """Strip white space, but no control characters: those are rejected."""
+    """Strip white space, but not control characters, which are rejected."""
     return value.strip(_SPACES) if isinstance(value, str) else value
 
 
 def one_line(max_length: int, min_length: int = 1, without: str = "") -> list[validate.Validator]:
-    """Validators of trimmed text without control characters."""
+    """Return validators of trimmed text without control characters."""
     error = "Must not contain control characters" + (f" or '{without}'." if without else ".")
     return _text(max_length, min_length, f"{_CONTROL}{without}", error)
 
 
 def multi_line(max_length: int, min_length: int = 1) -> list[validate.Validator]:
-    """Validators of text whose only control characters are line breaks and tabs."""
+    """Return validators of text with no control characters except line breaks and tabs."""
     error = "Must not contain control characters other than line breaks and tabs."
     return _text(max_length, min_length, _CONTROL_BUT_LINES, error)
 
@@ -181,7 +183,7 @@ class FullMatch(validate.Regexp):
 
 
 class OneOf(validate.OneOf):
-    """One of a few words, with a hint for what similar systems call them."""
+    """Validate one of several values, with a hint for values of similar APIs."""
 
     def __call__(self, value: Any) -> Any:
         if value in self.choices:
@@ -192,7 +194,7 @@ class OneOf(validate.OneOf):
 
 
 class Id(fields.Integer):
-    """A positive integer of 64 bits."""
+    """A positive 64-bit integer."""
 
     def __init__(self, **more: Any):
         metadata = {"format": "int64", "example": 7, **more.pop("metadata", {})}
@@ -201,7 +203,7 @@ class Id(fields.Integer):
 
 
 class Count(fields.Integer):
-    """A number of things in a response."""
+    """A count in a response."""
 
     def __init__(self, example: int = 3, **more: Any):
         metadata = {"format": "int64", "example": example, **more.pop("metadata", {})}
@@ -209,7 +211,7 @@ class Count(fields.Integer):
 
 
 class Boolean(fields.Boolean):
-    """true or false: marshmallow's own field also takes 1 and 0 for them."""
+    """true or false; marshmallow's own field also accepts 1 and 0."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         if isinstance(value, bool):
@@ -218,7 +220,7 @@ class Boolean(fields.Boolean):
 
 
 class Time(fields.String):
-    """An RFC 3339 time with an offset, loaded in the form in which the API shows it."""
+    """An RFC 3339 time with an offset, loaded in the format of the API."""
 
     def __init__(self, **more: Any):
         example = {"format": "date-time", "example": "2026-12-01T09:00:00.000000Z"}
@@ -256,7 +258,7 @@ class SortBy(fields.String):
             load_default=lambda: self._split(default),
             post_load=self._split,
             metadata={
-                # The look-ahead: no key twice.
+                # The look-ahead rejects duplicate keys.
                 "pattern": rf"^(?!.*\b(\w+)\b.*\b\1\b){key}(,{key})*$",
                 "default": default,
                 "description": f"One or several of {', '.join(self.keys)}, comma-separated; "
@@ -285,13 +287,13 @@ class PageQuery(QuerySchema):
         strict=True,
         validate=validate.Range(1, 100),
         load_default=20,
-        metadata={"description": "How many items a page has at most."},
+        metadata={"description": "The maximum number of items in a page."},
     )
     skip = fields.Integer(
         strict=True,
         validate=validate.Range(0, MAX_SKIP),
         metadata={
-            "description": "How many items to skip. Cannot be combined with `cursor`.",
+            "description": "The number of items to skip. Cannot be combined with `cursor`.",
             "example": 0,
         },
     )
@@ -310,8 +312,8 @@ class PageSchema(Schema):
     """A page of any list."""
 
     items = fields.Raw()
-    total = Count(1, allow_none=True, metadata={"description": "Null in a walk by cursor."})
-    skip = Count(0, allow_none=True, metadata={"description": "Null in a walk by cursor."})
+    total = Count(1, allow_none=True, metadata={"description": "Null in pages by cursor."})
+    skip = Count(0, allow_none=True, metadata={"description": "Null in pages by cursor."})
     limit = fields.Integer(validate=validate.Range(1, 100), metadata={"example": 20})
     next_cursor = fields.String(
         allow_none=True, metadata={"description": "Null on the last page.", "example": None}

@@ -1,4 +1,4 @@
-"""Tasks as JSON and CSV files, out and in again."""
+"""Tasks as JSON and CSV files."""
 
 import csv
 import io
@@ -16,28 +16,28 @@ from taskapi.schemas.strict_json import items_of, malformed
 from taskapi.schemas.task import TaskSchema
 
 COLUMNS = [column.name for column in SHOWN if column.name != "deleted_at"]
-# Exported, and of no meaning for the task that is made from them.
+# Exported, but ignored by imports.
 IGNORED = {
     *("id", "user_id", "project_id", "assignee_id", "version"),
     *("created_at", "updated_at", "completed_at", "deleted_at"),
 }
 
-# A spreadsheet would run what begins with such a character: a cell, a line of it, or the part
-# behind `;`, which separates cells in many countries, whatever is quoted. One apostrophe goes in
-# front, also of those that are there already, so that import can take exactly one away again.
+# Spreadsheets execute a cell that begins with one of these characters, and also a line of it or the
+# part after `;`, which separates cells in many countries. Export adds one apostrophe, also to
+# existing ones, and import removes exactly one.
 _RUNS = r"[=+\-@\t\r]"
 _UNGUARDED = re.compile(rf"^(?='*{_RUNS})|(?<=[;\n\r])(?=['\"]*{_RUNS})")
 _GUARDS = re.compile(rf"^'(?='*{_RUNS})|(?<=[;\n\r])'(?=['\"]*{_RUNS})")
 
 ROW = TaskSchema(exclude=PLACE)
-# For the document: a row may have every column that was exported.
+# For the document: a row can have every exported column.
 ImportRowSchema = TaskSchema.from_dict(
     {name: fields.Raw() for name in sorted(IGNORED)}, name="ImportRowSchema"
 )
 
 
 def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
-    """A JSON array, batch by batch."""
+    """Yield a JSON array in batches."""
     opening = b"["
     for batch in tasks:
         if batch:
@@ -47,7 +47,7 @@ def json_lines(tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
 
 
 def csv_lines(columns: list[str], tasks: Iterable[list[dict[str, Any]]]) -> Iterator[bytes]:
-    """A header and a line for each task, batch by batch."""
+    """Yield a header and a line for each task, in batches."""
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(columns)
@@ -60,7 +60,7 @@ def csv_lines(columns: list[str], tasks: Iterable[list[dict[str, Any]]]) -> Iter
 
 
 def decode(kind: str, raw: bytes) -> str:
-    """The text of an uploaded file of either kind; a database could not hold a NUL."""
+    """Decode an uploaded file. PostgreSQL cannot store NUL."""
     fault = ApiError if kind == "csv" else malformed
     try:
         text = raw.decode("utf-8-sig" if kind == "csv" else "utf-8")
@@ -72,12 +72,12 @@ def decode(kind: str, raw: bytes) -> str:
 
 
 def rows_of(kind: str, text: str) -> Iterator[Any]:
-    """The rows of a file of either kind, one by one, not yet checked."""
+    """Yield the rows of a file without validation."""
     return rows_of_csv(io.StringIO(text, newline="")) if kind == "csv" else items_of(text)
 
 
 def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Each line of a CSV file as it would stand in JSON."""
+    """Yield each line of a CSV file as a JSON object."""
     reader = csv.reader(lines, strict=True)
     number = 0
     try:
@@ -88,14 +88,16 @@ def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
                 continue
             number += 1
             if len(cells) != len(header):
-                raise Invalid({"row": [f"Has {len(cells)} cells, not {len(header)}."]}, row=number)
+                raise Invalid(
+                    {"row": [f"Must have {len(header)} cells, not {len(cells)}."]}, row=number
+                )
             yield _as_json(dict(zip(header, cells, strict=True)))
     except csv.Error:
-        raise Invalid({"row": ["Is not valid CSV."]}, row=number + 1) from None
+        raise Invalid({"row": ["Invalid CSV."]}, row=number + 1) from None
 
 
 def checked_rows(rows: Iterable[Any], start: int = 1) -> Iterator[dict[str, Any]]:
-    """The fields of a task for each row, or Invalid with the number of the faulty one."""
+    """Yield the fields of a task for each row, or raise Invalid with the number of the row."""
     for number, row in enumerate(rows, start):
         if not isinstance(row, dict):
             raise Invalid({"row": ["Must be a JSON object."]}, row=number)
@@ -108,9 +110,9 @@ def _check_header(header: list[str]) -> None:
         if column not in COLUMNS and column not in IGNORED:
             raise Invalid({column or "header": ["Unknown column."]})
     if len(set(header)) < len(header):
-        raise Invalid({"header": ["A column stands here twice."]})
+        raise Invalid({"header": ["Duplicate column."]})
     if "title" not in header:
-        raise Invalid({"title": ["The column is missing."]})
+        raise Invalid({"title": ["Missing column."]})
 
 
 def _as_json(cells: dict[str, str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class ProjectSchema(RequestSchema):
         allow_none=True,
         validate=multi_line(10_000, 0),
         post_load=lambda text: text or None,
-        metadata={"example": "What it is, for whom."},
+        metadata={"example": "The new website."},
     )
     is_inbox = Boolean(dump_only=True)
     is_archived = Boolean()
@@ -41,7 +41,7 @@ class ProjectSchema(RequestSchema):
 
 
 class EventProjectSchema(ProjectSchema):
-    """A project in a message to a webhook, where nobody asks for it."""
+    """A project in a webhook message, without the role of a caller."""
 
     class Meta(ProjectSchema.Meta):
         exclude = ("role",)

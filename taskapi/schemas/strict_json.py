@@ -1,4 +1,4 @@
-"""Strict JSON: UTF-8, no name twice, no NaN or Infinity, no NUL or lone surrogate."""
+"""Strict JSON: UTF-8, no duplicate names, NaN, Infinity, NUL or lone surrogates."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def parse_json(raw: bytes) -> Any:
-    """The value of a whole document."""
+    """Parse a document."""
     try:
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
@@ -24,7 +24,7 @@ def parse_json(raw: bytes) -> Any:
 
 
 def items_of(text: str) -> Iterator[Any]:
-    """The items of an array one by one, so that only one at a time takes memory."""
+    """Yield the items of an array one by one, to save memory."""
     try:
         yield from _items(text)
     except (ValueError, RecursionError) as error:
@@ -38,7 +38,7 @@ def malformed(message: str) -> ApiError:
 def _items(text: str) -> Iterator[Any]:
     place = _after_space(text, 0)
     if not text.startswith("[", place):
-        _DECODER.decode(text)  # malformed, or of another kind
+        _DECODER.decode(text)  # malformed, or not an array
         raise Invalid({"body": ["Must be a JSON array of tasks."]})
     place = _after_space(text, place + 1)
     has_more = not text.startswith("]", place)
@@ -85,7 +85,7 @@ def _fault(error: Exception) -> ApiError:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Refused("a name stands twice in one object")
+        raise _Refused("duplicate name in an object")
     return found
 
 
@@ -101,7 +101,7 @@ def _finite(word: str) -> float:
 
 
 def _refuse_forbidden(value: Any, **place: int) -> None:
-    """Raise Invalid, naming the field, for text that a database could not hold."""
+    """Raise Invalid for text that a database cannot store."""
     path = _path_of_forbidden(value)
     if path is not None:
         fault = "Must not contain NUL or lone surrogates."
@@ -118,7 +118,7 @@ def _path_of_forbidden(value: Any) -> list[str] | None:
         inner = value.items()
     for name, each in inner:
         if isinstance(name, str) and _FORBIDDEN.search(name):
-            return []  # such a name cannot be shown
+            return []  # such a name cannot be printed
         path = _path_of_forbidden(each)
         if path is not None:
             return [str(name), *path]

@@ -1,4 +1,4 @@
-"""Health, the first page and what is not JSON, for the document."""
+"""Health, the start page and responses that are not JSON, for the document."""
 
 from marshmallow import Schema, fields
 
@@ -24,7 +24,7 @@ class LimiterHealthSchema(ComponentSchema):
 
 
 class QueueHealthSchema(ComponentSchema):
-    """How much is due, since when, and how many webhooks and jobs a worker is busy with."""
+    """The state of the queue."""
 
     depth = Count(metadata=OPTIONAL)
     oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
@@ -71,4 +71,4 @@ class OpenApiSchema(Schema):
 
 
 class NotJsonSchema(Schema):
-    """A response whose media type says what it is."""
+    """A response that is not JSON."""

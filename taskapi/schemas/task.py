@@ -1,4 +1,4 @@
-"""Tasks, and what can be asked of lists of them."""
+"""Tasks and the parameters of their lists."""
 
 import re
 import zoneinfo
@@ -38,7 +38,7 @@ class Tag(fields.String):
 
 
 def _unique(tags: list[str]) -> list[str]:
-    """Without doubles by any case, in the order of their casefolded spelling."""
+    """Remove duplicates case-insensitively, and sort."""
     first_spelling: dict[str, str] = {}
     for tag in tags:
         first_spelling.setdefault(tag.casefold(), tag)
@@ -64,7 +64,7 @@ class TaskSchema(RequestSchema):
         allow_none=True,
         validate=multi_line(10_000, 0),
         post_load=lambda text: text or None,
-        metadata={"example": "What it is, for whom."},
+        metadata={"example": "Describe installation and first use."},
     )
     status = fields.String(validate=OneOf(STATUSES))
     priority = fields.String(validate=OneOf(PRIORITIES))
@@ -163,7 +163,7 @@ class StatsQuery(QuerySchema):
         metadata={
             "description": "The time zone of the days: an IANA name such as Europe/Berlin.",
             "format": "iana-time-zone",
-            # Read from the disk only when the document is made.
+            # Read from disk only when the document is generated.
             "pattern": lambda: f"^({'|'.join(map(re.escape, _time_zones()))})$",
             "example": "Europe/Berlin",
         },
@@ -189,7 +189,7 @@ class BulkDeleteSchema(RequestSchema):
 
 
 class BulkSchema(RequestSchema):
-    # Each operation is checked in its turn: the first that fails decides.
+    # Operations are validated one after another; the first error is reported.
     operations = fields.List(
         fields.Raw(
             allow_none=True,

@@ -29,8 +29,11 @@ _EMAIL = re.compile(
 )
 
 
+ROLE_HINT = {"role": " Only an admin can set 'role'."}
+
+
 class Password(fields.String):
-    """A password to compare with, of any quality."""
+    """A current password."""
 
     def __init__(self, **more: Any):
         super().__init__(
@@ -45,13 +48,13 @@ class Password(fields.String):
 
 
 class NewPassword(Password):
-    """A password to set; the model has the rules for it."""
+    """A new password; the model validates it."""
 
     def __init__(self, **more: Any):
         super().__init__(
             metadata={
-                "description": "With an upper-case letter and a digit; not among the most common "
-                "passwords, and not the user's own name.",
+                "description": "With an upper-case letter and a digit; not a common password "
+                "and not the username.",
                 "minLength": lambda: settings().password_min_length,
                 "pattern": r"[A-Z][\s\S]*[0-9]|[0-9][\s\S]*[A-Z]",
             },
@@ -71,7 +74,7 @@ class Username(fields.String):
 
 
 class Email(fields.String):
-    """An e-mail address, of letters in any alphabet, which marshmallow's own field rejects."""
+    """An e-mail address. Unlike marshmallow's field, allows letters of any alphabet."""
 
     def __init__(self, **more: Any):
         super().__init__(
@@ -88,7 +91,7 @@ class Email(fields.String):
 
 
 def _check_email(address: str) -> None:
-    # Also as it is compared, because what looks different may compare equal.
+    # Also validate the normalised form, which is compared.
     for spelling in (address, key_of(address)):
         if len(spelling) > MAX_EMAIL or not _EMAIL.fullmatch(spelling):
             raise ValidationError("Not a valid email address.")
@@ -97,7 +100,7 @@ def _check_email(address: str) -> None:
 class UserSchema(Schema):
     id = Id()
     username = fields.String(
-        metadata={"description": "The e-mail where there is no username.", "example": "ana"},
+        metadata={"description": "The e-mail if there is no username.", "example": "ana"},
     )
     email = fields.String(allow_none=True, metadata={"example": "ana@example.org"})
     role = fields.String(validate=OneOf(ROLES))
@@ -132,6 +135,8 @@ class CreateUserSchema(NamesSchema):
 
 
 class RegisterSchema(CreateUserSchema):
+    hints = ROLE_HINT
+
     class Meta(CreateUserSchema.Meta):
         exclude = ("role", "is_active")
 
@@ -146,6 +151,8 @@ class UpdateUserSchema(NamesSchema):
 
 
 class UpdateProfileSchema(NamesSchema):
+    hints = ROLE_HINT
+
     current_password = Password(required=True)
 
 
@@ -154,13 +161,15 @@ class DeleteAccountSchema(RequestSchema):
 
 
 class DeleteUserQuery(QuerySchema):
-    reassign_to = Id(metadata={"description": "The user who gets the tasks; else they go too."})
+    reassign_to = Id(
+        metadata={"description": "The user who gets the tasks; without it they are deleted."}
+    )
 
 
 class UserQuery(PageQuery):
     sort_by = SortBy(LISTING.sorts, "id")
     role = fields.String(validate=OneOf(ROLES), metadata={"description": "Users of this role."})
-    is_active = Boolean(metadata={"description": "Users who may sign in, or those who may not."})
+    is_active = Boolean(metadata={"description": "Users who are active, or disabled."})
     q = fields.String(
         pre_load=trim,
         validate=one_line(200, 0),

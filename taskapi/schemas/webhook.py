@@ -21,7 +21,7 @@ from taskapi.worker.addresses import BadUrl, check_url
 
 
 def _check_url(url: str) -> None:
-    """Require https, and an address outside of our own network."""
+    """Require https and a public address."""
     try:
         check_url(url)
     except BadUrl as error:

@@ -27,7 +27,7 @@ OWNER = ("user_id",)  # only an admin may say whose task it is
 PROJECT = ("project_id",)
 EXAMPLE = {
     "title": "Write the README",
-    "description": "What it is, for whom.",
+    "description": "Describe installation and first use.",
     "priority": "high",
     "due_at": "2026-12-01T09:00:00Z",
     "tags": ["docs"],
