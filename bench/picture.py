@@ -10,7 +10,13 @@ LABELS = {
     "create": "Create",
     "patch": "PATCH",
 }
-NAMES = {"ours": "Task API", "peer": "FastAPI peer", "limit": "bare WSGI, one query, no auth"}
+NAMES = {
+    "ours": "Task API",
+    "peer": "FastAPI, async",
+    "sqlmodel": "FastAPI + SQLModel",
+    "flask": "Flask-SQLAlchemy",
+    "limit": "bare WSGI function",
+}
 WIDTH = 760
 LEFT = 20
 BAR = 20
@@ -19,10 +25,12 @@ STYLE = """
   .title { font-size: 16px; font-weight: 600 }
   .operation { font-weight: 600 }
   .note, .value { fill: #59636e }
-  .ours { fill: #1f6feb } .peer { fill: #8c959f } .limit { fill: #d8dee4 }
+  .ours { fill: #1f6feb } .peer { fill: #6e7781 } .sqlmodel { fill: #8c959f }
+  .flask { fill: #afb8c1 } .limit { fill: #d8dee4 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc } .note, .value { fill: #9198a1 }
-    .ours { fill: #58a6ff } .peer { fill: #6e7681 } .limit { fill: #30363d }
+    .ours { fill: #58a6ff } .peer { fill: #8b949e } .sqlmodel { fill: #6e7681 }
+    .flask { fill: #484f58 } .limit { fill: #30363d }
   }
 """
 
@@ -89,7 +97,7 @@ def _legend(y: int) -> list[str]:
     for name, label in NAMES.items():
         parts.append(f'<rect class="{name}" x="{x}" y="{y - 11}" width="12" height="12" rx="3"/>')
         parts.append(_text(x + 18, y, label, "note"))
-        x += 18 + 7 * len(label) + 26
+        x += 18 + 7 * len(label) + 18
     return parts
 
 

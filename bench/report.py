@@ -143,39 +143,35 @@ def besides(result: Result) -> list[list[str]]:
 
 
 def markdown(result: Result) -> str:
-    """The comparison at the fewest connections, for docs/performance.md."""
+    """The comparison at the fewest connections, for the documents."""
     connections = result["connections"][0]
     names = contenders(result)
-    others = names[1:]
-    head = [f"{connections} connections", *(f"{name}, requests/s" for name in names)]
-    head += [f"to {name} (range)" for name in others]
-    head += [f"{name}, {what} ms" for what in ("p99", "CPU") for name in names[:2]]
-    rows = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for operation in operations(result):
-
-        def of(what: str, name: str, digits: int, operation: str = operation) -> str:
-            return number(middle(result, what, operation, connections, name), digits)
-
-        rows.append(
-            [
-                OPERATIONS[operation].label,
-                *(of("per_second", name, 0) for name in names),
-                *(times(paired(result, operation, connections, name)) for name in others),
-                *(of("p99", name, 1) for name in names[:2]),
-                *(of("cpu_ms", name, 2) for name in names[:2]),
-            ]
-        )
-    more = [["besides", *names], ["---", *["---:"] * len(names)], *besides(result)]
-    return "\n".join(
-        [
-            *(f"| {' | '.join(row)} |" for row in rows),
-            "",
-            *(f"| {' | '.join(row)} |" for row in more),
-            "",
-            " ".join(_conclusion(result)),
-            "",
+    lines = []
+    for title, what, digits in (
+        ("requests/s", "per_second", 0),
+        ("p99, ms", "p99", 1),
+        ("CPU of all processes, ms a request", "cpu_ms", 2),
+    ):
+        rows = [
+            [OPERATIONS[operation].label]
+            + [number(middle(result, what, operation, connections, name), digits) for name in names]
+            for operation in operations(result)
         ]
-    )
+        lines += _table([f"{title}, {connections} connections", *names], rows)
+        if what == "per_second":
+            ratios = [
+                [OPERATIONS[operation].label]
+                + [times(paired(result, operation, connections, name)) for name in names[1:]]
+                for operation in operations(result)
+            ]
+            lines += _table(["requests/s of ours to those of (range)", *names[1:]], ratios)
+    lines += _table(["besides", *names], besides(result))
+    return "\n".join([*lines, " ".join(_conclusion(result)), ""])
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return [*(f"| {' | '.join(row)} |" for row in (head, rule, *rows)), ""]
 
 
 def _kept(result: Result, operation: str, few: int, many: int, contender: str) -> float | None:

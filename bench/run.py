@@ -1,4 +1,4 @@
-"""Measure the service, the peer and the limit in turn."""
+"""Measure the service, its peers and the limit in turn."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from typing import Any
 from bench import data, deliveries, report, servers
 from bench.load import OPERATIONS, Measurement
 from bench.progress import Progress
-from bench.servers import PEER_VENV, WORKERS, prepare_peer
+from bench.servers import PEER_VENV, PEERS, WORKERS, prepare_peer
 from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
@@ -29,7 +29,7 @@ LOGIN_SECONDS = 3  # at least: sixteen at once on two cores take two seconds to 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="script/bench",
-        description="Loads this service as in production, a FastAPI service with the same work"
+        description="Loads this service as in production, other services with the same work"
         " (bench/peer) and a bare function (bench/limit.py) in turn, on real servers that it"
         " starts and ends, checks every answer, and compares them.",
     )
@@ -41,6 +41,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="default: 7")
     parser.add_argument("--seconds", type=int, help="of load for each figure; default: 3")
     parser.add_argument("--connections", default="16,64", help="default: %(default)s")
+    parser.add_argument("--peers", default=",".join(PEERS), help="default: %(default)s")
     parser.add_argument("--users", type=int, help="half read, half write; default: 32")
     parser.add_argument("--beside", type=Path, help="another checkout of this service, as 'before'")
     parser.add_argument("--no-save", action="store_true", help="write no result and no picture")
@@ -52,9 +53,11 @@ def arguments() -> argparse.Namespace:
         [16] if options.quick else [int(n) for n in options.connections.split(",")]
     )
     options.ops = options.ops.split(",")
-    unknown = [name for name in options.ops if name not in OPERATIONS]
-    if unknown:
-        parser.error(f"no operation is called {', '.join(unknown)}: {', '.join(OPERATIONS)}")
+    options.peers = options.peers.split(",")
+    for given, known in ((options.ops, OPERATIONS), (options.peers, PEERS)):
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
     return options
 
 
@@ -196,7 +199,7 @@ def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:
     if options.sqlite:
         return [
             on.ours("ours", on.sqlite_url("ours")),
-            on.peer(on.sqlite_url("peer")),
+            on.peer("peer", on.sqlite_url("peer")),
             on.ours("ours on PostgreSQL", on.postgres_url("ours")),
         ]
     before = options.beside and on.ours(
@@ -204,8 +207,7 @@ def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:
     )
     return [
         on.ours("ours", on.postgres_url("ours")),
-        on.peer(on.postgres_url("peer")),
-        on.limit(on.postgres_url("limit")),
+        *(on.peer(name, on.postgres_url(name)) for name in options.peers),
         *([before] if before else []),
     ]
 
@@ -220,10 +222,10 @@ def about_the_machine(options: argparse.Namespace, acts: list[Act]) -> dict[str,
     peer_packages = {
         name: line.partition("==")[2].split()[0]
         for line in (PEER_VENV / "requirements.txt").read_text().splitlines()
-        for name in ("fastapi", "uvicorn", "sqlalchemy", "asyncpg", "pydantic")
+        for name in ("fastapi", "uvicorn", "sqlalchemy", "sqlmodel", "asyncpg", "pydantic")
         if line.startswith(f"{name}==")
     }
-    packages = ("flask", "gunicorn", "sqlalchemy", "psycopg", "bcrypt")
+    packages = ("flask", "flask-sqlalchemy", "gunicorn", "sqlalchemy", "psycopg", "bcrypt")
     postgres = [act for act in acts if not data.is_sqlite(act.database_url)]
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

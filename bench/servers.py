@@ -22,12 +22,12 @@ TOKEN_MINUTES = "1440"  # no run takes longer
 
 
 def prepare_peer() -> None:
-    """The peer's own environment, made when its pinned requirements have changed."""
+    """The FastAPI peers' environment, made when their pinned requirements have changed."""
     requirements = PEER / "requirements.txt"
     stamp = PEER_VENV / "requirements.txt"
     if stamp.exists() and stamp.read_text() == requirements.read_text():
         return
-    print("Making the FastAPI peer's environment (half a minute, once).", file=sys.stderr)
+    print("Making the FastAPI peers' environment (half a minute, once).", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", PEER_VENV], check=True)
     pip = [str(PEER_VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes"]
     pip += ["--no-input", "--disable-pip-version-check", "-r", str(requirements)]
@@ -72,8 +72,10 @@ class Contender:
             )
 
     def _address(self) -> list[str]:
-        """Gunicorn's settings file reads HOST and PORT, uvicorn reads neither."""
-        return ["--port", str(self.port)] if "uvicorn" in self.command else []
+        """Only our settings file for gunicorn reads HOST and PORT."""
+        if "uvicorn" in self.command:
+            return ["--port", str(self.port)]
+        return ["--bind", f"127.0.0.1:{self.port}"] if self.name == "flask" else []
 
     def wait(
         self, path: str = "/api/v1/tasks/0", wanted: tuple[int, ...] = (200, 401, 404)
@@ -191,22 +193,61 @@ def ours(log: Path, database_url: str, redis_url: str) -> Contender:
 
 
 def peer(log: Path, database_url: str) -> Contender:
-    """The FastAPI service under uvicorn, as its documentation says for production."""
+    """The asynchronous FastAPI service."""
+    return _fastapi("peer", "app:app", log, _with_driver(database_url))
+
+
+def sqlmodel(log: Path, database_url: str) -> Contender:
+    """The FastAPI service with SQLModel and psycopg."""
+    return _fastapi("sqlmodel", "sqlmodel_app:app", log, _with_psycopg(database_url))
+
+
+def _fastapi(name: str, app: str, log: Path, database_url: str) -> Contender:
+    """Under uvicorn, as its documentation says for production."""
     return Contender(
-        "peer",
+        name,
         [
-            *(str(PEER_VENV / "bin" / "python"), "-m", "uvicorn", "app:app"),
+            *(str(PEER_VENV / "bin" / "python"), "-m", "uvicorn", app),
             *("--workers", str(WORKERS), "--loop", "uvloop", "--http", "httptools"),
             *("--no-access-log", "--log-level", "warning"),
         ],
-        environment(
-            SECRET_KEY=secrets.token_urlsafe(48),
-            DATABASE_URL=database_url,
-            ACCESS_TOKEN_EXPIRE_MINUTES=TOKEN_MINUTES,
-        ),
+        _peer_environment(database_url),
         log,
         cwd=PEER,
     )
+
+
+def flask(log: Path, database_url: str) -> Contender:
+    """The Flask-SQLAlchemy service under gunicorn, with the packages of ours and its threads."""
+    return Contender(
+        "flask",
+        [
+            *(sys.executable, "-m", "gunicorn", "flask_app:app"),
+            *("--workers", str(WORKERS), "--threads", "4", "--reuse-port"),
+        ],
+        _peer_environment(_with_psycopg(database_url)),
+        log,
+        cwd=PEER,
+    )
+
+
+def _peer_environment(database_url: str) -> dict[str, str]:
+    return environment(
+        SECRET_KEY=secrets.token_urlsafe(48),
+        DATABASE_URL=database_url,
+        ACCESS_TOKEN_EXPIRE_MINUTES=TOKEN_MINUTES,
+    )
+
+
+def _with_driver(database_url: str) -> str:
+    """The URL as the asynchronous peer needs it."""
+    return database_url.replace("postgresql://", "postgresql+asyncpg://").replace(
+        "sqlite:///", "sqlite+aiosqlite:///"
+    )
+
+
+def _with_psycopg(database_url: str) -> str:
+    return database_url.replace("postgresql://", "postgresql+psycopg://")
 
 
 def limit(log: Path, database_url: str) -> Contender:
@@ -224,14 +265,18 @@ def limit(log: Path, database_url: str) -> Contender:
     )
 
 
+PEERS = {"peer": peer, "sqlmodel": sqlmodel, "flask": flask, "limit": limit}
+
+
 def migrate(database_url: str, checkout: Path = ROOT) -> None:
     """Our tables, as `flask db upgrade` makes them."""
     _run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], checkout, database_url)
 
 
 def make_peer_tables(database_url: str) -> None:
+    """The tables that all peers and the limit use, as the asynchronous one makes them."""
     program = "import asyncio, app; asyncio.run(app.create_tables())"
-    _run([str(PEER_VENV / "bin" / "python"), "-c", program], PEER, database_url)
+    _run([str(PEER_VENV / "bin" / "python"), "-c", program], PEER, _with_driver(database_url))
 
 
 def _run(command: list[str], cwd: Path, database_url: str) -> None:

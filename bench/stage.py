@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -97,29 +97,21 @@ class Stage:
                 ids.append(data.copy_our_user(connection, self._names[0], each))
         return self._act(contender, database_url, ids, data.our_columns(database_url), tasks)
 
-    def peer(self, database_url: str) -> Act:
-        return self._peers_like(
-            lambda log, url: servers.peer(log, _for_peer(url)), "peer", database_url
-        )
-
-    def limit(self, database_url: str) -> Act:
-        act = self._peers_like(servers.limit, "limit", database_url)
-        act.contender.tokens = [str(number) for number in act.load.people.ids]
-        return act
-
-    def _peers_like(
-        self, make: Callable[[Path, str], Contender], name: str, database_url: str
-    ) -> Act:
-        servers.make_peer_tables(_for_peer(database_url))
+    def peer(self, name: str, database_url: str) -> Act:
+        """One of `servers.PEERS`, or the limit, on a database with the peers' tables."""
+        servers.make_peer_tables(database_url)
         password_hash = bcrypt.hashpw(data.PASSWORD.encode(), bcrypt.gensalt(12)).decode()
         with data.connect(database_url) as connection:
             ids = [
                 data.add_peer_user(connection, database_url, each, password_hash)
                 for each in self._names
             ]
-        contender = make(self._log(name), database_url)
+        contender = servers.PEERS[name](self._log(name), database_url)
         self._start(contender)
-        return self._act(contender, database_url, ids, data.peer_columns(database_url))
+        act = self._act(contender, database_url, ids, data.peer_columns(database_url))
+        if name == "limit":  # which takes the user's id for a token
+            contender.tokens = [str(number) for number in ids]
+        return act
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
@@ -149,12 +141,6 @@ class Stage:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             contender.tokens = list(pool.map(act.sign_in, self._names))
         return act
-
-
-def _for_peer(database_url: str) -> str:
-    return database_url.replace("postgresql://", "postgresql+asyncpg://").replace(
-        "sqlite:///", "sqlite+aiosqlite:///"
-    )
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_a_quick_run_compares_every_operation() -> None:
     rows = [line.strip() for line in done.stdout.splitlines()]
     for operation in OPERATIONS.values():
         assert any(row.startswith(operation.label) for row in rows), done.stdout
-    for name, operations in (("peer", 5), ("limit", 4)):
+    for name, operations in (("peer", 5), ("sqlmodel", 5), ("flask", 5), ("limit", 4)):
         assert sum(row.startswith(name) for row in rows) == operations, done.stdout
     assert "had the right status and content" in done.stdout
 
