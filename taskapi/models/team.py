@@ -81,6 +81,7 @@ def delete_user(user: User, new_owner_id: int | None = None) -> None:
 
 def remove_member(project: Project, user_id: int) -> None:
     """Remove a member of a locked project, and their assignments."""
+    allow_seconds(DELETION_SECONDS)
     project.remove_member(user_id)
     _unassign((Task.project_id == project.id) & (Task.assignee_id == user_id))
 
