@@ -154,7 +154,7 @@ def disable(client, admin, who):
     return client.patch(f"/users/{who.id}", json={"is_active": False}, as_=admin)
 
 
-def test_there_is_always_an_active_owner(client, team, admin):
+def test_there_is_always_an_active_owner(app, client, team, admin):
     inactive = add(client, team.owner, team.project, team.other, "owner")
     ok(disable(client, admin, team.other))
     for who in (team.owner, admin):
@@ -162,6 +162,8 @@ def test_there_is_always_an_active_owner(client, team, admin):
         for role in ("editor", "viewer"):
             refused(set_role(client, who, team.project, team.owner, role), 409)
     refused(disable(client, admin, team.owner), 409)
+    ran = app.test_cli_runner().invoke(args=["users", "disable", "owner"])
+    assert (ran.exit_code, "last active owner" in ran.output) == (1, True), ran.output
     ok(set_role(client, team.owner, team.project, team.owner, "owner"))
     assert ok(client.get("/users/me", as_=team.owner))["is_active"]
     assert roles(client, team.viewer, team.project)["owner"] == "owner"
