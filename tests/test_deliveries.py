@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -21,6 +22,15 @@ only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 @pytest.fixture
 def app_settings():
     return {"WEBHOOK_ALLOW_PRIVATE": "1"}  # the receiver is on this machine
+
+
+@pytest.fixture
+def hanging(receiver):
+    """Receivers below /hangs answer once this event is set, all others at once."""
+    over = threading.Event()
+    receiver.answer = lambda message, _: (message.path != "/hangs" or over.wait(30)) and 204
+    yield over
+    over.set()
 
 
 def attempted(client, who, webhook, times=1, seconds=10):
@@ -65,22 +75,17 @@ def test_three_workers_deliver_each_message_once_and_in_order(client, alice, rec
         assert titles == [f"{n}" for n in range(60)]
 
 
-def test_expired_claim_is_taken_over(client, alice, receiver, rows, app):
-    webhook = hook(client, alice, receiver)
-    over = threading.Event()
-    receiver.answer = lambda *_: over.wait(20) and 204
+def test_expired_claim_is_taken_over(client, alice, receiver, rows, app, hanging):
+    webhook = hook(client, alice, receiver, "/hangs")
     task(client, alice)
-    try:
+    with working(app):
+        eventually(lambda: receiver.messages)
         with working(app):
-            eventually(lambda: receiver.messages)
-            with working(app):
-                task(client, alice)  # the second one does not touch what the first one holds
-                let_claims_lapse(rows)
-                eventually(lambda: len(receiver.messages) == 2)
-                over.set()
-                eventually(lambda: is_settled(rows))
-    finally:
-        over.set()
+            task(client, alice)  # the second one does not touch what the first one holds
+            let_claims_lapse(rows)
+            eventually(lambda: len(receiver.messages) == 2)
+            hanging.set()
+            eventually(lambda: is_settled(rows))
     assert receiver.messages[0].id == receiver.messages[1].id  # at least once
     assert {each["status"] for each in sent(client, alice, webhook)} == {"delivered"}
 
@@ -318,64 +323,38 @@ def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds
 
 @only_sqlite
 def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
-    client, alice, bob, receiver, worker
+    client, alice, bob, receiver, worker, hanging
 ):
     """As many as there are threads for receivers that answer; none of them has failed before."""
-    over = threading.Event()
-
-    def hang_or_take(message, _):
-        if message.path == "/hangs":
-            over.wait(30)
-        return 204
-
-    receiver.answer = hang_or_take
     for who, count in ((alice, 19), (bob, 5)):
         for _ in range(count):
             hook(client, who, receiver, "/hangs")
         task(client, who)
-    eventually(lambda: len(receiver.messages) == 24)
-    try:
-        hook(client, alice, receiver, "/works")
-        started = time.monotonic()
-        task(client, alice)
-        assert time.monotonic() - started < 1
-        eventually(lambda: any(m.path == "/works" for m in receiver.messages), seconds=4)
-        receiver.messages.clear()
-        task(client, alice)
-        eventually(lambda: any(m.path == "/works" for m in receiver.messages), seconds=1)
-    finally:
-        over.set()
+    eventually(lambda: receiver.count("/hangs") == 24)
+    hook(client, alice, receiver, "/works")
+    started = time.monotonic()
+    task(client, alice)
+    assert time.monotonic() - started < 1
+    eventually(lambda: receiver.count("/works") == 1, seconds=4)
+    task(client, alice)
+    eventually(lambda: receiver.count("/works") == 2, seconds=1)
 
 
 @only_sqlite
-def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, rows, app):
-    over = threading.Event()
-
-    def hang_or_take(message, _):
-        if message.path == "/fails":
-            over.wait(30)
-        return 204
-
-    receiver.answer = hang_or_take
+def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, rows, app, hanging):
     for _ in range(10):
-        hook(client, alice, receiver, "/fails")
+        hook(client, alice, receiver, "/hangs")
     rows.run("UPDATE webhooks SET failing_since = :now", now=now())
     task(client, alice)
-    try:
-        with working(app):
-            eventually(lambda: len(receiver.messages) == 8)
-            hook(client, alice, receiver, "/works")
-            for number in range(1, 4):
-                task(client, alice)
-                eventually(
-                    lambda: [m.path for m in receiver.messages].count("/works") == number,  # noqa: B023
-                    seconds=1,
-                )
-            assert [m.path for m in receiver.messages].count("/fails") == 8  # of 32 threads
-            over.set()
-            eventually(lambda: is_settled(rows))
-    finally:
-        over.set()
+    with working(app):
+        eventually(lambda: receiver.count("/hangs") == 8)
+        hook(client, alice, receiver, "/works")
+        for number in range(1, 4):
+            task(client, alice)
+            eventually(partial(lambda n: receiver.count("/works") == n, number), seconds=1)
+        assert receiver.count("/hangs") == 8  # of 32 threads
+        hanging.set()
+        eventually(lambda: is_settled(rows))
 
 
 @only_sqlite

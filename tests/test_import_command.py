@@ -15,7 +15,7 @@ from tests.support.imports import rows as new_rows
 from tests.support.receiver import eventually
 from tests.support.rows import ago
 from tests.support.servers import ROOT
-from tests.support.worker import environment, is_settled, let_claims_lapse, working
+from tests.support.worker import environment, is_settled, let_claims_lapse, settle, working
 
 only_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
@@ -123,8 +123,7 @@ def test_import_cancelled_by_a_worker_creates_nothing(client, alice, app, rows, 
         said = ended(command, code=1)
     assert "Nothing was imported: " in said
     assert said.count("Error:") == 1
-    with working(app):
-        eventually(lambda: is_settled(rows))
+    settle(app, rows)
     assert status(rows) == "failed"
     assert total(client, alice) == 0
     nothing_is_left(rows)

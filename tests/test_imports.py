@@ -20,7 +20,7 @@ from tests.support.imports import (
 from tests.support.imports import rows as new_rows
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
-from tests.support.worker import is_settled, let_retries_come_due, working
+from tests.support.worker import is_settled, let_retries_come_due, settle, working
 
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 only_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
@@ -231,8 +231,7 @@ def test_temporary_errors_are_retried(client, alice, app, rows):
 def test_disabled_user_imports_nothing(client, alice, admin, app, rows):
     start_import(client, alice, new_rows(101))
     client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)
-    with working(app):
-        eventually(lambda: is_settled(rows))
+    settle(app, rows)
     client.patch(f"/users/{alice.id}", json={"is_active": True}, as_=admin)
     assert status(rows) == "failed"
     assert rows.value("SELECT count(*) FROM tasks") == 0
@@ -266,6 +265,5 @@ def test_at_most_three_unfinished_imports(client, alice, bob, app, rows, make_cl
 
     assert sorted(at_once([start] * 20)) == [202] * 3 + [409] * 17
     assert start(bob) == 202
-    with working(app):
-        eventually(lambda: is_settled(rows))
+    settle(app, rows)
     assert start() == 202

@@ -1,7 +1,5 @@
 """Webhooks: events, visibility, signatures."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
@@ -11,7 +9,7 @@ from tests.support.calls import at_once, call
 from tests.support.client import signed_in
 from tests.support.receiver import eventually
 from tests.support.webhooks import hook, let_old_secrets_expire, sent, task
-from tests.support.worker import is_settled, working
+from tests.support.worker import settle, working
 
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -121,8 +119,7 @@ def test_visibility_is_checked_at_delivery(client, cast, alice, bob, admin, rece
     own = task(client, demoted)
     client.patch(f"/users/{demoted.id}", json={"role": "user"}, as_=admin)
     client.patch(f"/users/{disabled.id}", json={"is_active": False}, as_=admin)
-    with working(app):
-        eventually(lambda: receiver.messages and is_settled(rows))
+    settle(app, rows)
     assert [(m.path, m.json["data"]["task"]["id"]) for m in receiver.messages] == [
         ("/demoted", own["id"])
     ]
@@ -198,8 +195,7 @@ def test_webhook_has_the_scope_of_its_token(client, alice, admin, receiver, app,
     token = client.post("/auth/tokens", json=body, as_=admin).json
     webhook = hook(client, token["token"], receiver)
     others, own = task(client, alice), task(client, admin)
-    with working(app):
-        eventually(lambda: is_settled(rows))
+    settle(app, rows)
     received = [message.json["data"]["task"]["id"] for message in receiver.messages]
     assert received == ([others["id"]] if sees else []) + [own["id"]]
 
@@ -217,8 +213,7 @@ def test_new_url_binds_a_webhook_to_the_token(client, alice, admin, receiver, ap
     def receivers_of_a_task():
         receiver.messages.clear()
         task(client, alice)
-        with working(app):
-            eventually(lambda: is_settled(rows))
+        settle(app, rows)
         return [message.path for message in receiver.messages]
 
     client.patch(path, json={"events": ["task.created"]}, as_=token["token"])
@@ -229,27 +224,6 @@ def test_new_url_binds_a_webhook_to_the_token(client, alice, admin, receiver, ap
     assert client.get(path, as_=admin).status_code == 404
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-def test_webhook_receives_changes_committed_after_its_creation(
-    client, alice, receiver, app, rows, make_client
-):
-    one = task(client, alice)
-    change = {"title": "Waited"}
-    with ThreadPoolExecutor(1) as elsewhere:
-        with rows.held("UPDATE tasks SET title = 'Held'"):
-            answer = elsewhere.submit(
-                lambda: make_client(app).patch(f"/tasks/{one['id']}", json=change, as_=alice)
-            )
-            rows.until_blocked()
-            hook(client, alice, receiver)
-        assert answer.result(10).status_code == 200
-    with working(app):
-        eventually(lambda: is_settled(rows))
-    (message,) = receiver.messages
-    assert message.json["type"] == "task.updated"
-    assert message.json["data"]["task"]["title"] == "Waited"
-
-
 def test_events_during_inactivity_are_not_delivered(client, alice, receiver, app, rows):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -258,8 +232,7 @@ def test_events_during_inactivity_are_not_delivered(client, alice, receiver, app
     task(client, alice, title="off")
     client.patch(path, json={"is_active": True}, as_=alice)
     task(client, alice, title="on")
-    with working(app):
-        eventually(lambda: is_settled(rows))
+    settle(app, rows)
     titles = [m.json["data"]["task"]["title"] for m in receiver.messages if m.path == "/hook"]
     assert titles == ["on"]
     assert len(sent(client, alice, other)) == 2

@@ -5,7 +5,6 @@ A crash leaves nothing behind, and the job starts again from its first row.
 
 import logging
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from tempfile import SpooledTemporaryFile
@@ -52,7 +51,7 @@ def claim(worker: str) -> int | None:
     return claim_first(Job, worker, where=due, order_by=[Job.run_at, Job.id])
 
 
-def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> Counter[str]:
+def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
     """Do a claimed job: to its end, or back into the queue."""
     upload = db.session.get(JobUpload, job_id)
     try:
@@ -60,9 +59,8 @@ def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> Counter[
             raise Interrupted
         file_format, text = upload.format, upload.body
         import_rows(job_id, worker, lambda: rows_of(file_format, text), must_stop=must_stop)
-    except Exception as error:
+    except Exception as error:  # whatever it was: the job is tried again, or fails
         _end(job_id, worker, error)
-    return Counter(jobs=1)
 
 
 def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:

@@ -4,7 +4,6 @@ import logging
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -24,14 +23,12 @@ SLOW_SECONDS = 2.0  # a batch takes one second if the receiver is not slow
 
 log = logging.getLogger("taskapi.worker")
 
-Counts = Counter[str]
-
 
 class Lane(NamedTuple):
     """A kind of work and its maximum number of threads."""
 
     claim: Callable[[str], int | None]
-    work: Callable[[int, str, Callable[[], bool]], Counts]
+    work: Callable[[int, str, Callable[[], bool]], None]
     threads: int
     slow_threads: int = 0  # additional threads when others have been busy for SLOW_SECONDS
 
@@ -48,7 +45,7 @@ LANES = (
 class Run(NamedTuple):
     lane: Lane
     started: float
-    future: Future[Counts]
+    future: Future[bool]
 
 
 class Worker:
@@ -56,7 +53,6 @@ class Worker:
 
     def __init__(self, app: Flask, kind: str):
         self.name = f"{kind}-{secrets.token_hex(8)}"
-        self.counts: Counts = Counter()  # delivered, failed, jobs
         self._app = app
         self._is_stopping = False
         self._wake = threading.Event()
@@ -80,10 +76,8 @@ class Worker:
         self._threads.shutdown(wait=True)
         log.info("worker %s stopped", self.name)
 
-    def _poll(self) -> bool:
-        for run in [run for run in self._runs if run.future.done()]:
-            self._runs.remove(run)
-            self.counts += run.future.result() or Counter()
+    def _poll(self) -> None:
+        self._runs = [run for run in self._runs if not run.future.done()]
         if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
             self._threads.submit(self._guarded, purge_all, log.info)
@@ -92,7 +86,6 @@ class Worker:
         for lane in LANES:
             while self._has_room(lane) and (row_id := lane.claim(self.name)) is not None:
                 self._start(lane, row_id)
-        return True
 
     def _repeat(self, act: Callable[[], int], full_batch: int) -> None:
         """Repeat while batches are full; a steady stream waits for the next poll."""
@@ -111,16 +104,17 @@ class Worker:
         future.add_done_callback(lambda _: self._wake.set())  # there may be more
         self._runs.append(Run(lane, time.monotonic(), future))
 
-    def _guarded(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Call in a separate database session; log errors and return None for them."""
+    def _guarded(self, act: Callable[..., None], *args: Any) -> bool:
+        """Call in a separate database session; log errors and return False for them."""
         try:
             with self._app.app_context():
-                return act(*args)
+                act(*args)
+                return True
         except (*DATABASE_ERRORS, Unavailable) as error:
             log.warning("worker: database error: %s", type(error).__name__, exc_info=True)
-        except Exception:
+        except Exception:  # whatever it is, the worker has other work
             log.exception("worker: unexpected error")
-        return None
+        return False
 
 
 class EmbeddedWorker:

@@ -53,6 +53,10 @@ class Receiver:
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self._server.server_port}{path}"
 
+    def count(self, path: str) -> int:
+        """How many messages have arrived at a path."""
+        return sum(message.path == path for message in self.messages)
+
     def verified(self, secret: str) -> list[Any]:
         """The messages, verified with the library of the specification."""
         reader = Webhook(secret)

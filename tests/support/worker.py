@@ -14,6 +14,7 @@ from flask import Flask
 from taskapi.worker import http
 from taskapi.worker.loop import Worker
 from tests.support.live import PASSED_ON
+from tests.support.receiver import eventually
 from tests.support.rows import Rows, ago
 from tests.support.servers import ROOT
 
@@ -92,3 +93,9 @@ def pending(rows: Rows) -> int:
 
 def is_settled(rows: Rows) -> bool:
     return pending(rows) == 0
+
+
+def settle(app: Flask, rows: Rows, seconds: float = 30) -> None:
+    """Let a worker do all that waits."""
+    with working(app):
+        eventually(lambda: is_settled(rows), seconds)
