@@ -293,8 +293,7 @@ def test_killed_redis_fails_no_request():
             assert [asking.ask("GET", "/tasks")[0] for _ in range(12)] == [200] * 12
         valkey.kill()
     with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="5") as stand:
-        token = register(stand.server.url)
-        asking = Client(stand.server.url, token, keeps=True)  # one connection, so one process
+        asking = Client(stand.server.url, stand.token, keeps=True)  # one connection, so one process
         answers = [asking.ask("GET", "/tasks")[0] for _ in range(7)]
         asking.close()
         assert answers == [200] * 5 + [429] * 2
@@ -313,10 +312,11 @@ def test_killed_processes_neither_lose_nor_repeat_writes(kind):
 @pytest.mark.slow
 def test_exhausted_pool_causes_503():
     env = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_CONCURRENCY": "1"}
-    with ground("postgres", None, **env) as stand:
-        token = register(stand.server.url)
-        with Load(stand.server.url, token, at_most=300, per_second=1000) as load:
-            load.wait()
+    with (
+        ground("postgres", None, **env) as stand,
+        Load(stand.server.url, stand.token, at_most=300, per_second=1000) as load,
+    ):
+        load.wait()
     assert not load.errors()
 
 

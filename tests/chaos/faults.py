@@ -11,12 +11,14 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.ground import Ground, Valkey
-from tests.chaos.load import Client, Load, register
+from tests.chaos.load import Client, Load
 
 
 @dataclass
@@ -29,46 +31,42 @@ class Report:
     requests: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     slowest_error: float = 0.0
-    slowest: float = 0.0
     well_again: float | None = None  # seconds after what was broken accepts again
     lost: int = 0
     doubled: int = 0
     integrity: str = "ok"
 
-    def take(self, load: Load) -> None:
+    @contextmanager
+    def load_on(self, ground: Ground, **options: Any) -> Iterator[Load]:
+        """Load during the block; what became of it is added to the report.
+
+        Every answered write has to be there exactly once, and no other more than once.
+        """
+        with Load(ground.server.url, ground.token, **options) as load:
+            yield load
         self.requests += len(load.answers)
         self.errors += load.errors()
         self.slowest_error = max(self.slowest_error, load.slowest(bad=True))
-        self.slowest = max(self.slowest, load.slowest())
-
-    def count(self, ground: Ground, load: Load) -> None:
-        """Every answered write is there exactly once, and no other more than once."""
         titles = ground.titles()
         self.lost += sum(titles[each] == 0 for each in load.answered)
         self.doubled += sum(titles[each] > 1 for each in load.tried)
         self.integrity = ground.integrity()
-
-
-def _well_again(load: Load, accepts_at: float) -> float:
-    """Seconds from then until the last failure had been answered."""
-    return max([0.0, *(each.ended - accepts_at for each in load.bad)])
+        if load.accepts_at is not None:
+            last = max((each.ended for each in load.bad), default=load.accepts_at)
+            self.well_again = max(self.well_again or 0.0, last - load.accepts_at)
 
 
 def restart_postgres(ground: Ground, *, times: int = 1, away: float = 2.0) -> Report:
     """Stopped at once (connections are broken off), away for a while, and back."""
     assert ground.postgres
-    report = Report("PostgreSQL restarted", ground.kind, "50/s", well_again=0.0)
-    token = register(ground.server.url)
+    report = Report("PostgreSQL restarted", ground.kind, "50/s")
     for _ in range(times):
-        with Load(ground.server.url, token) as load:
+        with report.load_on(ground) as load:
             time.sleep(2)
             ground.postgres.halt()
             time.sleep(away)
-            accepts_at = ground.postgres.resume()
+            load.accepts_at = ground.postgres.resume()
             time.sleep(6)
-        report.take(load)
-        report.count(ground, load)
-        report.well_again = max(report.well_again or 0, _well_again(load, accepts_at))
     return report
 
 
@@ -76,61 +74,47 @@ def freeze_postgres(ground: Ground, *, seconds: float = 8.0) -> Report:
     """It still has its connections, and answers nothing: a stuck disk, a lost route."""
     assert ground.postgres
     report = Report("PostgreSQL hangs", ground.kind, "50/s")
-    token = register(ground.server.url, "frozen")
-    with Load(ground.server.url, token) as load:
+    with report.load_on(ground) as load:
         time.sleep(2)
         ground.postgres.freeze(signal.SIGSTOP)
         time.sleep(seconds)
         ground.postgres.freeze(signal.SIGCONT)
-        accepts_at = time.monotonic()
+        load.accepts_at = time.monotonic()
         time.sleep(7)
-    report.take(load)
-    report.count(ground, load)
-    report.well_again = _well_again(load, accepts_at)
     return report
 
 
 def kill_redis(ground: Ground, valkey: Valkey) -> tuple[Report, float]:
     """Killed, away for a while, and back; also by how much the slow answers grew."""
     report = Report("Redis killed", ground.kind, "50/s")
-    token = register(ground.server.url)
-    with Load(ground.server.url, token) as before:
+    with Load(ground.server.url, ground.token) as before:
         time.sleep(4)
-    with Load(ground.server.url, token) as load:
+    with report.load_on(ground) as load:
         time.sleep(1)
         valkey.kill()
         time.sleep(4)
         valkey.resume()
-        accepts_at = time.monotonic()
+        load.accepts_at = time.monotonic()
         time.sleep(3)
-    report.take(load)
-    report.count(ground, load)
-    report.well_again = _well_again(load, accepts_at)
     return report, load.slow_ones() - before.slow_ones()
 
 
 def kill_processes(ground: Ground, *, rounds: int = 20) -> Report:
     """SIGKILL during writes: a worker, the next time everything and on Postgres that as well."""
-    report = Report(
-        f"kill -9, {rounds} rounds", ground.kind, "writes, 100/s, half repeated", well_again=0.0
-    )
-    token = register(ground.server.url)
+    report = Report(f"kill -9, {rounds} rounds", ground.kind, "writes, 100/s, half repeated")
     for turn in range(rounds):
-        with Load(ground.server.url, token, per_second=100, reads=False) as load:
+        with report.load_on(ground, per_second=100, reads=False) as load:
             time.sleep(0.4 + random.random() * 0.4)  # at another point of a write each time
             if turn % 2 == 0:
                 os.kill(random.choice(ground.workers()), signal.SIGKILL)
-                back_at = time.monotonic()
             else:
-                back_at = _kill_everything(ground, load)
+                _kill_everything(ground, load)
+            load.accepts_at = time.monotonic()
             time.sleep(1)
-        report.take(load)
-        report.count(ground, load)
-        report.well_again = max(report.well_again or 0, _well_again(load, back_at))
     return report
 
 
-def _kill_everything(ground: Ground, load: Load) -> float:
+def _kill_everything(ground: Ground, load: Load) -> None:
     if ground.postgres:
         ground.postgres.halt(signal.SIGKILL)
     with suppress(ProcessLookupError):
@@ -140,39 +124,32 @@ def _kill_everything(ground: Ground, load: Load) -> float:
         ground.postgres.resume()
     ground.server = ground.serve()
     load.url = ground.server.url
-    return time.monotonic()
 
 
 def fill_disk(ground: Ground, disk: Path) -> Report:
     """The database lies on a small disk, which fills up and is emptied again."""
     report = Report("disk full", ground.kind, "50/s")
-    token = register(ground.server.url)
     filler = disk / "filler"
-    reader = Client(ground.server.url, token)
-    with Load(ground.server.url, token) as load:
+    with report.load_on(ground) as load:
         time.sleep(1)
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
         time.sleep(4)
-        status, _, _ = reader.ask("GET", "/tasks")
+        status, _, _ = Client(ground.server.url, ground.token).ask("GET", "/tasks")
         if status != 200:
             report.errors[f"a read: {status}"] += 1
         filler.unlink()
-        accepts_at = time.monotonic()
+        load.accepts_at = time.monotonic()
         time.sleep(6)
-    report.take(load)
-    report.count(ground, load)
-    report.well_again = _well_again(load, accepts_at)
     return report
 
 
 def terminate_twice(ground: Ground, *, rounds: int = 1) -> Report:
     """SIGTERM to every process, and again: who was let in is answered, then the door is shut."""
     report = Report("SIGTERM twice", ground.kind, "200/s, 16 clients")
-    token = register(ground.server.url)
     for _ in range(rounds):
-        with Load(ground.server.url, token, per_second=200, clients=16) as load:
+        with report.load_on(ground, per_second=200, clients=16) as load:
             time.sleep(1)
             os.killpg(ground.server.process.pid, signal.SIGTERM)
             time.sleep(0.1)  # the second one finds it answering those whom it let in
@@ -180,10 +157,8 @@ def terminate_twice(ground: Ground, *, rounds: int = 1) -> Report:
                 os.killpg(ground.server.process.pid, signal.SIGTERM)
             ground.server.process.wait(30)
             load.is_over.set()
-        report.take(load)
         # From then on nobody listens, as it should be.
         report.requests -= report.errors.pop("ConnectionRefusedError", 0)
-        report.count(ground, load)
         ground.server = ground.serve()
     return report
 
@@ -191,15 +166,12 @@ def terminate_twice(ground: Ground, *, rounds: int = 1) -> Report:
 def reload(ground: Ground, *, requests: int = 10_000) -> Report:
     """HUP again and again: new workers take over from the old."""
     report = Report("HUP", ground.kind, "as fast as it goes, 8 clients")
-    token = register(ground.server.url)
-    with Load(ground.server.url, token, per_second=2000, at_most=requests) as load:
+    with report.load_on(ground, per_second=2000, at_most=requests) as load:
         waiting = threading.Thread(target=load.wait)
         waiting.start()
         while waiting.is_alive():
             ground.server.process.send_signal(signal.SIGHUP)
             waiting.join(4)
-    report.take(load)
-    report.count(ground, load)
     return report
 
 

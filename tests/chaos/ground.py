@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
+from tests.chaos.load import register
 from tests.support.live import LiveServer
 from tests.support.servers import ROOT, Postgres, free_port
 
@@ -62,10 +64,7 @@ class OwnPostgres(Postgres):
 
     def freeze(self, how: signal.Signals) -> None:
         """SIGSTOP or SIGCONT to it and to all that serve its connections."""
-        children = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, check=False
-        )
-        for pid in [self.pid, *map(int, children.stdout.split())]:
+        for pid in [self.pid, *children(self.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
 
@@ -130,6 +129,10 @@ class Valkey:
         self._server.stop()
 
 
+def children(pid: int) -> list[int]:
+    return [each.pid for each in psutil.Process(pid).children()]
+
+
 class Ground:
     """One database of a kind, migrated, and a server on it."""
 
@@ -146,16 +149,13 @@ class Ground:
         migrate(self.env)
         self.server = self.serve()
 
-    def serve(self, **env: str) -> LiveServer:
-        return LiveServer(self.folder / "server.log", self.env | env)
+        self.token = register(self.server.url)
 
-    def workers(self, server: LiveServer | None = None) -> list[int]:
-        found = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str((server or self.server).process.pid)],
-            capture_output=True,
-            check=False,
-        )
-        return [int(pid) for pid in found.stdout.split()]
+    def serve(self) -> LiveServer:
+        return LiveServer(self.folder / "server.log", self.env)
+
+    def workers(self) -> list[int]:
+        return children(self.server.process.pid)
 
     def titles(self) -> Counter[str]:
         """Every task's title as it lies in the database."""

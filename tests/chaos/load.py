@@ -107,6 +107,7 @@ class Load:
         self.answers: list[Answer] = []
         self.answered: set[str] = set()  # titles of writes that were answered with 201
         self.tried: set[str] = set()
+        self.accepts_at: float | None = None  # when what was broken accepted again
         self.is_over = threading.Event()
         self._token = token
         self._pause = clients / per_second
