@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.contract.requests import Request
+from tests.contract.asking import Request
 from tests.support.client import BASE, ApiClient, Person
 from tests.support.contract import template_of
 from tests.support.receiver import eventually

@@ -1,0 +1,50 @@
+"""A request whose answer is recorded, and short ways to write one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Request:
+    line: str  # method and path
+    as_: str | None = None  # a person, or a token such as {refresh_token}
+    json: Any = None
+    data: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    keep: Mapping[str, str] = field(default_factory=dict)  # name: where it is in the answer
+    until: str = ""  # ask again until this field of the answer is not null: a worker is at work
+    times: int = 1  # the last answer is recorded
+
+
+def ask(line: str, as_: str | None = None, json: Any = None, **options: Any) -> Request:
+    return Request(line, as_, json, **options)
+
+
+def form(line: str, data: str, **options: Any) -> Request:
+    return Request(line, data=data, headers={"Content-Type": FORM}, **options)
+
+
+def by(people: list[str | None], line: str) -> list[Request]:
+    """The same request by one after the other."""
+    return [ask(line, each) for each in people]
+
+
+def login(name: str, password: str = "", **options: Any) -> Request:
+    body = {"username": name, "password": password or f"{{{name}_password}}"}
+    return ask("POST /auth/login", json=body, **options)
+
+
+def bulk(*operations: dict[str, Any], **options: Any) -> Request:
+    return ask("POST /tasks/bulk", "alice", {"operations": list(operations)}, **options)
+
+
+def set_password(current: str, new: str) -> Request:
+    body = {"current_password": current, "new_password": new}
+    return ask("POST /auth/password", "alice", body)
+
+
+def stale(line: str, as_: str, json: Any = None) -> Request:
+    return ask(line, as_, json, headers={"If-Match": '"stale"'})
