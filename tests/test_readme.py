@@ -74,13 +74,14 @@ def fits(shown: Any, real: Any, whole: bool) -> bool:
     return type(shown) is type(real) and bool(shown == real)
 
 
-@pytest.mark.needs_tools  # curl, which a small machine lacks
-@pytest.mark.parametrize("path", ["README.md", "docs/curl.md"])
-def test_commands_print_what_the_document_shows(path, databases, live_server, tmp_path):
+@pytest.mark.needs_tools  # curl
+def test_commands_print_what_the_documents_show(databases, live_server, tmp_path):
+    """Run README.md and docs/curl.md in one shell, one after the other."""
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
-    pairs = blocks_of(path)
-    script = f"\necho '{MARK}'\n".join(command for command, _ in pairs)
+    blocks = [(*block, True) for block in blocks_of("README.md")]
+    blocks += [(*block, False) for block in blocks_of("docs/curl.md")]
+    script = f"\necho '{MARK}'\n".join(command for command, _, _ in blocks)
     script = script.replace("http://localhost:8000", server.url)
     script = script.replace(".venv/bin/flask", f"{shlex.quote(sys.executable)} -m flask")
     ran = subprocess.run(
@@ -93,12 +94,11 @@ def test_commands_print_what_the_document_shows(path, databases, live_server, tm
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
     outputs = ran.stdout.split(f"{MARK}\n")
-    assert len(outputs) == len(pairs)
-    for (command, shown), real in zip(pairs, outputs, strict=True):
-        expected, given = values_in(shown), values_in(real)
-        assert len(expected) == len(given), f"{command}\nprinted\n{real}"
-        for a, b in zip(expected, given, strict=True):
-            assert fits(a, b, path == "README.md"), f"{command}\nprinted\n{json.dumps(b, indent=1)}"
+    for (command, shown, whole), output in zip(blocks, outputs, strict=True):
+        expected, printed = values_in(shown), values_in(output)
+        assert len(expected) == len(printed), f"{command}\nprinted\n{output}"
+        for a, b in zip(expected, printed, strict=True):
+            assert fits(a, b, whole), f"{command}\nprinted\n{json.dumps(b, indent=1)}"
 
 
 def test_settings_table_and_env_example_list_every_setting():
