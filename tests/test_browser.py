@@ -131,7 +131,7 @@ def test_swagger_ui_logs_in_creates_and_lists_a_task(browser, server):
     browser.click(".modal-ux .close-modal")
     assert browser.find(logout_lock).get_attribute("aria-label").endswith(" locked")
 
-    made = "#operations-tasks-add_task"
+    made = "#operations-tasks-create_task"
     browser.click(f"{made} .opblock-summary-control")
     browser.find(f"{made} textarea.body-param__text")
     browser.click(f"{made} button.execute")
