@@ -54,7 +54,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     sentry.init_app(settings)
     api.init_app(app)
     for blueprint in (
-        *(auth, users, projects, comments, tasks, import_export, jobs, webhooks, calendar, audit),
+        *(auth, users, projects, tasks, comments, import_export, jobs, webhooks, calendar, audit),
         *(system, pages),
     ):
         app.register_blueprint(blueprint)

@@ -67,11 +67,13 @@ class Newman:
 MISSING = {
     "GET api/v1/jobs/:job_id": 404,
     "POST api/v1/webhooks/:webhook_id/deliveries/:delivery_id/redeliver": 404,
-    "DELETE api/v1/users/:user_id/tasks/:task_id": 404,
     "DELETE api/v1/auth/sessions/:session_id": 404,
     "POST api/v1/auth/logout-all": 401,
 }
 FOR_ADMINS = {
+    "POST api/v1/projects/:project_id/members": 409,  # the only account is the owner
+    "PATCH api/v1/projects/:project_id/members/:member_id": 404,
+    "DELETE api/v1/projects/:project_id/members/:member_id": 404,
     "POST api/v1/users": 403,
     "GET api/v1/users": 403,
     "GET api/v1/tasks/admin/all": 403,
@@ -106,7 +108,7 @@ def test_newman_runs_it_as_a_user_and_as_an_admin(databases, live_server, make_a
     client.post("/tasks", json={"title": "Somebody else's", "user_id": other["id"]})
 
     def everything():
-        lists = ("/users", "/tasks", "/webhooks", "/auth/tokens", "/auth/sessions")
+        lists = ("/users", "/projects", "/tasks", "/webhooks", "/auth/tokens", "/auth/sessions")
         found = {path: client.get(path, params={"limit": 100}).json()["items"] for path in lists}
         ids = {path: {each["id"] for each in items} for path, items in found.items()}
         return ids, client.get(f"{server.url}{calendar}").status_code
