@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 

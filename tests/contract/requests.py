@@ -6,11 +6,16 @@ password (`{alice_password}`), or the address of a receiver of webhooks. Paths a
 base but for those that begin with `//`.
 """
 
-from tests.contract.asking import Request, ask, bulk, by, form, login, set_password, stale
+from tests.contract.asking import JSON, Request, ask, bulk, by, form, login, set_password, stale
 
 PASSWORD = "Lantern-and-7-rivers"
 OTHER_PASSWORD = "Harbour-and-8-bridges"
-JSON = "application/json"
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+PREFLIGHT = {
+    "Origin": "https://app.example",
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type",
+}
 SCENARIOS: dict[str, list[Request]] = {}
 
 ACCOUNT = {"username": "ana", "email": "Ana@Example.org", "password": PASSWORD}
@@ -24,8 +29,7 @@ TASK = {
 }
 
 SCENARIOS["register and log in"] = [
-    ask("POST /auth/register", json=ACCOUNT),
-    ask("POST /auth/register", json=ACCOUNT),
+    *[ask("POST /auth/register", json=ACCOUNT)] * 2,
     ask("POST /auth/register", json={"email": "ben@example.org", "password": PASSWORD}),
     ask("POST /auth/register", json={"username": "a", "password": "short"}),
     ask("POST /auth/register", json={"username": "cleo", "password": PASSWORD, "is_admin": True}),
@@ -79,13 +83,9 @@ SCENARIOS["passwords"] = [
     login("bob", PASSWORD),
 ]
 
+BACKUP = {"name": "backup", "scope": "read", "expires_at": "2999-01-01T00:00:00Z"}
 SCENARIOS["personal access tokens"] = [
-    ask(
-        "POST /auth/tokens",
-        "alice",
-        {"name": "backup", "scope": "read", "expires_at": "2999-01-01T00:00:00Z"},
-        keep={"read": "token", "id": "id"},
-    ),
+    ask("POST /auth/tokens", "alice", BACKUP, keep={"read": "token", "id": "id"}),
     ask("POST /auth/tokens", "alice", {"name": "w", "scope": "write"}, keep={"write": "token"}),
     ask("POST /auth/tokens", "alice", {"name": "", "scope": "all"}),
     ask("POST /auth/tokens", "alice", {"name": "mine", "scope": "admin"}),
@@ -99,6 +99,7 @@ SCENARIOS["personal access tokens"] = [
     ask("GET /tasks", "{read}"),
 ]
 
+CLEO = {"username": "cleo", "password": PASSWORD, "role": "user", "is_active": False}
 CLEO = {"username": "cleo", "password": PASSWORD, "role": "user", "is_active": False}
 ALICE = {"current_password": "{alice_password}"}
 SCENARIOS["users"] = [
@@ -136,7 +137,6 @@ SCENARIOS["users"] = [
     ask("GET /users/me", "bob"),
 ]
 
-MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 SCENARIOS["one task"] = [
     ask("POST /tasks", "alice", TASK, keep={"task": "id"}),
     ask("POST /tasks", "alice", {"title": "Only a title"}, keep={"plain": "id"}),
@@ -227,16 +227,14 @@ SCENARIOS["projects"] = [
     ask("GET /projects?sort_by=role", "alice"),
     ask("GET /projects/{project}", "alice"),
     ask("GET /projects/{project}", "alice", headers={"If-None-Match": "{tag}"}),
-    ask("GET /projects/{project}", "root"),
-    ask("GET /projects/{project}", "bob"),
+    *by(["root", "bob"], "GET /projects/{project}"),
     ask("PATCH /projects/{project}", "alice", {"description": "All of it"}),
     ask("PATCH /projects/{project}", "alice", {"is_archived": None}),
-    ask("PATCH /projects/{project}", "alice", {"name": "x"}, headers={"If-Match": '"stale"'}),
+    stale("PATCH /projects/{project}", "alice", {"name": "x"}),
     ask("PATCH /projects/{project}", "bob", {"name": "x"}),
     ask("PATCH /projects/{inbox}", "alice", {"name": "x"}),
     ask("DELETE /projects/{inbox}", "alice"),
-    ask("POST /projects/{project}/members", "alice", {"user": "bob", "role": "viewer"}),
-    ask("POST /projects/{project}/members", "alice", {"user": "bob", "role": "viewer"}),
+    *[ask("POST /projects/{project}/members", "alice", {"user": "bob", "role": "viewer"})] * 2,
     ask("POST /projects/{project}/members", "alice", {"user": "nobody", "role": "boss"}),
     ask("POST /projects/{project}/members", "bob", {"user": "root", "role": "viewer"}),
     ask("POST /projects/{inbox}/members", "alice", {"user": "bob", "role": "viewer"}),
@@ -264,16 +262,13 @@ SCENARIOS["projects"] = [
     ask("GET /tasks/9000000/comments", "bob"),
     ask("PATCH /tasks/{task}/comments/{comment}", "alice", {"text": "Better"}),
     ask("PATCH /tasks/{task}/comments/{comment}", "root", {"text": "Refused"}),
-    ask("DELETE /tasks/{task}/comments/{comment}", "bob"),
-    ask("DELETE /tasks/{task}/comments/{comment}", "root"),
+    *by(["bob", "root"], "DELETE /tasks/{task}/comments/{comment}"),
     ask("GET /tasks/{task}/activity", "bob"),
     ask("PATCH /projects/{project}/members/{bob}", "alice", {"role": "editor"}),
     ask("PATCH /projects/{project}/members/{alice}", "alice", {"role": "viewer"}),
     ask("DELETE /projects/{project}/members/{alice}", "alice"),
-    ask("DELETE /projects/{project}/members/{bob}", "bob"),
-    ask("DELETE /projects/{project}/members/{bob}", "alice"),
-    ask("DELETE /projects/{project}", "bob"),
-    ask("DELETE /projects/{project}", "alice"),
+    *by(["bob", "alice"], "DELETE /projects/{project}/members/{bob}"),
+    *by(["bob", "alice"], "DELETE /projects/{project}"),
     ask("GET /tasks?deleted=true", "alice"),
 ]
 
@@ -390,14 +385,7 @@ SCENARIOS["pages"] = [
     *by(["alice", None], "GET /nothing"),
     ask("DELETE /tasks", "alice"),
     ask("POST //health"),
-    ask(
-        "OPTIONS /tasks",
-        headers={
-            "Origin": "https://app.example",
-            "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type",
-        },
-    ),
+    ask("OPTIONS /tasks", headers=PREFLIGHT),
     ask("GET /tasks", "alice", headers={"Origin": "https://app.example"}),
     ask("GET /tasks", "alice", headers={"Origin": "https://other.example"}),
 ]
