@@ -32,7 +32,7 @@ from taskapi.worker.http import Outcome, Receiver
 GAPS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 # Results are written after each batch: if the worker dies, so many messages are sent again. A
 # batch and one attempt more take less time than a claim lasts.
-BATCH_MESSAGES, BATCH_SECONDS = 40, 1.0
+BATCH_MESSAGES, BATCH_SECONDS = 100, 1.0
 GONE = 410
 
 log = logging.getLogger("taskapi.worker")
