@@ -35,7 +35,7 @@ class Comment(db.Model):
 
     @classmethod
     def of_task(cls, task: Row, comment_id: int) -> "Comment":
-        """The comment, locked, or NotFound."""
+        """Lock and return the comment, or raise NotFound."""
         wanted = select(cls).where(cls.id == comment_id, cls.task_id == task.id).with_for_update()
         comment = db.session.scalar(wanted.execution_options(populate_existing=True))
         if comment is None:
@@ -44,7 +44,7 @@ class Comment(db.Model):
 
     @classmethod
     def create(cls, task: Row, author: User, text: str) -> "Comment":
-        """Comment on a task that the author may write."""
+        """Add a comment to a task that the author can write."""
         comment = cls(task_id=task.id, user_id=author.id, text=text)
         comment.created_at = comment.updated_at = now()
         db.session.add(comment)
@@ -55,11 +55,11 @@ class Comment(db.Model):
 
     def require_author(self, caller: Viewer) -> None:
         if self.user_id != caller.id:
-            raise Forbidden("Only the author may change a comment.")
+            raise Forbidden("Only the author can update a comment.")
 
     def require_author_or_owner(self, task: Row, caller: Viewer) -> None:
         if not (caller.is_admin or task.role == "owner" or self.user_id == caller.id):
-            raise Forbidden("Only the author or an owner of the project may delete a comment.")
+            raise Forbidden("Only the author and owners of the project can delete a comment.")
 
     def update(self, task: Row, text: str) -> None:
         if text != self.text:

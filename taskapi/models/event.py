@@ -1,4 +1,4 @@
-"""Events: one row for each change, written in its transaction."""
+"""Events: a row for each change, inserted in its transaction."""
 
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from taskapi.paging import Filter, Flag, Listing
 
 KEPT_DAYS = 90
 AUDIT_KEPT_DAYS = 365
-# The events that webhooks may subscribe to.
+# The events that webhooks can subscribe to.
 MEMBER_EVENTS = ("project.member_added", "project.member_removed")
 WEBHOOK_EVENTS = (
     "task.created",
@@ -59,7 +59,7 @@ class Event(db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     at: Mapped[str] = mapped_column(Timestamp)
-    # No foreign keys: an event outlives its people and its task.
+    # No foreign keys: events outlive users and tasks.
     actor_id: Mapped[int | None] = mapped_column(Id)
     action: Mapped[str] = mapped_column(String(40))
     task_id: Mapped[int | None] = mapped_column(Id)
@@ -69,10 +69,10 @@ class Event(db.Model):
     version: Mapped[int | None] = mapped_column(Integer)  # of the task, after the change
     changes: Mapped[dict[str, Any]] = mapped_column(Json)  # {field: [old, new]}
     task: Mapped[dict[str, Any] | None] = mapped_column(Json)  # after the change, without its id
-    data: Mapped[dict[str, Any] | None] = mapped_column(Json)  # of a message, beside the task
+    data: Mapped[dict[str, Any] | None] = mapped_column(Json)  # additional data of webhook messages
     address: Mapped[str | None] = mapped_column(String(45))
     request_id: Mapped[str | None] = mapped_column(String(128))
-    # True until the worker has made the deliveries of this event.
+    # True until the worker has created the deliveries of this event.
     is_undelivered: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
@@ -87,7 +87,7 @@ class Event(db.Model):
 
 
 _values: dict[str, Any] = {c.name: bindparam(c.name) for c in Event.__table__.c if c.name != "id"}
-# Where there are no webhooks, no event waits for them: the worker has nothing to do for it.
+# Without active webhooks the worker has nothing to do for an event.
 _values["is_undelivered"] = and_(
     bindparam("is_undelivered", type_=Boolean),
     literal_column("EXISTS (SELECT 1 FROM webhooks WHERE is_active)"),
@@ -97,7 +97,7 @@ LISTING = Listing(
     columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "data", "is_undelivered")),
     filters={
         "task_id": Filter(lambda value: Event.task_id == value),
-        # What happened to a task since it came to its project, or while it was its owner's.
+        # The activity of a task since it was moved to its project, or under its current owner.
         "since_version": Filter(
             lambda value: or_(Event.version >= value, Event.user_id == bindparam("owner_id"))
         ),
@@ -111,7 +111,7 @@ LISTING = Listing(
 
 
 class Origin(NamedTuple):
-    """Who acts, from where, in which request."""
+    """The user, address and request of a change."""
 
     actor_id: int | None = None
     address: str | None = None
@@ -119,12 +119,12 @@ class Origin(NamedTuple):
 
 
 NOBODY = Origin()
-# Set for each request, so that no rule has to pass it on.
+# Set for each request, so that it need not be passed as an argument.
 origin: ContextVar[Origin] = ContextVar("origin", default=NOBODY)
 
 
 def act_as(user_id: int) -> None:
-    """Record what follows as done by this user."""
+    """Set the user of the following events."""
     origin.set(origin.get()._replace(actor_id=user_id))
 
 
@@ -171,7 +171,7 @@ PURGE_AUDIT = Statement(delete(Event).where(Event.id.in_(_old)))
 
 
 def purge() -> int:
-    """Delete old events in batches, those of the audit later than the rest."""
+    """Delete old events in batches; audit events are kept longer."""
     deleted = 0
     for statement, days in ((PURGE, KEPT_DAYS), (PURGE_AUDIT, AUDIT_KEPT_DAYS)):
         while count := statement.execute(before=ago(days=days)):

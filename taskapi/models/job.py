@@ -1,4 +1,4 @@
-"""Jobs: what a user asked for that takes longer than a request may."""
+"""Jobs: imports that take longer than a request."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from taskapi.paging import Filter, Listing
 STATUSES = ("queued", "running", "done", "failed")
 IMPORT = "tasks.import"
 KINDS = (IMPORT,)
-GAPS = (5, 30, 120, 600)  # seconds between attempts at a job that fails for no fault of its own
-MAX_UNFINISHED = 3  # imports of one user
+GAPS = (5, 30, 120, 600)  # seconds between attempts after temporary errors
+MAX_UNFINISHED = 3  # imports per user
 KEPT_DAYS = 90
 
 
@@ -30,7 +30,9 @@ class Job(Claimable, db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    project_id: Mapped[int | None] = mapped_column(Id)  # where the tasks go; else to the Inbox
+    project_id: Mapped[int | None] = mapped_column(
+        Id
+    )  # the project of the tasks, by default the Inbox
     kind: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(7))
     done: Mapped[int] = mapped_column(default=0)
@@ -53,7 +55,7 @@ class Job(Claimable, db.Model):
 
     @classmethod
     def of_user(cls, user_id: int, job_id: int) -> "Job":
-        """The user's own job, or NotFound."""
+        """Return a job of the user, or raise NotFound."""
         job = db.session.scalar(select(cls).where(cls.id == job_id, cls.user_id == user_id))
         if job is None:
             raise NotFound("Job not found.")
@@ -85,7 +87,7 @@ class Job(Claimable, db.Model):
         self._end("failed", error=reason, done=0)
 
     def retry(self, seconds: float = 0) -> None:
-        """Put it back into the queue."""
+        """Return the job to the queue."""
         self.status, self.done, self.run_at = "queued", 0, from_now(seconds=seconds)
         self.release()
 
@@ -98,7 +100,7 @@ class Job(Claimable, db.Model):
 
 
 class JobUpload(db.Model):
-    """The file of an import, in the database because web and worker share no disk."""
+    """The file of an import, in the database because web and worker processes share no disk."""
 
     __tablename__ = "job_uploads"
 
@@ -120,15 +122,15 @@ LISTING = Listing(
 
 
 def enqueue_import(user_id: int, file_format: str, body: str, project_id: int | None = None) -> Job:
-    """Import a file as soon as a worker is free."""
+    """Enqueue the import of a file."""
     with transaction():
-        # Parallel requests wait here, and count each other's imports.
+        # Concurrent requests wait here, and count each other's imports.
         owner = select(User.id).where(User.id == user_id).with_for_update(key_share=True)
         db.session.execute(owner)
         unfinished = (Job.user_id == user_id, Job.finished_at.is_(None))
         count = db.session.scalar(select(func.count()).select_from(Job).where(*unfinished)) or 0
         if count >= MAX_UNFINISHED:
-            raise Conflict(f"A user may have at most {MAX_UNFINISHED} unfinished imports.")
+            raise Conflict(f"A user can have at most {MAX_UNFINISHED} unfinished imports.")
         job = Job.new_import(user_id, status="queued", project_id=project_id)
         db.session.add(job)
         db.session.flush()

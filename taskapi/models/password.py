@@ -27,7 +27,7 @@ def password_rules() -> str:
     )
 
 
-def refuse_weak(password: str, own_names: set[str], field: str = "password") -> None:
+def validate_password(password: str, own_names: set[str], field: str = "password") -> None:
     """Raise Invalid for the field unless the password meets the rules."""
     min_length = settings().password_min_length
     faults = []

@@ -1,7 +1,7 @@
-"""Projects: sets of tasks that several users share, and who may do what in them.
+"""Projects, their members and permissions.
 
-Every task is in one project, and all rights come from the project. Each user has an Inbox, a
-project that nobody else can join.
+Every task is in one project, and all permissions come from the project. Each user has an Inbox, a
+project that cannot have other members.
 """
 
 from dataclasses import dataclass
@@ -38,12 +38,12 @@ from taskapi.models import event
 from taskapi.models.user import User
 from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
 
-ROLES = ("viewer", "editor", "owner")  # each may do what the ones before it may
+ROLES = ("viewer", "editor", "owner")  # each has the permissions of those before it
 EDITORS = ("editor", "owner")
 
 
 class Viewer(Protocol):
-    """Whoever wants to see tasks and projects."""
+    """A user whose permissions are checked."""
 
     @property
     def id(self) -> int: ...
@@ -52,7 +52,7 @@ class Viewer(Protocol):
 
 
 class Owner(NamedTuple):
-    """The owner of a calendar or a job, as one who sees tasks."""
+    """The owner of a calendar or a job."""
 
     id: int
     is_admin: bool = False
@@ -65,7 +65,7 @@ class Project(db.Model):
     name: Mapped[str] = mapped_column(String(100))
     name_key: Mapped[str] = mapped_column(CaseFolded)
     description: Mapped[str | None] = mapped_column(Text)
-    # The user whose Inbox it is, which goes with them.
+    # The user whose Inbox it is; deleted with the user.
     inbox_user_id: Mapped[int | None] = mapped_column(
         Id, ForeignKey("users.id", ondelete="CASCADE"), unique=True
     )
@@ -77,7 +77,7 @@ class Project(db.Model):
     __table_args__ = ({"sqlite_autoincrement": True},)
     __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version}
 
-    role = "owner"  # of whoever has asked for it; not a column
+    role = "owner"  # of the caller; not a column
 
     @classmethod
     def visible_to(cls, caller: Viewer) -> "VisibleProjects":
@@ -102,7 +102,7 @@ class Project(db.Model):
 
     @property
     def etag(self) -> str:
-        """With the caller's role, which the project shows."""
+        """Return the project with the role of the caller."""
         return f"{self.id}-{self.version}-{self.role}"
 
     @property
@@ -110,7 +110,7 @@ class Project(db.Model):
         return self.inbox_user_id is not None
 
     def update(self, changes: dict[str, Any]) -> None:
-        """Apply the changes to a locked project; the version rises only if something changed."""
+        """Update a locked project; the version changes only if a field does."""
         changed = {
             name: [old, new] for name, new in changes.items() if (old := getattr(self, name)) != new
         }
@@ -130,7 +130,7 @@ class Project(db.Model):
             raise Conflict(f"An Inbox cannot be {what}.")
 
     def member(self, user_id: int) -> "Membership":
-        """The membership, or NotFound."""
+        """Return the membership, or raise NotFound."""
         membership = db.session.get(Membership, (self.id, user_id), populate_existing=True)
         if membership is None:
             raise NotFound("Member not found.")
@@ -141,12 +141,12 @@ class Project(db.Model):
         if self.is_inbox:
             raise Conflict("An Inbox cannot have other members.")
         if db.session.get(Membership, (self.id, user.id), populate_existing=True) is not None:
-            raise Conflict("This user is a member already.")
+            raise Conflict("This user is already a member.")
         membership = Membership(project_id=self.id, user_id=user.id, role=role)
         db.session.add(membership)
         try:
             db.session.flush()
-        except INTEGRITY_ERRORS:  # deleted meanwhile
+        except INTEGRITY_ERRORS:  # deleted at the same time
             raise missing_member() from None
         self.record_member("project.member_added", user, membership)
         return membership
@@ -164,7 +164,7 @@ class Project(db.Model):
         return membership
 
     def remove_member(self, user_id: int) -> None:
-        """Remove a member of a locked project; their assignments are the caller's to clear."""
+        """Remove a member of a locked project; the caller has to clear their assignments."""
         membership = self.member(user_id)
         if membership.role == "owner":
             self._keep_an_owner(user_id)
@@ -178,23 +178,21 @@ class Project(db.Model):
 
     def record_member(self, action: str, user: User, membership: "Membership") -> None:
         project = project_json(self)
-        del project["role"]  # depends on who asks
+        del project["role"]  # depends on the caller
         data = {"project": project, "member": member_json(membership, user)}
         self.record(action, user_id=user.id, data=data)
 
     def _keep_an_owner(self, leaving_user_id: int) -> None:
         if not self.has_active_owner(besides=leaving_user_id):
-            raise Conflict(
-                "There must be an active owner of the project. Make somebody else an owner first."
-            )
+            raise Conflict("A project needs an active owner. Make another member an owner first.")
 
     def has_active_owner(self, besides: int) -> bool:
-        """True if there is another one, who cannot be disabled before the transaction ends."""
+        """Return whether there is another active owner, and lock them."""
         others = self._active_members(besides).where(Membership.role == "owner")
         return db.session.scalar(others.with_for_update(read=True, of=User)) is not None
 
     def next_owner(self, besides: int) -> int | None:
-        """The longest-standing active editor, else viewer."""
+        """Return the longest-standing active editor, else viewer."""
         by_standing = (Membership.role.desc(), Membership.created_at, Membership.user_id)
         members = self._active_members(besides).order_by(*by_standing)
         return db.session.scalar(members.with_for_update(read=True, of=User))
@@ -222,13 +220,13 @@ class Membership(db.Model):
 
 
 def is_member(project_id: Any, user_id: Any, *conditions: Any) -> Any:
-    """The condition that a user is a member of a project."""
+    """Return the condition that a user is a member of a project."""
     mine = select(Membership.project_id).where(Membership.user_id == user_id, *conditions)
     return mine.where(Membership.project_id == project_id).exists()
 
 
 def projects_of(user_id: Any, *, with_archived: bool = False) -> Any:
-    """The ids of a user's projects."""
+    """Return the ids of a user's projects."""
     mine = select(Membership.project_id).where(Membership.user_id == user_id)
     if with_archived:
         return mine
@@ -251,12 +249,12 @@ LOCK_ROLE = Statement(_find_role.with_for_update(read=True, key_share=True, of=P
 
 @dataclass(frozen=True)
 class VisibleProjects:
-    """The projects that somebody may see."""
+    """The projects that a user can see."""
 
     caller: Viewer
 
     def get(self, project_id: int, *, lock: bool = False) -> Project:
-        """The project with the caller's role, or NotFound."""
+        """Return the project with the role of the caller, or raise NotFound."""
         query = select(Project).where(Project.id == project_id)
         if lock:
             query = query.with_for_update(key_share=True)
@@ -268,19 +266,19 @@ class VisibleProjects:
         return project
 
     def get_as_owner(self, project_id: int) -> Project:
-        """The project, locked for an owner or admin, or Forbidden."""
+        """Lock and return the project for an owner or admin, or raise Forbidden."""
         project = self.get(project_id, lock=True)
         if not (self.caller.is_admin or project.role == "owner"):
-            raise Forbidden("Only an owner of the project may do this.")
+            raise Forbidden("Project role 'owner' required.")
         return project
 
     def require(self, project_id: int) -> None:
-        """Invalid unless the caller may see the project that a parameter or field names."""
+        """Raise Invalid unless the caller can see the project of a parameter or field."""
         if self._role(project_id) is None:
             raise missing_project()
 
     def require_editor(self, project_id: int, *, is_in_path: bool = False) -> str:
-        """The caller's role in a project whose tasks they may write; it cannot be deleted now."""
+        """Return the role of a caller who can write tasks of the project, and lock it."""
         role = self._role(project_id, LOCK_ROLE)
         if role is None:
             raise NotFound("Project not found.") if is_in_path else missing_project()
@@ -288,7 +286,7 @@ class VisibleProjects:
         return role
 
     def filters(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The filters of a list, narrowed to these projects."""
+        """Return the filters of a list, restricted to these projects."""
         which = "listed_for_admin" if self.caller.is_admin else "member"
         return {**given, which: self.caller.id}
 
@@ -301,9 +299,9 @@ class VisibleProjects:
 
 
 def require_editor(role: str | None, caller: Viewer) -> None:
-    """Forbidden for whoever may only read the tasks of a project."""
+    """Raise Forbidden for a viewer."""
     if role not in EDITORS and not caller.is_admin:
-        raise Forbidden("A viewer of the project may not do this.")
+        raise Forbidden("Project role 'editor' required.")
 
 
 def missing_member() -> Invalid:

@@ -1,7 +1,7 @@
-"""Tasks: their fields, who may see them, and what changes them.
+"""Tasks: fields, visibility and changes.
 
-A field is a column here and a field of the schema; everything else follows from the two. This is
-the hot path: rows of columns instead of entities, and statements that are compiled once.
+A field is a column here and a field of the schema; the rest follows from these two. This is the hot
+path: it uses rows of columns instead of entities, and statements that are compiled once.
 """
 
 from collections import namedtuple
@@ -71,7 +71,7 @@ PRIORITIES = ("low", "medium", "high")
 KEPT_IN_TRASH_DAYS = 30
 OVERDUE_BATCH = 200
 STATS_DAYS = 30
-DELETION_SECONDS = 600  # a user may have very many tasks, which change in one transaction
+DELETION_SECONDS = 600  # a user can have very many tasks, which change in one transaction
 
 
 class Task(db.Model):
@@ -92,13 +92,13 @@ class Task(db.Model):
     updated_at: Mapped[str] = mapped_column(Timestamp)
     version: Mapped[int]
     deleted_at: Mapped[str | None] = mapped_column(Timestamp)
-    # For search and order in any case: casefolded; the tags with a comma at both ends.
+    # Casefolded, for search and sorting; the tags with a comma at both ends.
     title_key: Mapped[str] = mapped_column(CaseFolded)
     description_key: Mapped[str | None] = mapped_column(Text)
     tags_key: Mapped[str] = mapped_column(Text)
-    # When task.overdue was recorded for the present due time.
+    # When task.overdue was recorded for the current due time.
     overdue_notified_at: Mapped[str | None] = mapped_column(Timestamp)
-    # The version at which it came to its project.
+    # The version at which it was moved to its project.
     project_version: Mapped[int] = mapped_column(server_default="1")
 
     __table_args__ = (
@@ -122,7 +122,7 @@ class Task(db.Model):
                 " AND deleted_at IS NULL"
             ),
         ),
-        # For whoever deletes a user, and for the filters.
+        # For deleting users, and for filters.
         Index("ix_tasks_user", "user_id", "created_at", "id"),
         Index("ix_tasks_assignee", "assignee_id", **partial("assignee_id IS NOT NULL")),
         Index("ix_tasks_trash", "deleted_at", **partial("deleted_at IS NOT NULL")),
@@ -131,14 +131,14 @@ class Task(db.Model):
 
     @classmethod
     def visible_to(cls, caller: Viewer, owner_id: int | None = None) -> "VisibleTasks":
-        """The tasks that somebody may see, or those of them that belong to one user."""
+        """Return the tasks that a user can see, or those of them with one owner."""
         return VisibleTasks(caller, owner_id)
 
     @classmethod
     def create_all(
         cls, owner_id: int, rows: Sequence[dict[str, Any]], is_audit: bool = False
     ) -> list[Row]:
-        """Create tasks, in the owner's Inbox where they name no project."""
+        """Create tasks; those without a project in the Inbox of the owner."""
         made = []
         try:
             with transaction():
@@ -153,13 +153,13 @@ class Task(db.Model):
                     made.append(task)
         except INTEGRITY_ERRORS:
             if owner_id == event.origin.get().actor_id:
-                raise  # the caller themselves was deleted: error_handlers.py says so
+                raise  # the caller was deleted: error_handlers.py responds with 401
             raise _no_such_owner() from None
         return made
 
     @classmethod
     def import_all(cls, owner_id: int, project_id: int, rows: list[dict[str, Any]]) -> None:
-        """Create many tasks and their events in two statements of the present transaction."""
+        """Create many tasks and their events with two statements."""
         values = [_new(owner_id, {**fields, "project_id": project_id}) for fields in rows]
         ids = db.session.scalars(
             insert(cls.__table__).returning(cls.id, sort_by_parameter_order=True), values
@@ -172,7 +172,7 @@ class Task(db.Model):
 
     @classmethod
     def update(cls, task: Row, fields: dict[str, Any], *, is_audit: bool = False) -> Row:
-        """Apply the fields to a locked task; the version rises only if something changed."""
+        """Update a locked task; the version changes only if a field does."""
         before = {name: getattr(task, name) for name in (*FIELDS, *PLACE)}
         after = before | fields
         changes = {n: [before[n], new] for n, new in after.items() if before[n] != new}
@@ -218,18 +218,18 @@ class Task(db.Model):
 
     @classmethod
     def restore(cls, task: Row, *, is_audit: bool = False) -> Row:
-        """Take a locked task out of the trash."""
+        """Restore a locked task from the trash."""
         if task.deleted_at is None:
             raise Conflict("The task is not in the trash.")
         return _set_deleted(task, "task.restored", None, [task.deleted_at, None], is_audit)
 
 
-# What a client may set, in the order in which tasks are shown.
+# The fields that clients can set, in the order of responses.
 _MAINTAINED = {"completed_at", "created_at", "updated_at", "version", "deleted_at"}
 _INTERNAL = {
     *("title_key", "description_key", "tags_key", "overdue_notified_at", "project_version")
 }
-# Whose it is and where: left alone by whoever does not name them.
+# Owner, project and assignee keep their values if they are left out of a PUT.
 PLACE = ("user_id", "project_id", "assignee_id")
 _COLUMNS = Task.__table__.c
 FIELDS = [c.name for c in _COLUMNS if c.name not in {"id", *PLACE} | _MAINTAINED | _INTERNAL]
@@ -240,7 +240,7 @@ DEFAULTS: dict[str, Any] = {
 }
 SHOWN = tuple(c for c in _COLUMNS if c.name not in _INTERNAL)
 _SHOWN = [c.name for c in SHOWN]
-# A task as read or just created. Its fields are the model's columns.
+# A task that was read or created. Its fields are the columns of the model.
 _Shown = namedtuple("_Shown", [*_SHOWN, "project_version"])  # type: ignore[misc]
 
 _written: dict[str, Any] = {
@@ -281,38 +281,39 @@ SET_DELETED = Statement(
 
 @dataclass(frozen=True)
 class VisibleTasks:
-    """The tasks that somebody may see, all or one user's. There is no other way to a task.
+    """The tasks that a user can see, all of them or those of one owner.
 
-    A task is visible to the members of its project and to admins; its editors and owners, and
-    admins, may write it.
+    All access to tasks uses this class. A task is visible to the members of its project and to
+    admins; editors, owners and admins can write it.
     """
 
     caller: Viewer
     owner_id: int | None = None
 
     def get(self, task_id: int, *, deleted: bool | None = False, lock: bool = False) -> Row:
-        """The task, or NotFound; from the trash with `deleted`, from either place with None.
+        """Return the task, or raise NotFound.
 
-        With it comes `role`, the caller's in its project; None for an admin who is no member.
+        `deleted` selects tasks in the trash, None all. The row has the `role` of the caller in the
+        project, which is None for an admin who is not a member.
         """
         find = _find(self.caller.is_admin, self.owner_id is not None, lock, deleted)
         values = {"task_id": task_id, "caller_id": self.caller.id, "owner_id": self.owner_id}
         task = find.first(**values)
         if task is None and lock:
-            # PostgreSQL finds nothing where the task was moved while this waited for its lock.
+            # PostgreSQL returns no row if the task was moved while this waited for the lock.
             task = find.first(**values)
         if task is None:
             raise NotFound("Task not found.")
         return task
 
     def get_to_write(self, task_id: int, *, deleted: bool | None = False, lock: bool = True) -> Row:
-        """The task, locked; Forbidden for whoever may only read it."""
+        """Lock and return the task, or raise Forbidden for a viewer."""
         task = self.get(task_id, deleted=deleted, lock=lock)
         require_editor(task.role, self.caller)
         return task
 
     def lock_all(self, task_ids: list[int]) -> None:
-        """Lock in the order of ids, so that two who change many never wait in a circle."""
+        """Lock tasks in the order of ids, so that concurrent requests do not deadlock."""
         if is_sqlite() or not task_ids:
             return
         wanted = select(Task.id).where(Task.id.in_(task_ids))
@@ -321,7 +322,7 @@ class VisibleTasks:
         db.session.execute(wanted.order_by(Task.id).with_for_update(of=Task))
 
     def create(self, fields: dict[str, Any], path_project_id: int | None = None) -> Row:
-        """Create a task, without a project in the owner's Inbox."""
+        """Create a task, by default in the Inbox of the owner."""
         fields = dict(fields)
         if path_project_id is not None:
             fields["project_id"] = path_project_id
@@ -340,14 +341,14 @@ class VisibleTasks:
             return Task.create_all(owner_id, [fields], is_audit)[0]
 
     def check_project(self, project_id: int | None, *, is_in_path: bool = False) -> str:
-        """The caller's role in a project that is to have a task; Invalid or Forbidden without."""
+        """Return the role of the caller in the project, or raise Invalid or Forbidden."""
         if project_id is None:
             return "owner"  # of the Inbox
         visible = Project.visible_to(self.caller)
         return visible.require_editor(project_id, is_in_path=is_in_path)
 
     def update(self, task: Row, fields: dict[str, Any]) -> Row:
-        """Change a task of `get_to_write`, which may also move, hand over and assign it."""
+        """Update a task of `get_to_write`; also move, reassign and assign it."""
         fields = dict(fields)
         target = fields.get("project_id", task.project_id)
         if target != task.project_id:
@@ -368,7 +369,7 @@ class VisibleTasks:
         return Task.update(task, fields, is_audit=is_audited(task))
 
     def filters(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The filters of a list, narrowed to these tasks; without those of archived projects."""
+        """Return the filters of a list, restricted to these tasks without archived projects."""
         chosen = {"deleted": False, **given}
         if "project_id" in chosen:
             Project.visible_to(self.caller).require(chosen["project_id"])
@@ -386,14 +387,14 @@ class VisibleTasks:
         return chosen
 
     def project_ids(self) -> set[int] | None:
-        """The projects whose tasks they are; None for all."""
+        """Return the ids of the projects; None for all."""
         if self.caller.is_admin:
             return None
         return set(db.session.scalars(projects_of(self.caller.id, with_archived=True)))
 
 
 def is_audited(task: Row) -> bool:
-    """True if only an admin's role lets the caller of `get_to_write` change the task."""
+    """Return whether the caller can change the task only as an admin."""
     return task.role not in EDITORS
 
 
@@ -407,7 +408,7 @@ def inbox_of(user_id: int) -> int:
 def _require_member(
     project_id: int, user_id: int, field: str, *, is_active: bool | None = None
 ) -> None:
-    """Invalid unless the user is a member; who is cannot leave before the transaction ends."""
+    """Raise Invalid unless the user is a member, and lock the membership."""
     member = LOCK_MEMBER.first(project_id=project_id, user_id=user_id)
     if member is None:
         raise Invalid({field: ["Must be a member of the project."]})
@@ -487,7 +488,7 @@ LISTING = Listing(
 
 
 def task_json(task: Row, *, with_deleted: bool = False) -> dict[str, Any]:
-    # A row begins with these columns; an entity is no row.
+    # Rows begin with these columns; entities are not rows.
     values = task if isinstance(task, tuple) else [getattr(task, name) for name in _SHOWN]
     shown = dict(zip(_SHOWN, values, strict=False))
     if not with_deleted:
@@ -496,7 +497,7 @@ def task_json(task: Row, *, with_deleted: bool = False) -> dict[str, Any]:
 
 
 def record_overdue_events() -> int:
-    """Record task.overdue once for each due time that has passed; the number of tasks."""
+    """Record task.overdue once for each due time that has passed; return the number."""
     has_come_due = and_(
         Task.due_at.is_not(None),
         Task.due_at <= literal(now(), Timestamp),
@@ -505,7 +506,7 @@ def record_overdue_events() -> int:
         _is_live,
     )
     if db.session.scalar(select(Task.id).where(has_come_due).limit(1)) is None:
-        return 0  # looking needs no lock
+        return 0  # reading needs no lock
     due = select(*SHOWN).where(has_come_due).order_by(Task.due_at, Task.id).limit(OVERDUE_BATCH)
     with transaction():
         found = db.session.execute(due.with_for_update(skip_locked=True)).all()
@@ -518,7 +519,7 @@ def record_overdue_events() -> int:
 
 
 def purge() -> int:
-    """Delete what has been in the trash for too long."""
+    """Delete tasks that have been in the trash for too long."""
     old = delete(Task.__table__).where(Task.deleted_at < ago(days=KEPT_IN_TRASH_DAYS))
     with transaction():
         allow_seconds(DELETION_SECONDS)
@@ -530,7 +531,7 @@ def _no_such_owner() -> Invalid:
 
 
 def _new(owner_id: int, fields: dict[str, Any]) -> dict[str, Any]:
-    """The columns of a new task."""
+    """Return the columns of a new task."""
     moment = now()
     values = DEFAULTS | fields
     return {
@@ -554,7 +555,7 @@ def _shown(task_id: int, values: dict[str, Any]) -> Row:
 
 
 def _keys(values: dict[str, Any]) -> dict[str, Any]:
-    """The columns that search and order use."""
+    """Return the columns for search and sorting."""
     description, tags = values["description"], ",".join(values["tags"])
     return {
         "title_key": values["title"].casefold(),
@@ -587,6 +588,6 @@ def _event_values(action: str, task: Row, changes: Any = None, *, is_audit: bool
         version=task.version,
         changes=changes,
         task=shown,
-        # What members do is activity; what only an admin's role allows is audited too.
+        # Changes by members are activity; changes that need the admin role are audited, too.
         is_audit=is_audit,
     )

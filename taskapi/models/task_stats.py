@@ -1,4 +1,4 @@
-"""Statistics over the tasks that somebody may see."""
+"""Task statistics."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ STATS_DAYS = 30
 
 
 def count_tasks(chosen: Mapping[str, Any], zone_name: str) -> dict[str, Any]:
-    """Counts of the tasks that the filters select; days begin at midnight in the zone."""
+    """Return counts of the tasks that match the filters; days begin at midnight in the zone."""
     zone = ZoneInfo(zone_name)
     current = datetime.now(UTC)
     today = current.astimezone(zone).date()

@@ -1,7 +1,7 @@
-"""What concerns users, projects and tasks together: who joins, leaves and is deleted.
+"""Changes that concern users, projects and tasks together, such as deleting a user.
 
-A user or a project may have very many tasks: these change in one statement, with another one for
-their events, in the transaction of the change.
+A user or project can have very many tasks. They are changed by one statement, and their events are
+inserted by another, in the same transaction.
 """
 
 from typing import Any
@@ -30,23 +30,23 @@ from taskapi.models.user import User, lock_out
 
 
 def create_user(user: User) -> None:
-    """Insert a built user, with their Inbox."""
+    """Insert a user and their Inbox."""
     with transaction():
         user.insert()
         Project.create_inbox(user.id)
 
 
 def lock_user(user_id: int, new_owner_id: int | None = None) -> User:
-    """Lock a user with their projects, or NotFound; projects first, as who changes members does."""
+    """Lock a user and their projects, or raise NotFound. Projects first, as in other changes."""
     _lock_projects_of(user_id)
     return User.lock(user_id, new_owner_id)
 
 
 def update_user(user: User, changes: dict[str, Any]) -> None:
-    """Apply the changes to a user of `lock_user`; their projects keep an active owner."""
+    """Update a user locked by `lock_user`; their projects must keep an active owner."""
     if user.is_active and changes.get("is_active") is False:
         for project in _lock_projects_of(user.id):
-            # Where nobody else is active, nobody could be made one.
+            # Without other active members, there is no possible owner.
             is_needed = project.next_owner(besides=user.id) is not None
             if is_needed and not project.has_active_owner(besides=user.id):
                 raise Conflict(
@@ -57,11 +57,11 @@ def update_user(user: User, changes: dict[str, Any]) -> None:
 
 
 def delete_user(user: User, new_owner_id: int | None = None) -> None:
-    """Delete a user of `lock_user` with their Inbox, or after handing its tasks to another user."""
+    """Delete a user locked by `lock_user` with their Inbox, or reassign its tasks first."""
     if new_owner_id == user.id or (new_owner_id and not db.session.get(User, new_owner_id)):
         raise Invalid({"reassign_to": ["Must be the id of another user."]})
     allow_seconds(DELETION_SECONDS)
-    lock_out(user.id)  # a task that came later would be deleted with them
+    lock_out(user.id)  # otherwise a task created later would be deleted with the user
     for project in _lock_projects_of(user.id):
         _leave_for_good(project, user, new_owner_id)
     _unassign(Task.assignee_id == user.id)
@@ -80,17 +80,17 @@ def delete_user(user: User, new_owner_id: int | None = None) -> None:
 
 
 def remove_member(project: Project, user_id: int) -> None:
-    """Remove a member of a locked project, and their assignments."""
+    """Remove a member of a locked project and their assignments."""
     allow_seconds(DELETION_SECONDS)
     project.remove_member(user_id)
     _unassign((Task.project_id == project.id) & (Task.assignee_id == user_id))
 
 
 def delete_project(project: Project) -> None:
-    """Delete a project; its tasks go to the trash, each in its owner's Inbox."""
+    """Delete a project. Its tasks move to the trash, in the Inbox of their owners."""
     project.refuse_inbox("deleted")
     allow_seconds(DELETION_SECONDS)
-    # From now on no task can be created in it or moved to it.
+    # Now no task can be created in the project or moved to it.
     db.session.execute(select(Project.id).where(Project.id == project.id).with_for_update())
     moment = now()
     inbox = select(Project.id).where(Project.inbox_user_id == Task.user_id).scalar_subquery()
@@ -107,14 +107,16 @@ def delete_project(project: Project) -> None:
         into_inbox + literal(f',"deleted_at":[null,"{moment}"]}}', Text),
         action="task.deleted",
     )
-    _change_all(is_here, moved, into_inbox + literal("}", Text))  # what was in the trash already
+    _change_all(
+        is_here, moved, into_inbox + literal("}", Text)
+    )  # tasks that were already in the trash
     project.record("project.deleted", changes={"name": [project.name, None]})
     db.session.delete(project)
     db.session.flush()
 
 
 def _lock_projects_of(user_id: int) -> list[Project]:
-    """Lock a user's projects, without the Inbox, in the order of ids."""
+    """Lock a user's projects except the Inbox, in the order of ids."""
     query = (
         select(Project)
         .join(Membership, Membership.project_id == Project.id)
@@ -126,7 +128,7 @@ def _lock_projects_of(user_id: int) -> list[Project]:
 
 
 def _leave_for_good(project: Project, user: User, new_owner_id: int | None) -> None:
-    """Remove a user who is being deleted; the project keeps an active owner or is deleted."""
+    """Remove a user who is being deleted. The project gets an active owner or is deleted."""
     membership = project.member(user.id)
     if not project.has_active_owner(besides=user.id):
         next_owner_id = project.next_owner(besides=user.id)
@@ -147,7 +149,7 @@ def _leave_for_good(project: Project, user: User, new_owner_id: int | None) -> N
 
 
 def _give_to_owners_of_projects(user_id: int, tasks: Any) -> None:
-    """Hand tasks to the longest-standing active owner of the project that each is in."""
+    """Reassign tasks to the longest-standing active owner of their project."""
     owner = (
         select(Membership.user_id)
         .join(User, User.id == Membership.user_id)
@@ -166,7 +168,7 @@ def _unassign(tasks: Any) -> None:
 
 
 def _json(before: str, value: Any, after: str) -> Any:
-    """JSON text around a value that differs from row to row."""
+    """Return SQL for JSON text with a value that differs by row."""
     return literal(before, Text) + cast(value, Text) + literal(after, Text)
 
 
@@ -178,11 +180,11 @@ def _change_all(
     action: str = "task.updated",
     is_audit: bool = True,
 ) -> None:
-    """Change all tasks of a condition and record an event for each.
+    """Update all tasks that match a condition and record an event for each.
 
-    The events are without the task itself: a webhook gets it as it is at the delivery.
+    The events do not contain the task; webhooks get its state at the time of delivery.
     """
-    # Locked first: who changes one of them meanwhile comes before or after both statements.
+    # Lock them first, so that concurrent changes happen before or after both statements.
     found = select(Task.id).where(tasks).order_by(Task.id).with_for_update().subquery()
     if not db.session.scalar(select(func.count()).select_from(found)):
         return

@@ -1,4 +1,4 @@
-"""Users: their names, roles and passwords. There is always an active admin."""
+"""Users: names, roles and passwords. There is always an active admin."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ from taskapi.db import INTEGRITY_ERRORS, Id, Timestamp, now, transaction
 from taskapi.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 from taskapi.extensions import db
 from taskapi.models import event
-from taskapi.models.password import hash_password, is_outdated, refuse_weak
+from taskapi.models.password import hash_password, is_outdated, validate_password
 from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
 
 USERNAME = re.compile(r"[A-Za-z0-9._-]{3,50}")
@@ -22,8 +22,8 @@ class User(db.Model):
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    username: Mapped[str | None] = mapped_column(String(50))  # None: the e-mail serves as one
-    name_key: Mapped[str] = mapped_column(String(320), unique=True)  # the name, as compared
+    username: Mapped[str | None] = mapped_column(String(50))  # None: the e-mail is the username
+    name_key: Mapped[str] = mapped_column(String(320), unique=True)  # normalised, for comparison
     email: Mapped[str | None] = mapped_column(String(254))
     email_key: Mapped[str | None] = mapped_column(String(320), unique=True)
     password_hash: Mapped[str] = mapped_column(String(60))
@@ -42,7 +42,7 @@ class User(db.Model):
 
     @classmethod
     def get(cls, user_id: int) -> "User":
-        """The user, or NotFound."""
+        """Return the user, or raise NotFound."""
         user = db.session.get(cls, user_id, populate_existing=True)
         if user is None:
             raise missing_user(user_id)
@@ -50,16 +50,16 @@ class User(db.Model):
 
     @classmethod
     def by_name(cls, name: str) -> "User | None":
-        """The user of this username or e-mail, in any spelling."""
+        """Return the user with this username or e-mail, case-insensitively."""
         key = key_of(name)
         return db.session.scalar(select(cls).where(or_(cls.name_key == key, cls.email_key == key)))
 
     @classmethod
     def lock(cls, user_id: int, new_owner_id: int | None = None) -> "User":
-        """Lock the user, the new owner of their tasks and every active admin, or NotFound.
+        """Lock the user, the new owner of their tasks and every active admin, or raise NotFound.
 
-        In the order of ids, so that nobody waits in a circle: whoever demotes one admin waits for
-        whoever demotes another. Foreign keys to the locked rows do not wait.
+        In the order of ids, so that two admins who demote each other do not deadlock. Foreign keys
+        to the locked rows do not wait.
         """
         is_active_admin = (cls.role == "admin") & cls.is_active
         wanted = or_(cls.id == user_id, cls.id == new_owner_id, is_active_admin)
@@ -80,14 +80,14 @@ class User(db.Model):
         role: str = "user",
         is_active: bool = True,
     ) -> "User":
-        """Check and hash what makes a new user; slow, so not within a transaction."""
+        """Validate the fields of a new user and hash the password. Slow: not in a transaction."""
         names = _names(username, email)
-        refuse_weak(password, _own_names(names))
-        _refuse_taken(names, user_id=0)  # the constraint decides a race
+        validate_password(password, _own_names(names))
+        _refuse_taken(names, user_id=0)  # the unique constraint decides a race
         return cls(**names, role=role, is_active=is_active, password_hash=hash_password(password))
 
     def insert(self) -> None:
-        """Insert a built user, or raise Conflict when a name is taken."""
+        """Insert a user, or raise Conflict if a name is taken."""
         with transaction():
             self.created_at = self.updated_at = now()
             db.session.add(self)
@@ -95,13 +95,13 @@ class User(db.Model):
             event.record("user.created", user_id=self.id, changes={"role": [None, self.role]})
 
     def hash_new_password(self, password: str, field: str = "password", **names: Any) -> str:
-        """Hash a password that is good enough for this user; not within a transaction."""
+        """Validate and hash a new password. Slow: not in a transaction."""
         own = _names(names.get("username", self.username), names.get("email", self.email))
-        refuse_weak(password, _own_names(own), field)
+        validate_password(password, _own_names(own), field)
         return hash_password(password)
 
     def update(self, changes: dict[str, Any]) -> None:
-        """Apply the changes to a locked user; the version rises only if something changed."""
+        """Update a locked user; the version changes only if a field does."""
         fields = ("username", "email", "role", "is_active")
         before = {name: getattr(self, name) for name in (*fields, "password_hash")}
         after = before | changes
@@ -123,18 +123,18 @@ class User(db.Model):
             event.record("password.changed", user_id=self.id)
 
     def rehash(self, password: str) -> None:
-        """Hash a right password anew where the cost has changed."""
+        """Hash a correct password again if the cost has changed."""
         if not is_outdated(self.password_hash):
             return
         newer = hash_password(password)
         mine = (User.id == self.id) & (User.password_hash == self.password_hash)
-        # By a statement, because this is no change that the version counts.
+        # By a statement, because this does not change the version.
         change = update(User).where(mine).values(password_hash=newer, version=User.version)
         with transaction():
             db.session.execute(change, execution_options={"synchronize_session": "fetch"})
 
     def delete(self) -> None:
-        """Delete a locked user; models/team.py takes care of their tasks and projects."""
+        """Delete a locked user; models/team.py handles their tasks and projects."""
         self._keep_an_admin(stays=False)
         db.session.delete(self)
         db.session.flush()
@@ -143,7 +143,7 @@ class User(db.Model):
     def _keep_an_admin(self, *, stays: bool) -> None:
         is_admin = self.role == "admin" and self.is_active
         if is_admin and not stays and count_active_admins() == 1:
-            raise Conflict("This is the last active admin. Make another one first.")
+            raise Conflict("This is the last active admin. Make another user an admin first.")
 
 
 LISTING = Listing(
@@ -161,7 +161,7 @@ LISTING = Listing(
 
 
 def key_of(name: str) -> str:
-    """A name or e-mail as it is compared."""
+    """Normalise a username or e-mail for comparison."""
     folded = unicodedata.normalize("NFKC", name.strip()).casefold()
     return unicodedata.normalize("NFKC", folded)
 
@@ -172,12 +172,12 @@ def count_active_admins() -> int:
 
 
 def lock_out(user_id: int) -> None:
-    """Wait for what is being written for the user; nothing new becomes theirs from now on."""
+    """Wait for concurrent changes of the user, and block new ones."""
     db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
 
 
 def missing_user(user_id: int) -> ApiError:
-    if user_id == event.origin.get().actor_id:  # deleted since they were let in
+    if user_id == event.origin.get().actor_id:  # deleted since the request was authenticated
         return Unauthorized("This account was deleted.", code="TOKEN_REVOKED")
     return NotFound("User not found.")
 

@@ -1,4 +1,4 @@
-"""Webhooks, and the deliveries that events make to them."""
+"""Webhooks, and creating deliveries from events."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
 from taskapi.paging import Filter, Listing
 
-MAX_WEBHOOKS = 20  # for each user: every change makes a delivery for each webhook
+MAX_WEBHOOKS = 20  # per user, because each change creates a delivery for each webhook
 BOTH_SIGN_HOURS = 24
 FAN_OUT_BATCH = 500
 
@@ -42,14 +42,14 @@ class Webhook(Claimable, db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    # The personal token that it was made with: it sees what that token sees, and goes with it.
+    # The personal access token that created it, which limits what it receives.
     token_id: Mapped[int | None] = mapped_column(
         Id, ForeignKey("personal_tokens.id", ondelete="CASCADE"), index=True
     )
     url: Mapped[str] = mapped_column(String(2000))
     events: Mapped[list[str]] = mapped_column(Names(200))
     is_active: Mapped[bool]
-    active_since: Mapped[str | None] = mapped_column(Timestamp)  # if it was off before
+    active_since: Mapped[str | None] = mapped_column(Timestamp)  # if it was turned off before
     secret: Mapped[str] = mapped_column(String(200))  # encrypted
     old_secret: Mapped[str | None] = mapped_column(String(200))
     old_secret_until: Mapped[str | None] = mapped_column(Timestamp)
@@ -61,7 +61,7 @@ class Webhook(Claimable, db.Model):
 
     @classmethod
     def of_user(cls, user_id: int, webhook_id: int, *, lock: bool = False) -> "Webhook":
-        """The user's own webhook, or NotFound."""
+        """Return a webhook of the user, or raise NotFound."""
         query = select(cls).where(cls.id == webhook_id, cls.user_id == user_id)
         if lock:
             query = query.with_for_update().execution_options(populate_existing=True)
@@ -80,15 +80,15 @@ class Webhook(Claimable, db.Model):
         is_active: bool = True,
         token_id: int | None = None,
     ) -> tuple["Webhook", str]:
-        """A webhook and its secret, which is shown only now."""
+        """Create a webhook and return it with its secret."""
         moment = now()
         with transaction():
-            # Whoever creates another one at the same time waits here, then counts this one too.
+            # Concurrent requests wait here, and then count this webhook as well.
             owner = select(User.id).where(User.id == user_id).with_for_update(key_share=True)
             db.session.execute(owner)
             count = select(func.count()).select_from(cls).where(cls.user_id == user_id)
             if (db.session.scalar(count) or 0) >= MAX_WEBHOOKS:
-                raise Conflict(f"A user may have at most {MAX_WEBHOOKS} webhooks.")
+                raise Conflict(f"A user can have at most {MAX_WEBHOOKS} webhooks.")
             webhook = cls(
                 user_id=user_id,
                 token_id=token_id,
@@ -100,26 +100,26 @@ class Webhook(Claimable, db.Model):
                 updated_at=moment,
             )
             db.session.add(webhook)
-            db.session.flush()  # gives the id, which the encrypted secret contains
+            db.session.flush()  # creates the id, which the encrypted secret contains
             secret, webhook.secret = webhook_secret.new_secret(webhook.id)
             event.record("webhook.created", user_id=user_id)
         return webhook, secret
 
     def update(self, changes: dict[str, Any], token_id: int | None = None) -> None:
-        """Apply the changes to a locked webhook; turning it off cancels what is pending."""
+        """Update a locked webhook. Turning it off cancels pending deliveries."""
         if all(getattr(self, name) == value for name, value in changes.items()):
             return
         moment = now()
         if changes.get("is_active") and not self.is_active:
             self.active_since = moment
         if token_id is not None and changes.get("url", self.url) != self.url:
-            self.token_id = token_id  # as if it was made anew with this token
+            self.token_id = token_id  # as if it was created with this token
         for name, value in changes.items():
             setattr(self, name, value)
         self.updated_at = moment
         if not self.is_active:
             cancel_deliveries(self.id, "The webhook was turned off.")
-        # Without the URL, which may itself be a secret.
+        # Without the URL, which can contain a secret.
         event.record("webhook.updated", user_id=self.user_id)
 
     def delete(self) -> None:
@@ -132,7 +132,7 @@ class Webhook(Claimable, db.Model):
         cancel_deliveries(self.id, reason)
 
     def rotate_secret(self) -> str:
-        """A new secret; the previous one signs along with it for a day."""
+        """Create a new secret. The previous one also signs for a day."""
         self.old_secret, self.old_secret_until = self.secret, from_now(hours=BOTH_SIGN_HOURS)
         secret, self.secret = webhook_secret.new_secret(self.id)
         self.updated_at = now()
@@ -149,7 +149,7 @@ class Webhook(Claimable, db.Model):
         return Delivery.enqueue(self.id, happened.id, WEBHOOK_TEST)
 
     def redeliver(self, delivery_id: int) -> Delivery:
-        """Enqueue a message once more, as a delivery of its own."""
+        """Enqueue a message again, as a new delivery."""
         self._require_active()
         delivery = db.session.get(Delivery, delivery_id)
         if delivery is None or delivery.webhook_id != self.id:
@@ -157,7 +157,7 @@ class Webhook(Claimable, db.Model):
         return Delivery.enqueue(self.id, delivery.event_id, delivery.event)
 
     def signing_secrets(self) -> list[str]:
-        """The secrets that sign now, the newest first; none if no SECRET_KEY decrypts them."""
+        """Return the secrets that sign, newest first; none if no SECRET_KEY decrypts them."""
         encrypted = [self.secret]
         if self.old_secret and (self.old_secret_until or "") > now():
             encrypted.append(self.old_secret)
@@ -177,16 +177,16 @@ LISTING = Listing(
 
 
 def sees_everything() -> Any:
-    """The condition that a webhook's owner may see every task, as of now.
+    """Return the condition that the owner of a webhook can see every task.
 
-    Of a statement that joins `User` and, by an outer join, `PersonalToken` to `Webhook`.
+    For statements that join `User` and, by an outer join, `PersonalToken` to `Webhook`.
     """
     has_full_scope = or_(Webhook.token_id.is_(None), PersonalToken.scope == "admin")
     return and_(User.role == "admin", has_full_scope)
 
 
 def is_visible_to_owner(project_id: Any) -> Any:
-    """The condition that a webhook's owner may now see what an event in the project is about."""
+    """Return the condition that the owner of a webhook can see an event in the project."""
     is_about_member = Event.action.in_(MEMBER_EVENTS)
     return or_(
         and_(project_id.is_(None), Webhook.user_id == Event.user_id),
@@ -202,12 +202,12 @@ def is_visible_to_owner(project_id: Any) -> Any:
 
 
 def fan_out() -> int:
-    """Make the deliveries of a batch of events; the number of events."""
+    """Create the deliveries of a batch of events and return the number of events."""
     waiting = select(Event.id).where(Event.is_undelivered).order_by(Event.id).limit(FAN_OUT_BATCH)
     if db.session.scalar(waiting.limit(1)) is None:
-        return 0  # looking needs no lock
+        return 0  # reading needs no lock
     with transaction():
-        # Without SKIP LOCKED: two workers take turns, which keeps the order of the events.
+        # Without SKIP LOCKED: workers wait for each other, which keeps the order of the events.
         ids = db.session.scalars(waiting.with_for_update()).all()
         if not ids:
             return 0
@@ -229,7 +229,7 @@ def fan_out() -> int:
                 ("," + type_coerce(Webhook.events, Text) + ",").like("%," + Event.action + ",%"),
             )
             .order_by(Event.id)
-            # A webhook that is just being deleted is waited for, and left out.
+            # Waits for a concurrent deletion of a webhook, and skips it.
             .with_for_update(read=True, key_share=True, of=Webhook)
         )
         columns = ["webhook_id", "event_id", "event", "status", "attempts"]
@@ -240,7 +240,7 @@ def fan_out() -> int:
 
 
 def maintain_secrets() -> int:
-    """Forget rotated secrets; encrypt anew what another than the first SECRET_KEY encrypted."""
+    """Delete rotated secrets, and re-encrypt secrets with the first SECRET_KEY."""
     with transaction():
         expired = update(Webhook).where(Webhook.old_secret_until < now())
         changed = affected_rows(expired.values(old_secret=None, old_secret_until=None))

@@ -24,7 +24,7 @@ ONE = "/<id:comment_id>"
 
 @comments.get("", caller="user", query=PageQuery(), is_page=True, returns=COMMENT)
 def list_comments(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
-    """List comments on a task, the oldest first."""
+    """List comments on a task, oldest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
     return answer_page(LISTING, query, chosen, lambda row: comment_json(row, row), OLDEST_FIRST)
 
@@ -59,7 +59,10 @@ def create_comment(caller: Caller, task_id: int, body: dict[str, Any]) -> Respon
     returns=COMMENT,
 )
 def update_comment(caller: Caller, task_id: int, comment_id: int, body: dict[str, Any]) -> Response:
-    """Update a comment, as its author."""
+    """Update a comment.
+
+    Only its author can do this.
+    """
     with transaction():
         task = Task.visible_to(caller).get_to_write(task_id)
         comment = Comment.of_task(task, comment_id)
@@ -71,7 +74,10 @@ def update_comment(caller: Caller, task_id: int, comment_id: int, body: dict[str
 
 @comments.delete(ONE, caller="user", is_conditional=True)
 def delete_comment(caller: Caller, task_id: int, comment_id: int) -> None:
-    """Delete a comment, as its author or an owner of the project."""
+    """Delete a comment.
+
+    Only its author, owners of the project and admins can do this.
+    """
     with transaction():
         task = Task.visible_to(caller).get_to_write(task_id)
         comment = Comment.of_task(task, comment_id)

@@ -40,8 +40,8 @@ import_export = Api("import_export", __name__, url_prefix="/api/v1/tasks")
 CSV = "text/csv"
 IMPORT_LIMIT = 16 * 1024 * 1024
 BATCH = 500
-AT_ONCE = 100  # rows that are imported within the request
-MAX_EXPORTS = 2  # of one user at a time, in each process
+AT_ONCE = 100  # rows that are imported in the request
+MAX_EXPORTS = 2  # at a time, per user and process
 _exports: defaultdict[int, set[object]] = defaultdict(set)
 _exports_lock = threading.Lock()
 
@@ -55,7 +55,7 @@ OPERATIONS = {
 
 
 def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
-    """Every operation is still the caller's to do; they were checked when they were done."""
+    """Check that the caller still has the permissions for all operations of a replay."""
     visible = visible_tasks(caller)
     for index, operation in enumerate(body["operations"]):
         with _naming(index):
@@ -98,7 +98,7 @@ def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _naming(index: int) -> Iterator[None]:
-    """An error says which operation failed."""
+    """Add the index of the operation to errors."""
     try:
         yield
     except ApiError as error:
@@ -122,7 +122,8 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     task = visible.get_to_write(operation["id"])
     if operation.get("version", task.version) != task.version:
         raise PreconditionFailed(
-            "The task was changed in the meantime.", headers={"ETag": f'"{etag_of(task)}"'}
+            "The task has changed. Its current version is in the ETag header.",
+            headers={"ETag": f'"{etag_of(task)}"'},
         )
     if operation["op"] == "delete":
         Task.soft_delete(task, is_audit=is_audited(task))
@@ -147,24 +148,24 @@ def export(caller: Caller, query: dict[str, Any]) -> Response:
     kind = query.pop("format")
     chosen = visible_tasks(caller).filters(query)
     batches = _batches(chosen)
-    first = next(batches)  # before the answer begins, so that a failure is still an error
+    first = next(batches)  # before the response starts, so that an error gets its status
     everything = chain([first], batches)
     columns = [*COLUMNS, "deleted_at"] if chosen["deleted"] else COLUMNS
     lines = csv_lines(columns, everything) if kind == "csv" else json_lines(everything)
     end = _begin_export(caller.id)
     pieces = _until_read(lines, end)
     response = Response(pieces, content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON)
-    response.call_on_close(end)  # also where nothing of it was read
+    response.call_on_close(end)  # also if nothing was read
     response.headers["Content-Disposition"] = f'attachment; filename="tasks.{kind}"'
     return response
 
 
 def _begin_export(user_id: int) -> Callable[[], None]:
-    """Count an export, or raise RateLimited: each may hold a thread for as long as it is read."""
+    """Count an export, or raise RateLimited. A slow reader occupies a thread."""
     export = object()
     with _exports_lock:
         if len(_exports[user_id]) >= MAX_EXPORTS:
-            raise RateLimited("Too many exports at the same time.", retry_after=5)
+            raise RateLimited("Too many concurrent exports.", retry_after=5)
         _exports[user_id].add(export)
 
     def end() -> None:
@@ -184,11 +185,11 @@ def _until_read(lines: Iterator[bytes], end: Callable[[], None]) -> Iterator[byt
 
 
 def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """Page after page, by position: memory does not grow, and no transaction stays open."""
+    """Yield pages by cursor, so that memory is bounded and no transaction stays open."""
     order = (Key("created_at", False), Key("id", False))
     position, started = None, now()
 
-    # In a context of its own each time: a reader who is slow, or gone, holds no connection.
+    # A separate context for each page, so that a slow reader holds no connection.
     @copy_current_request_context
     def fetch() -> Page:
         return fetch_page(LISTING, chosen, order, limit=BATCH, after=position, now=started)
@@ -231,7 +232,7 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     project_id = query.get("project_id")
     _check_project(caller, query)
     if not raw and kind == "json":
-        raise malformed("The body is empty; send a JSON array.")
+        raise malformed("The body is empty. Send a JSON array.")
     text = decode(kind, raw)
     if query["dry_run"]:
         count = sum(1 for _ in checked_rows(rows_of(kind, text)))

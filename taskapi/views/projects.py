@@ -70,7 +70,7 @@ def get_project(caller: Caller, project_id: int) -> Response:
     example={"is_archived": True},
     is_conditional=True,
     returns=PROJECT,
-    errors={409: "It is an Inbox, which cannot be renamed or archived."},
+    errors={409: "An Inbox cannot be renamed or archived."},
 )
 def update_project(caller: Caller, project_id: int, body: dict[str, Any]) -> Response:
     """Update a project."""
@@ -85,7 +85,7 @@ def update_project(caller: Caller, project_id: int, body: dict[str, Any]) -> Res
     ONE,
     caller="user",
     is_conditional=True,
-    errors={409: "It is an Inbox, which cannot be deleted."},
+    errors={409: "An Inbox cannot be deleted."},
 )
 def delete_project(caller: Caller, project_id: int) -> None:
     """Delete a project.
@@ -119,7 +119,7 @@ def _check_replay(caller: Caller, project_id: int, **_: Any) -> None:
     check_replay=_check_replay,
     status=201,
     returns=MEMBER,
-    errors={409: "The user is a member already, or the project is an Inbox."},
+    errors={409: "The user is already a member, or the project is an Inbox."},
 )
 def add_member(caller: Caller, project_id: int, body: dict[str, Any]) -> dict[str, Any]:
     """Add a member to a project."""
@@ -156,7 +156,7 @@ def update_member(
 def remove_member(caller: Caller, project_id: int, member_id: int) -> None:
     """Remove a member from a project.
 
-    Anybody may remove themselves. Tasks that were assigned to the member are assigned to nobody.
+    Members can remove themselves. Their assignments in the project are cleared.
     """
     visible = Project.visible_to(caller)
     with transaction():

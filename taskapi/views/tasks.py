@@ -23,7 +23,7 @@ tasks = Api("tasks", __name__, url_prefix="/api/v1")
 ALL = "/tasks"
 ONE = "/tasks/<id:task_id>"
 TASK = TaskSchema()
-OWNER = ("user_id",)  # only an admin may say whose task it is
+OWNER = ("user_id",)  # only admins can set the owner
 PROJECT = ("project_id",)
 EXAMPLE = {
     "title": "Write the README",
@@ -35,9 +35,9 @@ EXAMPLE = {
 
 
 def visible_tasks(caller: Caller, user_id: int | None = None) -> VisibleTasks:
-    """What the caller may see, or that user's tasks."""
+    """Return the tasks that the caller can see, or those of a user."""
     if user_id is not None and user_id != caller.id:
-        User.get(user_id)  # only an admin gets this far
+        User.get(user_id)  # only admins get here
     return Task.visible_to(caller, user_id)
 
 
@@ -48,7 +48,7 @@ def also_of_user(
     in_project: dict[str, Any] | None = None,
     **declared: Any,
 ) -> Callable[[View], View]:
-    """Declare the rule, and the same below /users/{id} and /projects/{id} with what differs."""
+    """Declare the rule, also below /users/{id} and /projects/{id}."""
 
     def register(view: View) -> View:
         declare(f"/users/<user:user_id>{rule}", **declared | (nested or {}))(view)

@@ -29,7 +29,7 @@ USER = schemas.UserSchema()
     example={"email": "ana@example.org", "current_password": "Correct-Horse-7"},
     is_conditional=True,
     returns=USER,
-    errors={409: "The username or the e-mail is taken."},
+    errors={409: "The username or e-mail is taken."},
 )
 def update_me(caller: Caller, body: dict[str, Any]) -> Response:
     """Update the current user."""
@@ -74,7 +74,7 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     status=201,
     returns=USER,
     headers={"Location": "The URL of the user."},
-    errors={409: "The username or the e-mail is taken."},
+    errors={409: "The username or e-mail is taken."},
 )
 def add_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a user."""
@@ -113,7 +113,7 @@ def update_user(caller: Caller, user_id: int, body: dict[str, Any]) -> Response:
             raise Invalid({"current_password": ["Missing data for required field."]})
         check_current_password(caller, current_password)
     elif current_password is not None:
-        raise Invalid({"current_password": ["Is only for your own names and password."]})
+        raise Invalid({"current_password": ["Only for changes of your own names and password."]})
     if "password" in body:
         names = {name: body[name] for name in ("username", "email") if name in body}
         new_hash = User.get(user_id).hash_new_password(body.pop("password"), **names)

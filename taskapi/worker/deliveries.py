@@ -1,7 +1,7 @@
 """Deliveries: a worker claims a webhook and sends what is due to it, in order.
 
-A claim is of a webhook and not of a message, which keeps the order of first attempts, lets one
-connection serve many messages, and gives every webhook its turn.
+Workers claim webhooks and not messages. This keeps the order of first attempts, uses one connection
+for many messages, and treats all webhooks equally.
 """
 
 import logging
@@ -28,10 +28,10 @@ from taskapi.models.webhook import Webhook, is_visible_to_owner
 from taskapi.version import __version__
 from taskapi.worker.http import Outcome, Receiver
 
-# Seconds after a failed attempt; a little over three days in all.
+# Seconds after a failed attempt; about three days in total.
 GAPS = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-# Results are written after each batch: if the worker dies, so many messages are sent again. A
-# batch and one attempt more take less time than a claim lasts.
+# Results are written after each batch, whose messages are sent again if the worker dies. A batch
+# and one more attempt take less time than a claim lasts.
 BATCH_MESSAGES, BATCH_SECONDS = 100, 1.0
 GONE = 410
 
@@ -53,7 +53,7 @@ class Result(NamedTuple):
 
 
 def claim_healthy(worker: str) -> int | None:
-    """Claim a webhook that has due deliveries, and whose last attempt did not fail."""
+    """Claim a webhook that has due deliveries and whose last attempt did not fail."""
     return _claim(worker, Webhook.failing_since.is_(None))
 
 
@@ -76,9 +76,9 @@ def deliver_batch(webhook_id: int, worker: str, must_stop: Callable[[], bool]) -
     """Send what is due to a claimed webhook."""
     webhook = db.session.get(Webhook, webhook_id)
     if webhook is None:
-        return  # it has just been deleted
+        return  # it was deleted
     messages, signers = _due_messages(webhook), [Signer(each) for each in webhook.signing_secrets()]
-    db.session.close()  # nothing is held while messages are sent
+    db.session.close()  # no connection is held while messages are sent
     results: list[Result] = []
     end = time.monotonic() + BATCH_SECONDS
     with closing(Receiver(webhook.url)) as receiver:
@@ -93,7 +93,7 @@ def deliver_batch(webhook_id: int, worker: str, must_stop: Callable[[], bool]) -
 
 
 def _due_messages(webhook: Webhook) -> list[Message]:
-    """What is due and may be sent, retries first; what may not be sent is cancelled."""
+    """Return the due messages, retries first, and cancel those the owner cannot see."""
     is_on = (
         select(Webhook.id)
         .join(User, User.id == Webhook.user_id)
@@ -103,7 +103,7 @@ def _due_messages(webhook: Webhook) -> list[Message]:
         with transaction():
             cancel_deliveries(webhook.id, "The webhook or its owner is disabled.")
         return []
-    project_id = func.coalesce(Task.project_id, Event.project_id)  # the present one of the task
+    project_id = func.coalesce(Task.project_id, Event.project_id)  # the current project of the task
     due = (
         select(Delivery, Event, Task, is_visible_to_owner(project_id).label("is_visible"))
         .join(Event, Event.id == Delivery.event_id)
@@ -122,18 +122,18 @@ def _due_messages(webhook: Webhook) -> list[Message]:
     if hidden:
         with transaction():
             for delivery in hidden:
-                delivery.cancel("The owner may not see this task any more.")
+                delivery.cancel("The owner of the webhook cannot see this task.")
     return [Message(row.Delivery, row.Event, row.Task) for row in found if row.is_visible]
 
 
 def _attempt(receiver: Receiver, message: Message, signers: list[Signer]) -> Outcome:
     if not signers:
-        return Outcome(None, "The secret cannot be decrypted with SECRET_KEY. Rotate it.")
+        return Outcome(None, "The secret cannot be decrypted with SECRET_KEY. Rotate the secret.")
     try:
         body = _body(message)
         return receiver.post(_headers(message, body, signers), body)
     except Exception:
-        # A failed attempt like any other: unnoted, it would be repeated at once for ever.
+        # Recorded as a failed attempt; otherwise it would be repeated immediately, forever.
         log.exception("webhook %s: a message could not be sent", message.delivery.webhook_id)
         return Outcome(None, "The message could not be sent.")
 
@@ -157,7 +157,7 @@ def _finish(webhook_id: int, worker: str, results: list[Result]) -> None:
             webhook.release()
 
 
-# What was cancelled meanwhile stays so.
+# Deliveries that were cancelled meanwhile stay cancelled.
 _WRITE_RESULT = update(Delivery.__table__).where(
     Delivery.id == bindparam("delivery_id"), Delivery.next_attempt_at.is_not(None)
 )
@@ -170,7 +170,7 @@ def _values(result: Result) -> dict[str, Any]:
     elif attempts > len(GAPS):
         status, gap = "failed", None
     else:
-        # A tenth more or less, so that what failed together is not retried together.
+        # Jitter of 10 %, so that messages that failed together are not retried together.
         status, gap = "pending", GAPS[attempts - 1] * random.uniform(0.9, 1.1)
     return {
         "delivery_id": result.message.delivery.id,
@@ -185,7 +185,7 @@ def _values(result: Result) -> dict[str, Any]:
 
 
 def _body(message: Message) -> bytes:
-    """`{type, timestamp, data}`; the task as it was after the change, else as it is now."""
+    """Return `{type, timestamp, data}`, with the task after the change, else its current state."""
     happened, task = message.event, message.task
     data: dict[str, Any] = {}
     if happened.action == WEBHOOK_TEST:
@@ -202,7 +202,7 @@ def _body(message: Message) -> bytes:
 
 
 def _headers(message: Message, body: bytes, signers: list[Signer]) -> dict[str, str]:
-    """The headers of an attempt made now, with a signature by each secret."""
+    """Return the headers of an attempt, with a signature by each secret."""
     moment = datetime.now(UTC)
     name = message_id(message.delivery.webhook_id, message.event.id)
     return {

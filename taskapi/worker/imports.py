@@ -1,6 +1,6 @@
-"""Imports of any size: all rows are checked in batches, then written in one transaction.
+"""Imports of any size: rows are validated in batches, then inserted in one transaction.
 
-A crash leaves nothing behind, and the job starts again from its first row.
+After a crash the job starts again from its first row.
 """
 
 import logging
@@ -25,11 +25,11 @@ from taskapi.schemas.files import checked_rows, rows_of
 
 BATCH = 500
 WRITE_SECONDS = 600
-STAGED_BYTES = 32 * 1024 * 1024  # of checked rows in memory; what is more goes to a file
+STAGED_BYTES = 32 * 1024 * 1024  # of validated rows in memory; more are stored in a file
 
 log = logging.getLogger("taskapi.worker")
 
-Rows = Callable[[], Iterable[Any]]  # the file's rows from the first one on
+Rows = Callable[[], Iterable[Any]]  # the rows of the file, from the first one
 
 
 class Stopped(Exception):
@@ -46,16 +46,16 @@ class Interrupted(Failed):
 
 
 def claim(worker: str) -> int | None:
-    """Claim a job that is due; its id, or None if there is none."""
+    """Claim a due job and return its id, or None if there is none."""
     due = [Job.finished_at.is_(None), Job.run_at <= now()]
     return claim_first(Job, worker, where=due, order_by=[Job.run_at, Job.id])
 
 
 def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
-    """Do a claimed job: to its end, or back into the queue."""
+    """Run a claimed job to its end, or return it to the queue."""
     upload = db.session.get(JobUpload, job_id)
     try:
-        if upload is None:  # a command was importing a file of its own, and was killed
+        if upload is None:  # the job of a `flask tasks import` command that was killed
             raise Interrupted
         file_format, text = upload.format, upload.body
         import_rows(job_id, worker, lambda: rows_of(file_format, text), must_stop=must_stop)
@@ -64,19 +64,19 @@ def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
 
 
 def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
-    """Do an import in this process, as a job that no worker takes while it lasts."""
+    """Run an import in this process, as a claimed job."""
     worker = f"command-{secrets.token_hex(8)}"
     with transaction():
         job = Job.new_import(user_id, status="running")
         job.hold(worker)
         db.session.add(job)
         db.session.flush()
-        job_id = job.id  # the job itself does not outlive a session that is thrown away
+        job_id = job.id  # the entity is unusable after the session is invalidated
     try:
         return import_rows(job_id, worker, rows, report)
     except LostClaim:
-        raise  # whoever took it over has ended it
-    except BaseException as error:  # at Ctrl-C, too
+        raise  # another worker has taken it over and ended it
+    except BaseException as error:  # also on Ctrl-C
         reason = error if isinstance(error, ApiError) else Interrupted()
         _end(job_id, worker, reason, may_retry=False)
         raise
@@ -89,7 +89,7 @@ def import_rows(
     report: Callable[[int], None] = lambda _: None,
     must_stop: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Check all rows, then create their tasks or none; how many."""
+    """Validate all rows, then create all tasks or none; return their number."""
     total = sum(1 for _ in rows())
     with transaction():
         _held(job_id, worker).start(total)
@@ -111,17 +111,17 @@ def import_rows(
 
 
 def _write(job_id: int, worker: str, staged: Iterable[bytes]) -> None:
-    """Create the tasks of all staged batches and finish the job."""
+    """Create the tasks of all batches and finish the job."""
     with transaction():
         allow_seconds(WRITE_SECONDS)
         job = _held(job_id, worker)
         owner = db.session.get(User, job.user_id, with_for_update={"read": True, "key_share": True})
         if owner is None or not owner.is_active:
-            raise Conflict("The user who asked for this is disabled.")
+            raise Conflict("The user of this job is disabled.")
         origin = event.origin.set(event.Origin(job.user_id, job.address, job.request_id))
         try:
             project_id = job.project_id or inbox_of(owner.id)
-            # The rights may have changed since the file was sent.
+            # The permissions may have changed since the upload.
             Project.visible_to(Owner(owner.id, owner.role == "admin")).require_editor(project_id)
             for batch in staged:
                 Task.import_all(owner.id, project_id, orjson.loads(batch))
@@ -131,7 +131,7 @@ def _write(job_id: int, worker: str, staged: Iterable[bytes]) -> None:
 
 
 def _held(job_id: int, worker: str) -> Job:
-    """The locked job, or LostClaim when it is no longer this worker's."""
+    """Lock and return the job, or raise LostClaim if another worker has it."""
     job = db.session.get(Job, job_id, with_for_update=True, populate_existing=True)
     if job is None or job.claimed_by != worker or job.finished_at is not None:
         raise LostClaim
@@ -144,7 +144,7 @@ def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) -> None:
-    """Put the job back into the queue, or let it fail."""
+    """Return the job to the queue, or let it fail."""
     is_ours = not isinstance(error, ApiError) or isinstance(error, Unavailable)
     try:
         with transaction():
@@ -152,7 +152,7 @@ def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) 
             if isinstance(error, Stopped):
                 job.retry()
             elif is_ours and may_retry and job.attempts < len(GAPS):
-                log.warning("job %s is tried again", job_id, exc_info=error)
+                log.warning("job %s failed and is retried", job_id, exc_info=error)
                 job.retry(GAPS[job.attempts])
             else:
                 job.fail(_reason(job_id, error))
@@ -161,8 +161,8 @@ def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) 
 
 
 def _reason(job_id: int, error: Exception) -> ApiError:
-    """What the user is told."""
+    """Return the error for the user."""
     if isinstance(error, ApiError):
         return error
     log.error("job %s failed", job_id, exc_info=error)
-    return as_unavailable(error) or Failed("Something went wrong. It was tried several times.")
+    return as_unavailable(error) or Failed("Internal error after several attempts.")
