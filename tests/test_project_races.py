@@ -232,6 +232,17 @@ def test_users_and_projects_are_deleted_at_once(client, cast, admin, make):
 
 
 @on_postgres
+def test_successor_who_is_being_disabled_is_passed_over(client, cast, alice, admin, meanwhile):
+    first, second = cast.user("first"), cast.user("second")
+    of = project(client, alice, editor=[first], viewer=[second])
+    disabled = "UPDATE users SET is_active = false WHERE id = :id"
+    with meanwhile(disabled, id=first.id) as start:
+        coming = start(admin, "DELETE", f"/users/{alice.id}")
+    assert coming.result().status_code == 204
+    assert active_owners(client, admin, of) == [second.id]
+
+
+@on_postgres
 def test_a_task_that_is_moved_while_another_member_writes_it(client, team, meanwhile):
     second = project(client, team.owner, "Second", editor=[team.editor])
     hidden = project(client, team.owner, "Hidden")
