@@ -36,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke test of under a minute")
     parser.add_argument("--sqlite", action="store_true", help="SQLite instead of PostgreSQL")
     parser.add_argument("--growth", action="store_true", help="pages of 1,000 and 1,000,000 tasks")
+    parser.add_argument("--profile", action="store_true", help="CPU time by layer")
     parser.add_argument("--deliveries", action="store_true", help="webhooks, and the API beside")
     parser.add_argument("--ops", default=",".join(OPERATIONS), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, help="default: 7")
@@ -276,6 +277,11 @@ def main() -> None:
         sys.exit("script/bench needs wrk: apt-get install wrk, or brew install wrk.")
     if options.deliveries:
         deliveries.main(on_sqlite=options.sqlite)
+        return
+    if options.profile:
+        from bench import profile  # which imports the service itself
+
+        profile.main()
         return
     prepare_peer()
     with stage(options.users) as on:

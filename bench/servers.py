@@ -125,7 +125,8 @@ class Contender:
     def cpu_seconds(self) -> float:
         """What all its processes, its store and the database have used so far."""
         pid = self.process.pid if self.process else 0
-        return sum(_cpu_seconds(each) for each in [pid, *self.own_pids, self.database_pid] if each)
+        pids = [pid, *self.own_pids, self.database_pid]
+        return sum(process_seconds(each) for each in pids if each)
 
     def settle(self) -> None:
         """Wait until nothing is left to do of what the last load asked for."""
@@ -149,7 +150,7 @@ def _tree(pid: int) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def _cpu_seconds(pid: int) -> float:
+def process_seconds(pid: int) -> float:
     used = 0.0
     for process in _tree(pid):
         try:
