@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from taskapi.schemas.fields import Id, RequestSchema, Time, multi_line, trim
+from taskapi.schemas.fields import Id, RequestSchema, Time, multi_line, trim_lines
 
 
 class CommentSchema(RequestSchema):
@@ -16,7 +16,7 @@ class CommentSchema(RequestSchema):
     username = fields.String(dump_only=True, allow_none=True, metadata={"example": "ana"})
     text = fields.String(
         required=True,
-        pre_load=trim,
+        pre_load=trim_lines,
         validate=multi_line(5000),
         metadata={"example": "Looks good."},
     )

@@ -149,6 +149,11 @@ def trim(value: Any) -> Any:
     return value.strip(_SPACES) if isinstance(value, str) else value
 
 
+def trim_lines(value: Any) -> Any:
+    """Strip white space and empty lines."""
+    return value.strip(_SPACES + "\t\n\r") if isinstance(value, str) else value
+
+
 def one_line(max_length: int, min_length: int = 1, without: str = "") -> list[validate.Validator]:
     """Return validators of trimmed text without control characters."""
     error = "Must not contain control characters" + (f" or '{without}'." if without else ".")
@@ -164,7 +169,7 @@ def multi_line(max_length: int, min_length: int = 1) -> list[validate.Validator]
 def _text(max_length: int, min_length: int, forbidden: str, error: str) -> list[validate.Validator]:
     text = f"[^{forbidden}]*"
     # Blank text is too short once it is trimmed; the document says so of text as it is sent.
-    documented = rf"^{text}[^{forbidden} \u00a0]{text}$" if min_length else None
+    documented = rf"^{text}[^{forbidden} \u00a0\t\n\r]{text}$" if min_length else None
     pattern = FullMatch(f"^{text}$", error=error, documented=documented)
     return [validate.Length(min_length, max_length), pattern]
 
