@@ -15,7 +15,7 @@ from bench.stage import Stage, stage
 from taskapi import create_app
 from taskapi.models.project import Owner
 from taskapi.models.task import LISTING, Task, task_json
-from taskapi.paging import answer_page
+from taskapi.paging import page_response
 
 FEW, MANY = 1_000, 1_000_000
 PROJECTS = 20  # between which the tasks are divided
@@ -133,7 +133,7 @@ def _deep_cursor(size: Size, case: Case) -> str:
     chosen = Task.visible_to(Owner(size.user_id, case.is_admin)).filters(filters)
     order = (case.sort_by.lstrip("-"), case.sort_by.startswith("-"))
     query = {"limit": 1, "skip": min(size.tasks // 4, DEEP), "sort_by": (order,)}
-    answer = answer_page(LISTING, query, chosen, task_json)
+    answer = page_response(LISTING, query, chosen, task_json)
     cursor: str = answer.get_json()["next_cursor"]
     return cursor
 

@@ -1,7 +1,7 @@
-"""Lists: filters and orders declared as data, pages by number or by cursor, and their links.
+"""Lists: declared filters and sort keys, pages by number or by cursor, and links.
 
-A cursor holds a position: the sort values of the last row seen, its id last. What follows it is
-found by comparing rows, which an index answers without counting what lies before.
+A cursor contains a position: the sort values and the id of the last row of a page. The next page is
+found by comparing rows with it, which uses an index and does not read the rows before.
 """
 
 import hashlib
@@ -37,16 +37,16 @@ from taskapi.db import Choice, Row, Statement, is_sqlite, now
 from taskapi.errors import Invalid
 from taskapi.responses import json_response
 
-MAX_SKIP = 10_000  # beyond, only a cursor leads on
+MAX_SKIP = 10_000  # beyond it, only cursors work
 _PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
-# What would end or split a link, and yet may be in a query as it came.
+# Characters of a query string that must be escaped in a Link header.
 _UNSAFE = re.compile(r"[^!$-;=?-Z_a-z~]")
 _PAGING = {"limit", "skip", "cursor", "sort_by"}
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What a parameter asks of a row, given its value as a bound parameter."""
+    """The condition of a parameter, given its value as a bind parameter."""
 
     condition: Callable[[Any], ColumnElement[bool]]
     encode: Callable[[Any], Any] = lambda value: value
@@ -54,7 +54,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Flag:
-    """A parameter that is true or false."""
+    """A boolean parameter."""
 
     true: SQLColumnExpression[bool]
     false: SQLColumnExpression[bool]
@@ -62,19 +62,19 @@ class Flag:
 
 @dataclass(frozen=True)
 class Groups:
-    """Selects the rows of some groups, such as the tasks of all projects of a user.
+    """Select the rows of groups, such as the tasks of all projects of a user.
 
-    A page takes its rows from each group along an index that begins with the group's key, so that
-    it costs the same however many rows the groups have.
+    A page reads its rows from each group with an index that begins with the key of the group, so
+    the cost does not depend on the number of rows.
     """
 
     key: SQLColumnExpression[int]
-    keys: Callable[[Any], Select[Any]]  # of the groups, given the value as a bound parameter
+    keys: Callable[[Any], Select[Any]]  # of the groups, given the value as a bind parameter
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """A resource that can be listed; the first column is its id."""
+    """A resource with lists; the first column is the id."""
 
     columns: tuple[Any, ...]
     filters: Mapping[str, Filter | Flag | Groups]
@@ -87,7 +87,7 @@ class Listing:
 
 
 class Key(NamedTuple):
-    """One key of an order. A missing value comes last in either direction."""
+    """A sort key. Null sorts last in both directions."""
 
     name: str
     is_descending: bool
@@ -107,7 +107,7 @@ OLDEST_FIRST: Order = (Key("id", False),)
 Shape = tuple[tuple[str, int | bool], ...]
 
 
-def answer_page(
+def page_response(
     listing: Listing,
     query: Mapping[str, Any],
     chosen: Mapping[str, Any],
@@ -115,9 +115,9 @@ def answer_page(
     default_order: Order = NEWEST_FIRST,
     **values: Any,
 ) -> Response:
-    """The page that the query asks for, of the rows that the chosen filters select.
+    """Return the requested page of the rows that match the filters.
 
-    The values are those of other bound parameters of the listing.
+    `values` are those of other bind parameters of the listing.
     """
     limit, cursor = query["limit"], query.get("cursor")
     if cursor is not None and "skip" in query:
@@ -151,7 +151,7 @@ def answer_page(
 
 
 def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
-    """A list's query without what only chooses the page."""
+    """Return the filters of a query, without the parameters of the page."""
     return {name: value for name, value in query.items() if name not in _PAGING}
 
 
@@ -180,10 +180,10 @@ def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) ->
 
 
 def _cursors(listing: Listing, chosen: Mapping[str, Any], order: Order) -> URLSafeSerializer:
-    """Signs positions: a cursor is good for this list, these filters and this order only."""
+    """Return a signer of positions, for this list, filters and order only."""
     context = [listing.id.table.name, sorted(chosen.items()), [tuple(key) for key in order]]
     return URLSafeSerializer(
-        list(settings().secret_keys[::-1]),  # the newest last: it signs, all are accepted
+        list(settings().secret_keys[::-1]),  # the newest key last: it signs, all are accepted
         salt=b"taskapi.cursor." + orjson.dumps(context),
         signer_kwargs={"digest_method": hashlib.sha256},
     )
@@ -194,9 +194,9 @@ def _read_cursor(cursors: URLSafeSerializer, cursor: str) -> tuple[Any, ...]:
         position = cursors.loads(cursor)
     except BadData:
         position = None
-    # Base64 has several spellings of the same bytes, of which only ours is accepted.
+    # The same bytes have several base64 encodings, of which only ours is accepted.
     if position is None or cursors.dumps(position) != cursor:
-        raise Invalid({"cursor": ["Invalid cursor, or one of another list or order."]})
+        raise Invalid({"cursor": ["Invalid cursor, or a cursor of another list, filter or order."]})
     return tuple(position)
 
 
@@ -211,7 +211,7 @@ def fetch_page(
     with_total: bool = False,
     **values: Any,
 ) -> Page:
-    """The rows that the chosen filters select; a list of values means any of them."""
+    """Select the rows that match the filters; a list of values matches any of them."""
     shape, bound = bind_filters(listing, chosen)
     bound |= values
     position = None if after is None else tuple(value is None for value in after)
@@ -222,7 +222,7 @@ def fetch_page(
     rows = query.all(**bound, **cursor, **({"skip": skip} if skip else {}))
     total = None
     if with_total:
-        # Every row carries it; behind the last page there is none to carry it.
+        # Every row has the total; after the last page there is no row.
         total = (
             rows[0].listed_total if rows else count_rows(listing, chosen, **values) if skip else 0
         )
@@ -236,7 +236,7 @@ def count_rows(listing: Listing, chosen: Mapping[str, Any], **values: Any) -> in
 
 
 def full_order(listing: Listing, keys: Order) -> Order:
-    """Every order ends with the id, in the direction of its first key."""
+    """Append the id to the order, in the direction of its first key."""
     if any(key.name == "id" for key in keys):
         return keys
     return (*keys, Key("id", keys[0].is_descending))
@@ -247,7 +247,7 @@ def position_of(listing: Listing, order: Order, row: Row) -> tuple[Any, ...]:
 
 
 def contains(column: Any) -> Callable[[Any], ColumnElement[bool]]:
-    """Is the bound text somewhere in the column? To be encoded by `as_pattern`."""
+    """Return the condition that the column contains a text, encoded by `as_pattern`."""
     return lambda value: column.like(value, escape="\\")
 
 
@@ -258,7 +258,7 @@ def as_pattern(text: str) -> str:
 
 
 def bind_filters(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str, Any]]:
-    """What the chosen filters make of a statement's text, and its bound values."""
+    """Return the shape of a statement with these filters, and its bind values."""
     shape: list[tuple[str, int | bool]] = []
     bound: dict[str, Any] = {}
     for name, value in chosen.items():
@@ -268,14 +268,14 @@ def bind_filters(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, di
             continue
         values = value if isinstance(value, list | tuple) else [value]
         shape.append((name, len(values)))
-        # SQLAlchemy calls the constants of a condition `status_1`; ours may not be called so.
+        # SQLAlchemy names constants `status_1`, so our names must differ.
         encode = kind.encode if isinstance(kind, Filter) else lambda value: value
         bound.update({f"asked_{name}_{i}": encode(each) for i, each in enumerate(values)})
     return tuple(shape), bound
 
 
 def conditions_of(listing: Listing, shape: Shape) -> list[Any]:
-    """The conditions of a statement that is given the values of `bind_filters`."""
+    """Return the conditions of a statement for the values of `bind_filters`."""
     conditions: list[Any] = []
     for name, variant in shape:
         kind = listing.filters[name]
@@ -317,7 +317,7 @@ def _page_query(
         select(func.count(listing.id)).where(*conditions).scalar_subquery().label("listed_total")
     )
     extra = [total] if with_total else []
-    # Written out and not bound, so that a prepared plan knows that few rows are wanted.
+    # Literal and not bound, so that the planner knows that few rows are needed.
     number: Any = literal_column(str(limit))
     reach: Any = literal_column(str(limit)) + bindparam("skip") if has_skip else number
 
@@ -362,7 +362,7 @@ def _first_rows(
     number: Any,
     on_sqlite: bool,
 ) -> Select[Any]:
-    """The first rows of a stretch: of all, or of each group."""
+    """Select the first rows of a range: of all rows, or of each group."""
     part = number.label("part")
     grouped = next((n for n, _ in shape if isinstance(listing.filters[n], Groups)), None)
     if grouped is None:
@@ -377,7 +377,7 @@ def _first_rows(
         return query.order_by(*directions).limit(reach).correlate(keys)
 
     found: Any
-    if on_sqlite:  # which has no LATERAL
+    if on_sqlite:  # SQLite has no LATERAL
         found = listing.id.table.alias("found")
         joined = keys.join(found, found.c.id.in_(first_of_group(listing.id)))
     else:
@@ -389,12 +389,12 @@ def _first_rows(
 def _stretches(
     listing: Listing, order: Order, nulls: tuple[bool, ...] | None
 ) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
-    """Conditions and orders of what follows the position, one stretch after the other.
+    """Return the conditions and orders of the ranges after the position.
 
-    Each is one walk along an index: what has the first key's value too, then what has a later
-    one, then what has none. Neither NULLS LAST nor SQLite's comparison of rows, which steps
-    through all that have the first value, would be that. The first key stays in the order where
-    it is missing, as Postgres would not know its own index again without.
+    Each is one index scan: rows with the same value of the first key, rows with a later value, rows
+    with null. NULLS LAST, and SQLite's row comparison, which reads all rows with the first value,
+    would need more. The first key stays in the order even if it is null, because otherwise
+    PostgreSQL does not use the index.
     """
     first = _column(listing, order[0])
     by_all = _directions(listing, order, is_first_present=True)
@@ -429,7 +429,7 @@ def _directions(
 def _comes_after(
     listing: Listing, order: Order, nulls: tuple[bool, ...], start: int
 ) -> ColumnElement[bool]:
-    """What lies behind the position, by the keys from `start` on."""
+    """Return the condition for rows after the position, by the keys from `start` on."""
     keys = [
         (_column(listing, key), bindparam(f"after_{i}", type_=_column(listing, key).type), i)
         for i, key in enumerate(order)

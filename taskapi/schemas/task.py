@@ -52,7 +52,7 @@ class TaskSchema(RequestSchema):
     user_id = Id(metadata={"description": "The owner. Only an admin may set it."})
     project_id = Id(metadata={"description": "The project; by default the owner's Inbox."})
     assignee_id = Id(
-        allow_none=True, metadata={"description": "An active member of the project, or nobody."}
+        allow_none=True, metadata={"description": "An active member of the project, or null."}
     )
     title = fields.String(
         required=True,

@@ -8,7 +8,7 @@ from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.models.event import LISTING
 from taskapi.models.task import Task
-from taskapi.paging import answer_page, filters_of
+from taskapi.paging import filters_of, page_response
 from taskapi.schemas.event import ActivitySchema, AuditQuery, AuditSchema
 from taskapi.schemas.fields import PageQuery
 
@@ -31,7 +31,7 @@ def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Respon
     if not caller.is_admin:
         chosen["since_version"] = task.project_version
     owner_id = caller.id if task.user_id == caller.id else None
-    return answer_page(LISTING, query, chosen, ACTIVITY.dump, owner_id=owner_id)
+    return page_response(LISTING, query, chosen, ACTIVITY.dump, owner_id=owner_id)
 
 
 @audit.get("/audit", caller="admin", query=AuditQuery(), is_page=True, returns=AUDIT)
@@ -41,4 +41,4 @@ def list_audit(caller: Caller, query: dict[str, Any]) -> Response:
     Logins, failed logins, changes to users and tokens, and changes by admins to the tasks of
     others.
     """
-    return answer_page(LISTING, query, {**filters_of(query), "is_audit": True}, AUDIT.dump)
+    return page_response(LISTING, query, {**filters_of(query), "is_audit": True}, AUDIT.dump)

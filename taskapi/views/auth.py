@@ -22,7 +22,7 @@ from taskapi.models import event, session, team, token
 from taskapi.models.calendar import delete_calendar
 from taskapi.models.session import Session
 from taskapi.models.user import User
-from taskapi.paging import answer_page
+from taskapi.paging import page_response
 from taskapi.schemas import auth as schemas
 from taskapi.schemas.fields import PageQuery, load
 from taskapi.schemas.user import RegisterSchema, UserSchema
@@ -152,7 +152,7 @@ def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     def show(row: Any) -> dict[str, Any]:
         return {**SESSION.dump(row), "current": row.id == caller.session_id}
 
-    return answer_page(session.LISTING, query, chosen, show)
+    return page_response(session.LISTING, query, chosen, show)
 
 
 @auth.delete("/sessions/<id:session_id>", caller="session")
@@ -196,7 +196,7 @@ def reset_password(body: dict[str, Any]) -> None:
 )
 def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
     """List personal access tokens."""
-    return answer_page(token.LISTING, query, {"user_id": caller.id}, TOKEN.dump)
+    return page_response(token.LISTING, query, {"user_id": caller.id}, TOKEN.dump)
 
 
 @auth.post(

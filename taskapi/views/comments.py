@@ -11,7 +11,7 @@ from taskapi.db import transaction
 from taskapi.models.comment import LISTING, Comment, comment_json
 from taskapi.models.task import Task
 from taskapi.models.user import User
-from taskapi.paging import OLDEST_FIRST, answer_page
+from taskapi.paging import OLDEST_FIRST, page_response
 from taskapi.responses import entity
 from taskapi.schemas.comment import CommentSchema
 from taskapi.schemas.fields import PageQuery
@@ -26,7 +26,7 @@ ONE = "/<id:comment_id>"
 def list_comments(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """List comments on a task, oldest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
-    return answer_page(LISTING, query, chosen, lambda row: comment_json(row, row), OLDEST_FIRST)
+    return page_response(LISTING, query, chosen, lambda row: comment_json(row, row), OLDEST_FIRST)
 
 
 def _check_replay(caller: Caller, task_id: int, **_: Any) -> None:

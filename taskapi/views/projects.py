@@ -18,7 +18,7 @@ from taskapi.models.project import (
     project_json,
 )
 from taskapi.models.user import User
-from taskapi.paging import OLDEST_FIRST, answer_page, filters_of
+from taskapi.paging import OLDEST_FIRST, filters_of, page_response
 from taskapi.responses import entity
 from taskapi.schemas import project as schemas
 from taskapi.schemas.fields import PageQuery
@@ -39,7 +39,7 @@ def respond(project: Project, status: int = 200, location: str | None = None) ->
 def list_projects(caller: Caller, query: dict[str, Any]) -> Response:
     """List projects."""
     chosen = Project.visible_to(caller).filters(filters_of(query))
-    return answer_page(LISTING, query, chosen, project_json, caller_id=caller.id)
+    return page_response(LISTING, query, chosen, project_json, caller_id=caller.id)
 
 
 @projects.post(
@@ -102,7 +102,7 @@ def delete_project(caller: Caller, project_id: int) -> None:
 def list_members(caller: Caller, project_id: int, query: dict[str, Any]) -> Response:
     """List members of a project."""
     chosen = {"project_id": Project.visible_to(caller).get(project_id).id}
-    return answer_page(
+    return page_response(
         MEMBER_LISTING, query, chosen, lambda row: member_json(row, row), OLDEST_FIRST
     )
 

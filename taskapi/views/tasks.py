@@ -14,7 +14,7 @@ from taskapi.models.project import Project
 from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, is_audited, task_json
 from taskapi.models.task_stats import count_tasks
 from taskapi.models.user import User
-from taskapi.paging import answer_page, filters_of
+from taskapi.paging import filters_of, page_response
 from taskapi.responses import entity
 from taskapi.schemas.task import StatsQuery, StatsSchema, TaskQuery, TaskSchema
 
@@ -82,7 +82,7 @@ def list_tasks(
     if project_id is not None:
         given["project_id"] = Project.visible_to(caller).get(project_id).id
     chosen = visible_tasks(caller, user_id).filters(given)
-    return answer_page(
+    return page_response(
         LISTING, query, chosen, lambda row: task_json(row, with_deleted=chosen["deleted"])
     )
 
@@ -90,8 +90,8 @@ def list_tasks(
 @tasks.get("/tasks/admin/all", caller="admin", query=TaskQuery(), is_page=True, returns=TASK)
 def list_all_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """List the tasks of all users."""
-    answer: Response = list_tasks(caller, query)
-    return answer
+    response: Response = list_tasks(caller, query)
+    return response
 
 
 @tasks.get("/tasks/stats", caller="user", query=StatsQuery(), returns=StatsSchema())

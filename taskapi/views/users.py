@@ -11,7 +11,7 @@ from taskapi.db import transaction
 from taskapi.errors import Invalid
 from taskapi.models import session, team, token
 from taskapi.models.user import LISTING, User
-from taskapi.paging import answer_page, filters_of
+from taskapi.paging import filters_of, page_response
 from taskapi.responses import entity
 from taskapi.schemas import user as schemas
 from taskapi.schemas.auth import ResetTokenSchema
@@ -63,7 +63,7 @@ def delete_me(caller: Caller, body: dict[str, Any]) -> None:
 @users.get("", caller="admin", query=schemas.UserQuery(), is_page=True, returns=USER)
 def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     """List users."""
-    return answer_page(LISTING, query, filters_of(query), USER.dump)
+    return page_response(LISTING, query, filters_of(query), USER.dump)
 
 
 @users.post(

@@ -10,7 +10,7 @@ from taskapi.db import transaction
 from taskapi.models import delivery
 from taskapi.models.delivery import Delivery
 from taskapi.models.webhook import LISTING, Webhook
-from taskapi.paging import answer_page, filters_of
+from taskapi.paging import filters_of, page_response
 from taskapi.responses import json_response
 from taskapi.schemas.fields import PageQuery
 from taskapi.schemas.webhook import (
@@ -31,7 +31,7 @@ OFF = {409: "The webhook is turned off."}
 @webhooks.get("", caller="user", query=PageQuery(), is_page=True, returns=WEBHOOK)
 def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
     """List webhooks."""
-    return answer_page(LISTING, query, {"user_id": caller.id}, WEBHOOK.dump)
+    return page_response(LISTING, query, {"user_id": caller.id}, WEBHOOK.dump)
 
 
 @webhooks.post(
@@ -104,7 +104,7 @@ def test_webhook(caller: Caller, webhook_id: int) -> Delivery:
 def list_deliveries(caller: Caller, webhook_id: int, query: dict[str, Any]) -> Response:
     """List the deliveries of a webhook, newest first."""
     chosen = {**filters_of(query), "webhook_id": Webhook.of_user(caller.id, webhook_id).id}
-    return answer_page(delivery.LISTING, query, chosen, DELIVERY.dump)
+    return page_response(delivery.LISTING, query, chosen, DELIVERY.dump)
 
 
 @webhooks.post(

@@ -152,7 +152,7 @@ def _finish(webhook_id: int, worker: str, results: list[Result]) -> None:
             last = results[-1].outcome
             webhook.failing_since = None if last.is_success else webhook.failing_since or now()
             if last.status == GONE:
-                webhook.turn_off("The receiver answered 410 Gone.")
+                webhook.turn_off("The receiver responded with 410 Gone.")
         if webhook.claimed_by == worker:
             webhook.release()
 

@@ -125,5 +125,5 @@ def _status_error(status: int) -> str | None:
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
-        return f"It answered {status}; redirects are not followed."
-    return f"It answered {status}."
+        return f"Status {status}; redirects are not followed."
+    return f"Status {status}."
