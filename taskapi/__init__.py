@@ -1,4 +1,4 @@
-"""Task API: a REST API for users and their tasks."""
+"""Task API: a REST API for users, projects and tasks."""
 
 import os
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ from flask.cli import AppGroup, FlaskGroup
 
 from taskapi.commands import COMMANDS
 
-ABOUT = """Manage Task API, a REST API for users and their tasks.
+ABOUT = """Manage Task API, a REST API for users, projects and tasks.
 
 Settings come from the environment or .env; `flask doctor` checks them. Start the service with
 script/server, or with gunicorn in production.

@@ -17,7 +17,7 @@ pages = Api("pages", __name__)
 
 HTML = "text/html"
 DESCRIPTION = (
-    "A REST API for users and their tasks, with webhooks, a calendar feed, import and export."
+    "A REST API for users, projects and tasks, with webhooks, a calendar feed, import and export."
 )
 FIRST_PAGE = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
