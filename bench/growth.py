@@ -14,7 +14,8 @@ from bench.servers import Contender
 from bench.stage import Stage, stage
 from taskapi import create_app
 from taskapi.models.project import Owner
-from taskapi.models.task import LISTING, Task, task_json
+from taskapi.models.task import Task, task_json
+from taskapi.models.task_list import LISTING
 from taskapi.paging import page_response
 
 FEW, MANY = 1_000, 1_000_000

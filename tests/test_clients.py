@@ -74,7 +74,7 @@ def test_openapi_python_client(live_server, tmp_path, monkeypatch):
         "tasks.update_task", tess, created.id, body=models.PartialTaskRequest(status=done)
     )
     assert (patched.status, patched.completed_at) == (done, patched.updated_at)
-    call("tasks.remove_task", tess, created.id)
+    call("tasks.delete_task", tess, created.id)
     assert call("tasks.list_tasks", tess).total == 0
 
 

@@ -100,7 +100,7 @@ def test_a_plain_user_may_send_the_example_of_every_body(root, document):
 
     ana = send("register")["access_token"]
     send("login")
-    task, webhook = send("create_task", ana)["id"], send("add_webhook", ana)["id"]
+    task, webhook = send("create_task", ana)["id"], send("create_webhook", ana)["id"]
     comment = send("create_comment", ana, task_id=task)["id"]
     project = send("create_project", ana)["id"]
     root.post("/api/v1/auth/register", json={"username": "ben", "password": PASSWORD})

@@ -24,9 +24,7 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
-    not_,
     null,
-    or_,
     select,
     update,
 )
@@ -54,23 +52,19 @@ from taskapi.extensions import db
 from taskapi.models import event
 from taskapi.models.event import Event
 from taskapi.models.project import (
-    ARCHIVED,
     EDITORS,
     Membership,
     Project,
     Viewer,
     is_member,
-    projects_of,
     require_editor,
 )
 from taskapi.models.user import User
-from taskapi.paging import Filter, Flag, Groups, Listing, as_pattern, contains
 
 STATUSES = ("todo", "in_progress", "done")
 PRIORITIES = ("low", "medium", "high")
 KEPT_IN_TRASH_DAYS = 30
 OVERDUE_BATCH = 200
-STATS_DAYS = 30
 DELETION_SECONDS = 600  # a user can have very many tasks, which change in one transaction
 
 
@@ -171,7 +165,7 @@ class Task(db.Model):
         db.session.execute(insert(Event.__table__), happened)
 
     @classmethod
-    def update(cls, task: Row, fields: dict[str, Any], *, is_audit: bool = False) -> Row:
+    def update(cls, task: Row, fields: dict[str, Any]) -> Row:
         """Update a locked task; the version changes only if a field does."""
         before = {name: getattr(task, name) for name in (*FIELDS, *PLACE)}
         after = before | fields
@@ -202,26 +196,27 @@ class Task(db.Model):
             )
         except INTEGRITY_ERRORS:
             raise _no_such_owner() from None
-        _record("task.updated", changed, changes, is_audit=is_audit)
+        _record("task.updated", changed, changes, is_audit=is_audited(task))
         if "status" in changes and after["status"] == "done":
-            _record("task.completed", changed, {"status": changes["status"]}, is_audit=is_audit)
+            change = {"status": changes["status"]}
+            _record("task.completed", changed, change, is_audit=is_audited(task))
         if "assignee_id" in changes and after["assignee_id"] is not None:
             change = {"assignee_id": changes["assignee_id"]}
             _record("task.assigned", changed, change, is_audit=False)
         return changed
 
     @classmethod
-    def soft_delete(cls, task: Row, *, is_audit: bool = False) -> Row:
+    def soft_delete(cls, task: Row) -> Row:
         """Move a locked task to the trash."""
         moment = now()
-        return _set_deleted(task, "task.deleted", moment, [None, moment], is_audit)
+        return _set_deleted(task, "task.deleted", moment, [None, moment])
 
     @classmethod
-    def restore(cls, task: Row, *, is_audit: bool = False) -> Row:
+    def restore(cls, task: Row) -> Row:
         """Restore a locked task from the trash."""
         if task.deleted_at is None:
             raise Conflict("The task is not in the trash.")
-        return _set_deleted(task, "task.restored", None, [task.deleted_at, None], is_audit)
+        return _set_deleted(task, "task.restored", None, [task.deleted_at, None])
 
 
 # The fields that clients can set, in the order of responses.
@@ -366,7 +361,7 @@ class VisibleTasks:
                 _require_member(target, assignee_id, "assignee_id", is_active=is_new)
             elif LOCK_MEMBER.first(project_id=target, user_id=assignee_id) is None:
                 fields["assignee_id"] = None
-        return Task.update(task, fields, is_audit=is_audited(task))
+        return Task.update(task, fields)
 
     def filters(self, given: dict[str, Any]) -> dict[str, Any]:
         """Return the filters of a list, restricted to these tasks without archived projects."""
@@ -385,12 +380,6 @@ class VisibleTasks:
         elif assignee is not None:
             chosen["assignee_id"] = self.caller.id if assignee == "me" else assignee
         return chosen
-
-    def project_ids(self) -> set[int] | None:
-        """Return the ids of the projects; None for all."""
-        if self.caller.is_admin:
-            return None
-        return set(db.session.scalars(projects_of(self.caller.id, with_archived=True)))
 
 
 def is_audited(task: Row) -> bool:
@@ -442,49 +431,6 @@ def _find(for_admin: bool, of_owner: bool, lock: bool, deleted: bool | None) -> 
     if deleted is not None:
         query = query.where(Task.deleted_at.is_not(None) if deleted else _is_live)
     return Statement(query.with_for_update(of=Task) if lock else query)
-
-
-def _pattern(text: str) -> str:
-    return as_pattern(text.casefold())
-
-
-_is_overdue = and_(Task.due_at < bindparam("now"), Task.status != "done")
-LISTING = Listing(
-    columns=SHOWN,
-    filters={
-        "member": Groups(_COLUMNS.project_id, projects_of),
-        "is_archived": Flag(Task.project_id.in_(ARCHIVED), Task.project_id.not_in(ARCHIVED)),
-        "project_id": Filter(lambda value: Task.project_id == value),
-        "user_id": Filter(lambda value: Task.user_id == value),
-        "assignee_id": Filter(lambda value: Task.assignee_id == value),
-        "is_assigned": Flag(Task.assignee_id.is_not(None), Task.assignee_id.is_(None)),
-        "status": Filter(lambda value: Task.status == value),
-        "priority": Filter(lambda value: Task.priority == value),
-        "tag": Filter(contains(Task.tags_key), lambda tag: _pattern(f",{tag},")),
-        "q": Filter(
-            lambda value: or_(
-                contains(Task.title_key)(value), contains(Task.description_key)(value)
-            ),
-            _pattern,
-        ),
-        "due_before": Filter(lambda value: Task.due_at < value),
-        "due_after": Filter(lambda value: Task.due_at >= value),
-        "created_since": Filter(lambda value: Task.created_at >= value),
-        "updated_since": Filter(lambda value: Task.updated_at >= value),
-        "completed_since": Filter(lambda value: Task.completed_at >= value),
-        "overdue": Flag(_is_overdue, or_(Task.due_at.is_(None), not_(_is_overdue))),
-        "deleted": Flag(Task.deleted_at.is_not(None), _is_live),
-    },
-    sorts={
-        "created_at": _COLUMNS.created_at,
-        "updated_at": _COLUMNS.updated_at,
-        "due_at": _COLUMNS.due_at,
-        "priority": _COLUMNS.priority,
-        "status": _COLUMNS.status,
-        "title": _COLUMNS.title_key,
-        "completed_at": _COLUMNS.completed_at,
-    },
-)
 
 
 def task_json(task: Row, *, with_deleted: bool = False) -> dict[str, Any]:
@@ -564,13 +510,11 @@ def _keys(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _set_deleted(
-    task: Row, action: str, deleted_at: str | None, change: list[Any], is_audit: bool
-) -> Row:
+def _set_deleted(task: Row, action: str, deleted_at: str | None, change: list[Any]) -> Row:
     facts = {"deleted_at": deleted_at, "updated_at": now(), "version": task.version + 1}
     SET_DELETED.execute(**facts, task_id=task.id)
     changed = task._replace(**facts)
-    _record(action, changed, {"deleted_at": change}, is_audit=is_audit)
+    _record(action, changed, {"deleted_at": change}, is_audit=is_audited(task))
     return changed
 
 

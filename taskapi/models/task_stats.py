@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import and_, bindparam, func, select
 
 from taskapi.db import Statement, canonical
-from taskapi.models.task import LISTING, PRIORITIES, STATUSES, Task
+from taskapi.models.task import PRIORITIES, STATUSES, Task
+from taskapi.models.task_list import LISTING
 from taskapi.paging import Shape, bind_filters, conditions_of
 
 STATS_DAYS = 30

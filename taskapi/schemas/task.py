@@ -7,7 +7,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from taskapi.models.task import LISTING, PRIORITIES, STATUSES
+from taskapi.models.task import PRIORITIES, STATUSES
+from taskapi.models.task_list import LISTING
 from taskapi.schemas.fields import (
     MAX_ID,
     OPTIONAL,

@@ -10,7 +10,8 @@ from taskapi.config import settings
 from taskapi.db import ago
 from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
 from taskapi.models.project import Owner
-from taskapi.models.task import LISTING, Task
+from taskapi.models.task import Task
+from taskapi.models.task_list import LISTING
 from taskapi.paging import Key, fetch_page
 from taskapi.responses import json_response
 from taskapi.schemas.system import CalendarSchema, NotJsonSchema
@@ -24,7 +25,7 @@ MAX_EVENTS = 1000
 
 
 @calendar.post(OWN, caller="user", status=201, returns=CalendarSchema())
-def add_calendar(caller: Caller) -> Response:
+def create_calendar_feed(caller: Caller) -> Response:
     """Create a calendar feed.
 
     Its secret URL is shown only in this response and replaces an earlier one.
@@ -34,7 +35,7 @@ def add_calendar(caller: Caller) -> Response:
 
 
 @calendar.delete(OWN, caller="user", errors={404: "There is no calendar feed."})
-def remove_calendar(caller: Caller) -> None:
+def delete_calendar_feed(caller: Caller) -> None:
     """Delete the calendar feed."""
     delete_calendar(caller.id)
 

@@ -17,7 +17,8 @@ from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
 from taskapi.inputs import JSON
 from taskapi.models.job import enqueue_import
 from taskapi.models.project import EDITORS
-from taskapi.models.task import LISTING, Task, VisibleTasks, is_audited, task_json
+from taskapi.models.task import Task, VisibleTasks, task_json
+from taskapi.models.task_list import LISTING
 from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.responses import json_response
 from taskapi.schemas import task as schemas
@@ -80,7 +81,7 @@ def _may_do_all(caller: Caller, body: dict[str, Any]) -> None:
         412: "The version of a task does not match; the ETag has the current one.",
     },
 )
-def bulk(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
+def change_tasks(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Apply changes to many tasks.
 
     Up to 100 operations in one transaction: all of them are applied or none.
@@ -126,7 +127,7 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
             headers={"ETag": f'"{etag_of(task)}"'},
         )
     if operation["op"] == "delete":
-        Task.soft_delete(task, is_audit=is_audited(task))
+        Task.soft_delete(task)
         return None
     return task_json(visible.update(task, changes))
 
@@ -140,7 +141,7 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     media=(JSON, CSV),
     headers={"Content-Disposition": "The suggested file name."},
 )
-def export(caller: Caller, query: dict[str, Any]) -> Response:
+def export_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """Export tasks as JSON or CSV.
 
     All tasks that match the filters, streamed.

@@ -11,7 +11,8 @@ from taskapi.conditional import check_if_match
 from taskapi.db import Row, transaction
 from taskapi.inputs import JSON, MERGE_PATCH
 from taskapi.models.project import Project
-from taskapi.models.task import DEFAULTS, LISTING, Task, VisibleTasks, is_audited, task_json
+from taskapi.models.task import DEFAULTS, Task, VisibleTasks, task_json
+from taskapi.models.task_list import LISTING
 from taskapi.models.task_stats import count_tasks
 from taskapi.models.user import User
 from taskapi.paging import filters_of, page_response
@@ -186,7 +187,7 @@ def update_task(
 
 
 @also_of_user(tasks.delete, ONE, caller="user", is_conditional=True)
-def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> None:
+def delete_task(caller: Caller, task_id: int, user_id: int | None = None) -> None:
     """Delete a task.
 
     It stays in the trash for 30 days.
@@ -194,7 +195,7 @@ def remove_task(caller: Caller, task_id: int, user_id: int | None = None) -> Non
     visible = visible_tasks(caller, user_id)
     with transaction():
         task = _locked(visible, task_id)
-        Task.soft_delete(task, is_audit=is_audited(task))
+        Task.soft_delete(task)
 
 
 def _may_write(caller: Caller, task_id: int) -> None:
@@ -209,11 +210,11 @@ def _may_write(caller: Caller, task_id: int) -> None:
     returns=TASK,
     errors={409: "The task is not in the trash."},
 )
-def restore(caller: Caller, task_id: int) -> Response:
+def restore_task(caller: Caller, task_id: int) -> Response:
     """Restore a task from the trash."""
     with transaction():
         task = visible_tasks(caller).get_to_write(task_id, deleted=None)
-        return entity(task_json(Task.restore(task, is_audit=is_audited(task))))
+        return entity(task_json(Task.restore(task)))
 
 
 def _change(visible: VisibleTasks, task_id: int, fields: dict[str, Any]) -> Response:

@@ -76,7 +76,7 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     headers={"Location": "The URL of the user."},
     errors={409: "The username or e-mail is taken."},
 )
-def add_user(caller: Caller, body: dict[str, Any]) -> Response:
+def create_user(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a user."""
     user = User.build(**body)
     team.create_user(user)
@@ -148,7 +148,7 @@ def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
     is_conditional=True,
     errors={409: "This is the last active admin."},
 )
-def remove_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
+def delete_user(caller: Caller, user_id: int, query: dict[str, Any]) -> None:
     """Delete a user.
 
     The tasks are deleted as well, unless `reassign_to` names their new owner.

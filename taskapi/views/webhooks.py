@@ -43,7 +43,7 @@ def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
     headers={"Location": "The URL of the webhook."},
     errors={409: "Too many webhooks."},
 )
-def add_webhook(caller: Caller, body: dict[str, Any]) -> Response:
+def create_webhook(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a webhook.
 
     The secret that signs its messages is shown only in this response.
@@ -69,7 +69,7 @@ def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> Web
 
 
 @webhooks.delete(ONE, caller="user")
-def remove_webhook(caller: Caller, webhook_id: int) -> None:
+def delete_webhook(caller: Caller, webhook_id: int) -> None:
     """Delete a webhook and its deliveries."""
     with transaction():
         Webhook.of_user(caller.id, webhook_id, lock=True).delete()
