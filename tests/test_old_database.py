@@ -12,7 +12,7 @@ from tests.support.rows import Rows
 from tests.support.worker import working
 
 SECRET_KEY = "of-an-old-database-0-Tq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj"
-VERSIONS = sorted({path.name.partition(".")[0] for path in DATA.iterdir()})
+VERSIONS = sorted({path.name.partition(".")[0] for path in DATA.glob("*.sql")})
 
 
 def pytest_generate_tests(metafunc):

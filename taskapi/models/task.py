@@ -105,7 +105,6 @@ class Task(db.Model):
                 ("ix_tasks_priority", "project_id", "priority", "id"),
                 ("ix_tasks_status_due", "project_id", "status", "due_at", "id"),
                 ("ix_tasks_status_priority", "project_id", "status", "priority", "id"),
-                ("ix_tasks_everyones", "created_at", "id"),
             )
         ),
         Index(
