@@ -241,7 +241,8 @@ def test_flask_help_opens_with_what_this_is():
         )
         assert (ran.stderr, ran.stdout.count("Usage:")) == ("", 1)
         assert (
-            ran.stdout.splitlines()[2] == "  Manage Task API, a REST API for users and their tasks."
+            ran.stdout.splitlines()[2]
+            == "  Manage Task API, a REST API for users, projects and tasks."
         )
         assert "\n  doctor " in ran.stdout
 
