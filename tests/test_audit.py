@@ -3,6 +3,8 @@
 import pytest
 
 from tests.support.client import login
+from tests.support.projects import add, project
+from tests.support.projects import task as project_task
 
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -84,6 +86,23 @@ def test_admin_changes_to_other_users_tasks(client, alice, admin):
         ("task.completed", task["id"], alice.id),
         ("task.updated", task["id"], alice.id),
     ]
+
+
+@on_sqlite
+def test_admin_in_projects_is_audited_unless_a_member(client, alice, admin):
+    shared = project(client, alice)
+    one = project_task(client, alice, shared)
+    for is_member in (False, True):
+        if is_member:
+            add(client, alice, shared, admin, "editor")
+        client.patch(f"/tasks/{one['id']}", json={"title": f"{is_member}"}, as_=admin)
+        client.post(f"/tasks/{one['id']}/comments", json={"text": "x"}, as_=admin)
+        found = [each["action"] for each in audit(client, admin) if each["task_id"]]
+        assert found == ["comment.created", "task.updated"]
+    client.patch(f"/projects/{shared['id']}", json={"name": "New"}, as_=admin)
+    last = audit(client, admin)[0]
+    assert (last["action"], last["project_id"]) == ("project.updated", shared["id"])
+    assert last["changes"] == {"name": ["Website", "New"]}
 
 
 def test_filters_and_that_it_is_append_only(client, alice, bob, admin):

@@ -7,6 +7,7 @@ import pytest
 from tests.support.projects import (
     add,
     comment,
+    items,
     new_team,
     ok,
     patch,
@@ -174,7 +175,7 @@ def test_the_events_of_a_deleted_user_and_project(client, cast, team, admin, rec
 @on_sqlite
 def test_pending_deliveries_to_who_leaves_are_not_sent(client, team, receiver, received, rows):
     """Also where the first attempt has failed before."""
-    hook(client, team.viewer, receiver, "/viewer", events=["task.created"])
+    made = hook(client, team.viewer, receiver, "/viewer", events=["task.created"])
     second = project(client, team.viewer, "Second")
     receiver.answer = lambda *_: 503
     task(client, team.owner, team.project, title="Shared")
@@ -191,3 +192,7 @@ def test_pending_deliveries_to_who_leaves_are_not_sent(client, team, receiver, r
     rows.run("UPDATE deliveries SET next_attempt_at = created_at WHERE next_attempt_at IS NOT NULL")
     messages = received()["viewer"]
     assert [e["data"]["task"]["title"] for e in messages] == ["Own"]
+    path = f"/webhooks/{made['id']}/deliveries"
+    for each in items(client, team.viewer, path):  # nor when they are asked for again
+        client.post(f"{path}/{each['id']}/redeliver", as_=team.viewer)
+    assert [e["data"]["task"]["title"] for e in received()["viewer"]] == ["Own"]
