@@ -1,4 +1,4 @@
-"""A task's project and assignee: what they may be, moves, owners and restores."""
+"""The project and assignee of a task."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def test_an_assignee_is_an_active_member(client, team, admin):
     assert ok(patch(client, team.editor, own, assignee_id=None))["assignee_id"] is None
 
 
-def test_leaving_clears_it_and_a_demotion_does_not(client, team):
+def test_leaving_clears_assignments_and_a_role_change_does_not(client, team):
     tasks = [task(client, team.owner, team.project, assignee_id=team.editor.id) for _ in "123"]
     ok(client.delete(f"/tasks/{tasks[2]['id']}", as_=team.owner), 204)
     elsewhere = task(client, team.editor, assignee_id=team.editor.id)
@@ -92,7 +92,7 @@ def test_leaving_clears_it_and_a_demotion_does_not(client, team):
     assert get(client, team.editor, elsewhere)["assignee_id"] == team.editor.id
 
 
-def test_who_was_disabled_since_does_not_get_in_the_way(client, team, admin):
+def test_disabled_assignee_does_not_block_other_changes(client, team, admin):
     one = task(client, team.owner, team.project, assignee_id=team.editor.id)
     ok(client.patch(f"/users/{team.editor.id}", json={"is_active": False}, as_=admin))
     path = f"/tasks/{one['id']}"
@@ -170,7 +170,7 @@ def test_lists_are_filtered_by_project_and_assignee(client, team, admin):
 # --- the project --------------------------------------------------------------------------------
 
 
-def test_a_task_is_moved_by_who_may_edit_in_both_projects(client, team, admin):
+def test_moving_a_task_requires_editor_in_both_projects(client, team, admin):
     second = project(client, team.editor, "Second", viewer=[team.owner])
     own = inbox(client, team.editor)
     for wrong in (MISSING, inbox(client, team.owner)["id"], None, *NOT_IDS):
@@ -199,7 +199,7 @@ def test_a_task_is_moved_by_who_may_edit_in_both_projects(client, team, admin):
     assert (moved["project_id"], moved["user_id"]) == (second["id"], team.editor.id)
 
 
-def test_old_clients_that_replace_a_task_move_nothing(client, team, admin):
+def test_put_keeps_project_assignee_and_owner(client, team, admin):
     one = task(client, team.owner, team.project, assignee_id=team.viewer.id, priority="high")
     for who in (team.editor, team.owner, admin):
         found = ok(client.put(f"/tasks/{one['id']}", json={"title": "Put"}, as_=who))
@@ -210,7 +210,7 @@ def test_old_clients_that_replace_a_task_move_nothing(client, team, admin):
     assert ok(client.put(f"/tasks/{one['id']}", json=body, as_=team.editor))["assignee_id"] is None
 
 
-def test_an_import_goes_where_it_is_sent(client, team, admin):
+def test_import_into_a_project(client, team, admin):
     exported = [task(client, team.owner, team.project, assignee_id=team.viewer.id)]
     for who, query, project_id in (
         (team.editor, "", inbox(client, team.editor)["id"]),
@@ -229,7 +229,7 @@ def test_an_import_goes_where_it_is_sent(client, team, admin):
             refused(client.post(f"{path}&dry_run=true", json=[{"title": "x"}], as_=who), status)
 
 
-def test_a_restored_task_whose_project_is_gone_is_in_the_inbox(client, team):
+def test_restored_task_of_a_deleted_project_is_in_the_inbox(client, team):
     one = task(client, team.editor, team.project, assignee_id=team.editor.id)
     ok(client.delete(f"/tasks/{one['id']}", as_=team.editor), 204)
     ok(client.delete(team.path, as_=team.owner), 204)
@@ -242,7 +242,7 @@ def test_a_restored_task_whose_project_is_gone_is_in_the_inbox(client, team):
 # --- another owner of a task --------------------------------------------------------------------
 
 
-def test_an_admin_gives_a_task_to_another_user(client, team, admin):
+def test_admin_changes_the_owner_of_a_task(client, team, admin):
     for who in (team.owner, team.editor):
         for fields in ({"user_id": team.editor.id}, {"user_id": who.id}):
             answer = client.post("/tasks", json={"title": "x", **fields}, as_=who)
@@ -269,7 +269,7 @@ def test_an_admin_gives_a_task_to_another_user(client, team, admin):
 
 
 @on_sqlite
-def test_what_an_admins_token_may_give(client, team, admin):
+def test_fields_that_admin_tokens_can_set(client, team, admin):
     one = task(client, team.owner, team.project)
     add(client, team.owner, team.project, admin, "viewer")
     for scope, status in (("read", 403), ("write", 403), ("admin", 200)):
@@ -280,7 +280,7 @@ def test_what_an_admins_token_may_give(client, team, admin):
         assert answer.status_code == status
 
 
-def test_activity_from_before_a_move_is_for_the_owner_and_admins(client, team, admin):
+def test_activity_before_a_move_is_visible_to_owner_and_admins(client, team, admin):
     one = task(client, team.editor, title="Private plan")
     ok(patch(client, team.editor, one, title="Public plan"))
     ok(patch(client, team.editor, one, project_id=team.project["id"]))

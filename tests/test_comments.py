@@ -1,4 +1,4 @@
-"""Comments: who writes, changes and deletes them, and in which order they come."""
+"""Comments."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_create_change_and_delete(client, team, one, path):
 
 
 @on_sqlite
-def test_what_a_body_may_say(client, alice):
+def test_invalid_bodies(client, alice):
     path = f"/tasks/{task(client, alice)['id']}/comments"
     said = ok(client.post(path, json={"text": "x"}, as_=alice), 201)
     for body, field in (
@@ -106,7 +106,7 @@ def test_a_comment_belongs_to_its_task(client, team, path):
     assert items(client, team.editor, path) == [said]
 
 
-def test_they_come_in_pages_oldest_first(client, team, one, path):
+def test_pages_are_sorted_oldest_first(client, team, one, path):
     made = [
         comment(client, who, one, f"{n}") for n, who in enumerate([team.owner, team.editor] * 3)
     ]
@@ -134,7 +134,7 @@ def test_they_come_in_pages_oldest_first(client, team, one, path):
     assert found.status_code == 400, "the cursor of another task's comments"
 
 
-def test_the_author_changes_and_the_author_owners_and_admins_delete(client, team, admin, one, path):
+def test_who_can_update_and_delete_comments(client, team, admin, one, path):
     second = add(client, team.owner, team.project, team.other, "editor")
     assert second["role"] == "editor"
 
@@ -169,7 +169,7 @@ def test_the_author_changes_and_the_author_owners_and_admins_delete(client, team
     assert found[0]["username"] == "editor"
 
 
-def test_comments_move_and_go_with_their_task(client, team, one, path):
+def test_comments_follow_their_task(client, team, one, path):
     said = comment(client, team.editor, one)
     own = task(client, team.editor)["project_id"]
     ok(patch(client, team.editor, one, project_id=own))
@@ -187,7 +187,7 @@ def test_comments_move_and_go_with_their_task(client, team, one, path):
     assert items(client, team.editor, path) == [said]
 
 
-def test_a_deleted_users_comments_stay(client, team, admin, one, path):
+def test_comments_of_deleted_users_remain(client, team, admin, one, path):
     said = comment(client, team.editor, one, "What I meant")
     ok(client.delete(f"/users/{team.editor.id}", as_=admin), 204)
     (found,) = items(client, team.viewer, path)
@@ -209,7 +209,7 @@ def test_activity_shows_comments(client, team, one, path):
     assert ("comment.created", team.editor.id) in actions
 
 
-def test_an_owners_own_inbox_has_comments_too(client, alice, bob, admin):
+def test_comments_in_the_inbox(client, alice, bob, admin):
     one = task(client, alice)
     path = f"/tasks/{one['id']}/comments"
     said = comment(client, alice, one)

@@ -1,4 +1,4 @@
-"""Members: adding, roles, leaving, the last owner, and what happens at the same time."""
+"""Members of projects."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def make(app, make_client):
 # --- adding -------------------------------------------------------------------------------------
 
 
-def test_members_are_added_by_username_or_e_mail(client, cast, alice):
+def test_add_members_by_username_or_email(client, cast, alice):
     made = project(client, alice)
     path = f"/projects/{made['id']}/members"
     both = cast.user("Ben.B", email="Ben@Example.org")
@@ -64,7 +64,7 @@ def test_members_are_added_by_username_or_e_mail(client, cast, alice):
     assert roles(client, alice, made) == {"alice": "owner", "only@example.org": "owner"}
 
 
-def test_who_is_unknown_or_a_member_already_is_not_added(client, team):
+def test_unknown_users_and_members_are_not_added(client, team):
     path = f"{team.path}/members"
     for body, *fields in (
         ({"user": "nobody", "role": "viewer"}, "user"),
@@ -108,7 +108,7 @@ def test_members_are_listed_in_pages(client, cast, team):
 # --- roles --------------------------------------------------------------------------------------
 
 
-def test_a_role_is_changed_by_owners_and_holds_at_once(client, team):
+def test_owners_change_roles_with_immediate_effect(client, team):
     one = task(client, team.owner, team.project)
     for role, status in (("viewer", 403), ("editor", 200), ("owner", 200)):
         changed = ok(set_role(client, team.owner, team.project, team.viewer, role))
@@ -129,7 +129,7 @@ def test_a_role_is_changed_by_owners_and_holds_at_once(client, team):
             refused(client.open(path, method=method, as_=team.owner, json=viewer), 404)
 
 
-def test_anyone_may_leave_and_is_out_at_once(client, team):
+def test_members_can_leave_with_immediate_effect(client, team):
     one = task(client, team.editor, team.project)
     for who, role in ((team.editor, "owner"), (team.viewer, "editor"), (team.viewer, "owner")):
         refused(set_role(client, who, team.project, who, role), 403)
@@ -175,7 +175,7 @@ def test_there_is_always_an_active_owner(app, client, team, admin):
     assert inactive["username"] not in roles(client, admin, team.project)
 
 
-def test_who_works_alone_can_be_disabled(client, cast, alice, admin):
+def test_user_without_other_members_can_be_disabled(client, cast, alice, admin):
     project(client, alice, "Mine alone")  # nobody else could own it
     ok(disable(client, admin, alice))
     shared, ben = project(client, admin), cast.user("ben")
@@ -185,12 +185,12 @@ def test_who_works_alone_can_be_disabled(client, cast, alice, admin):
 
 
 @on_sqlite
-def test_a_deleted_user_is_a_member_no_more(client, team, admin):
+def test_deleted_user_is_not_a_member(client, team, admin):
     ok(client.delete(f"/users/{team.editor.id}", as_=admin), 204)
     assert roles(client, team.owner, team.project) == {"owner": "owner", "viewer": "viewer"}
 
 
-def test_members_of_one_project_see_nothing_of_anothers(client, cast, team):
+def test_members_see_only_their_projects(client, cast, team):
     second: Team = new_team(client, cast, "-2")
     add(client, second.owner, second.project, team.editor, "viewer")
     one, two = task(client, team.owner, team.project), task(client, second.owner, second.project)

@@ -209,7 +209,7 @@ def inboxes(rows):
     return {each["user_id"]: each["id"] for each in found}
 
 
-def test_every_user_gets_an_inbox_and_every_task_goes_there(at_inboxes):
+def test_upgrade_creates_inboxes_and_moves_tasks_there(at_inboxes):
     rows, (users, tasks), _ = at_inboxes
     of_user = inboxes(rows)
     assert of_user.keys() == {each["id"] for each in users}
@@ -219,7 +219,7 @@ def test_every_user_gets_an_inbox_and_every_task_goes_there(at_inboxes):
         assert new == new | old | added  # version and times, too
 
 
-def test_down_again_loses_only_what_did_not_exist_before(at_inboxes):
+def test_downgrade_loses_only_new_data(at_inboxes):
     """Tasks of a shared project stay with their owner."""
     rows, before, flask_db = at_inboxes
     columns = "name, name_key, is_archived, created_at, updated_at, version"

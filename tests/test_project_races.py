@@ -1,4 +1,4 @@
-"""Projects and several requests at the same time: the last owner, moves, assignments, edits."""
+"""Concurrent changes of projects, members and tasks."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,7 +86,7 @@ ACTS: dict[str, Any] = {
         *(("delete", "leave"), ("delete", "delete"), ("disable", "leave"), ("demote", "delete")),
     ],
 )
-def test_two_owners_at_once_never_leave_none(client, cast, admin, make, first, second):
+def test_two_owners_cannot_remove_each_other(client, cast, admin, make, first, second):
     for number in range(ROUNDS):
         left, right, stays = (cast.user(f"{name}-{number}") for name in ("left", "right", "stays"))
         of = project(client, left, owner=[right], viewer=[stays])
@@ -106,7 +106,7 @@ def test_two_owners_at_once_never_leave_none(client, cast, admin, make, first, s
 # --- at the same time ---------------------------------------------------------------------------
 
 
-def test_nobody_is_assigned_who_has_left(client, team, make):
+def test_former_members_are_not_assigned(client, team, make):
     for number in range(ROUNDS):
         one = task(client, team.owner, team.project)
         assign = {"assignee_id": team.editor.id}
@@ -125,7 +125,7 @@ def test_nobody_is_assigned_who_has_left(client, team, make):
         add(client, team.owner, team.project, team.editor)
 
 
-def test_a_task_is_never_lost_with_a_project(client, cast, alice, make, admin):
+def test_tasks_are_not_lost_with_a_project(client, cast, alice, make, admin):
     """Moved, created and imported while the project is deleted."""
     for number in range(ROUNDS):
         ed = cast.user(f"ed-{number}")
@@ -155,7 +155,7 @@ def test_a_task_is_never_lost_with_a_project(client, cast, alice, make, admin):
         assert len(everything) == len(live) + len(trash) == made, others
 
 
-def test_two_members_edit_one_task_and_lose_nothing(client, team, make):
+def test_concurrent_edits_of_two_members_are_not_lost(client, team, make):
     for number in range(ROUNDS):
         one = task(client, team.owner, team.project)
         path = f"/tasks/{one['id']}"
@@ -172,7 +172,7 @@ def test_two_members_edit_one_task_and_lose_nothing(client, team, make):
         assert (found["assignee_id"], found["version"]) == (team.viewer.id, 4)
 
 
-def test_a_member_is_added_once_and_a_comment_stays_with_its_task(client, team, make):
+def test_concurrent_additions_and_comments(client, team, make):
     body = {"user": "other", "role": "editor"}
     for _ in range(ROUNDS):
         answers = together(make, *[(team.owner, "POST", f"{team.path}/members", body)] * 4)
@@ -192,7 +192,7 @@ def test_a_member_is_added_once_and_a_comment_stays_with_its_task(client, team, 
         assert answers[1].status_code in (200, 404)
 
 
-def test_the_successor_of_the_last_owner_is_disabled_meanwhile(client, cast, admin, make):
+def test_successor_disabled_during_deletion_of_the_owner(client, cast, admin, make):
     for number in range(ROUNDS):
         owner, first, second = (cast.user(f"{name}-{number}") for name in ("o", "first", "second"))
         of = project(client, owner, editor=[first], viewer=[second])
@@ -208,7 +208,7 @@ def test_the_successor_of_the_last_owner_is_disabled_meanwhile(client, cast, adm
         assert get(client, admin, one)["assignee_id"] is None
 
 
-def test_users_and_projects_are_deleted_at_once(client, cast, admin, make):
+def test_concurrent_deletion_of_users_and_projects(client, cast, admin, make):
     """They lock the same rows, and never in a circle."""
     for number in range(ROUNDS):
         ann, ben = (cast.user(f"{name}-{number}") for name in ("ann", "ben"))
@@ -232,7 +232,7 @@ def test_users_and_projects_are_deleted_at_once(client, cast, admin, make):
 
 
 @on_postgres
-def test_successor_who_is_being_disabled_is_passed_over(client, cast, alice, admin, meanwhile):
+def test_successor_being_disabled_is_skipped(client, cast, alice, admin, meanwhile):
     first, second = cast.user("first"), cast.user("second")
     of = project(client, alice, editor=[first], viewer=[second])
     disabled = "UPDATE users SET is_active = false WHERE id = :id"
@@ -243,7 +243,7 @@ def test_successor_who_is_being_disabled_is_passed_over(client, cast, alice, adm
 
 
 @on_postgres
-def test_a_task_that_is_moved_while_another_member_writes_it(client, team, meanwhile):
+def test_task_moved_during_a_write(client, team, meanwhile):
     second = project(client, team.owner, "Second", editor=[team.editor])
     hidden = project(client, team.owner, "Hidden")
     one = task(client, team.owner, team.project)
@@ -264,7 +264,7 @@ def test_a_task_that_is_moved_while_another_member_writes_it(client, team, meanw
 
 
 @on_postgres
-def test_a_task_that_leaves_a_project_while_it_is_deleted_is_not_deleted(client, team, meanwhile):
+def test_task_moved_out_during_deletion_of_the_project(client, team, meanwhile):
     one, two = (task(client, team.editor, team.project) for _ in "12")
     own = inbox(client, team.editor)["id"]
     moved = "UPDATE tasks SET project_id = :own, version = version + 1 WHERE id = :id"
@@ -278,7 +278,7 @@ def test_a_task_that_leaves_a_project_while_it_is_deleted_is_not_deleted(client,
 
 
 @on_postgres
-def test_what_many_changes_record_fits_the_tasks(client, team, meanwhile, rows):
+def test_events_match_tasks_after_concurrent_changes(client, team, meanwhile, rows):
     """A task that was changed just before somebody's assignments are cleared."""
     one = task(client, team.owner, team.project, assignee_id=team.editor.id)
     changed = "UPDATE tasks SET title = 'New', version = version + 1 WHERE id = :id"
@@ -291,7 +291,7 @@ def test_what_many_changes_record_fits_the_tasks(client, team, meanwhile, rows):
     assert rows.value(last, id=one["id"]) == 3
 
 
-def test_a_user_who_is_deleted_while_they_are_added_or_assigned(client, team, meanwhile):
+def test_user_deleted_while_being_added_or_assigned(client, team, meanwhile):
     gone = "DELETE FROM users WHERE id = :id"
     with meanwhile(gone, id=team.other.id) as start:
         body = {"user": team.other.username, "role": "viewer"}

@@ -1,4 +1,4 @@
-"""What webhooks get of projects: tasks that their owner may see, assignments, comments, members."""
+"""Webhooks for projects."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def types(found):
     return {path: [each["type"] for each in messages] for path, messages in found.items()}
 
 
-def test_all_members_get_a_tasks_events(client, team, admin, receiver, received):
+def test_all_members_receive_events_of_a_task(client, team, admin, receiver, received):
     people = (team.owner, team.editor, team.viewer, team.other, admin)
     for who in people:
         hook(client, who, receiver, f"/{who.username}")
@@ -80,7 +80,7 @@ def test_all_members_get_a_tasks_events(client, team, admin, receiver, received)
     assert found["owner"][5]["data"]["task"]["assignee_id"] == team.editor.id
 
 
-def test_members_that_come_and_go(client, team, receiver, received):
+def test_events_for_added_and_removed_members(client, team, receiver, received):
     second = add(client, team.owner, team.project, team.other, "owner")
     people = (team.owner, team.editor, team.viewer, team.other)
     for who in people:
@@ -107,7 +107,7 @@ def test_members_that_come_and_go(client, team, receiver, received):
     assert second["role"] == "owner"
 
 
-def test_a_webhook_may_ask_for_the_new_events_alone(client, team, receiver, received):
+def test_subscription_to_new_events_only(client, team, receiver, received):
     asked = ["task.assigned", "comment.created", "project.member_added", "project.member_removed"]
     made = hook(client, team.owner, receiver, "/some", events=asked)
     assert made["events"] == asked
@@ -122,7 +122,7 @@ def test_a_webhook_may_ask_for_the_new_events_alone(client, team, receiver, rece
     refused(client.post("/webhooks", json=wrong, as_=team.owner), 400, "events")
 
 
-def test_what_follows_from_other_changes(client, team, admin, receiver, received):
+def test_events_of_indirect_changes(client, team, admin, receiver, received):
     """Leaving clears assignees; a deleted project's tasks are deleted; a move is an update."""
     tasks = [task(client, team.owner, team.project, assignee_id=team.editor.id) for _ in "12"]
     own = task(client, team.owner)
@@ -160,7 +160,7 @@ def test_events_before_a_move_are_not_sent(client, team, receiver, received):
     assert found["viewer"][0]["data"]["task"]["title"] == "Public plan"
 
 
-def test_the_events_of_a_deleted_user_and_project(client, cast, team, admin, receiver, received):
+def test_events_of_deleted_users_and_projects(client, cast, team, admin, receiver, received):
     hook(client, team.owner, receiver, "/owner")
     one = task(client, team.editor, team.project, assignee_id=team.editor.id)
     received()
@@ -173,7 +173,7 @@ def test_the_events_of_a_deleted_user_and_project(client, cast, team, admin, rec
 
 
 @on_sqlite
-def test_pending_deliveries_to_who_leaves_are_not_sent(client, team, receiver, received, rows):
+def test_pending_deliveries_to_former_members_are_not_sent(client, team, receiver, received, rows):
     """Also where the first attempt has failed before."""
     made = hook(client, team.viewer, receiver, "/viewer", events=["task.created"])
     second = project(client, team.viewer, "Second")

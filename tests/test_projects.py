@@ -1,4 +1,4 @@
-"""Projects: their fields, lists and files, the Inbox, archiving and deletion."""
+"""Projects."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def team(client, cast):
 # --- the Inbox ----------------------------------------------------------------------------------
 
 
-def test_every_user_has_an_inbox_from_the_start(client, cast, admin):
+def test_every_user_has_an_inbox(client, cast, admin):
     body = {"username": "made", "password": "Lantern-4-edam"}
     ok(client.post("/users", json=body, as_=admin), 201)
     for who in (cast.user("ben"), cast.sign_in("made", "Lantern-4-edam"), admin):
@@ -53,7 +53,7 @@ def test_every_user_has_an_inbox_from_the_start(client, cast, admin):
         assert nested["project_id"] == found["id"]
 
 
-def test_an_inbox_stays_what_it_is(client, alice, bob, admin):
+def test_inbox_cannot_be_changed(client, alice, bob, admin):
     path = f"/projects/{inbox(client, alice)['id']}"
     for who in (alice, admin):
         for body in ({"name": "Other"}, {"is_archived": True}, {"name": "x", "description": "y"}):
@@ -106,7 +106,7 @@ def test_create_read_change_and_delete(client, alice):
         refused(client.open(path, method=method, as_=alice, json=change), 404)
 
 
-def test_the_tag_is_made_of_id_version_and_the_callers_role(client, team, admin):
+def test_etag_has_id_version_and_role(client, team, admin):
     people = (team.owner, team.editor, team.viewer, admin)
     answers = [client.get(team.path, as_=who) for who in people]
     assert [ok(each)["role"] for each in answers] == ["owner", "editor", "viewer", "admin"]
@@ -121,7 +121,7 @@ def test_the_tag_is_made_of_id_version_and_the_callers_role(client, team, admin)
 
 
 @on_sqlite
-def test_what_a_body_may_say(client, alice):
+def test_invalid_bodies(client, alice):
     made = project(client, alice)
     path = f"/projects/{made['id']}"
     for body, *fields in (
@@ -155,7 +155,7 @@ def test_what_a_body_may_say(client, alice):
     assert client.post("/projects", data="name=x", as_=alice).status_code == 415
 
 
-def test_a_retry_with_a_key_does_nothing_twice(client, team):
+def test_idempotency_key_creates_one_project(client, team):
     one = task(client, team.owner, team.project)
     member = {"user": "other", "role": "viewer"}
     for path, body, other in (
@@ -179,7 +179,7 @@ def test_a_retry_with_a_key_does_nothing_twice(client, team):
 # --- lists --------------------------------------------------------------------------------------
 
 
-def test_lists_are_filtered_sorted_and_in_pages(client, alice, bob, admin):
+def test_list_filters_sorting_and_pages(client, alice, bob, admin):
     names = ["beta", "Alpha", "ÉTÉ 100%", "gamma"]
     made = {name: project(client, alice, name) for name in names}
     project(client, bob, "Bob's")
@@ -233,7 +233,7 @@ def test_lists_are_filtered_sorted_and_in_pages(client, alice, bob, admin):
         refused(client.get(f"/projects?{query}", as_=alice), 400, field)
 
 
-def test_the_tasks_of_a_project_are_listed_as_under_tasks(client, team):
+def test_task_list_of_a_project(client, team):
     for number in range(5):
         fields = {"title": f"Task {number}", "priority": ("low", "high")[number % 2]}
         made = client.post(f"{team.path}/tasks", json=fields, as_=team.editor)
@@ -266,7 +266,7 @@ def calendar_of(client, root, who):
     return [str(e["SUMMARY"]) for e in icalendar.Calendar.from_ical(text).walk("VEVENT")]
 
 
-def test_an_archived_project_is_left_out_unless_it_is_named(client, root, team):
+def test_archived_projects_are_excluded_by_default(client, root, team):
     due = "2030-06-01T09:30:00Z"
     one = task(client, team.owner, team.project, due_at=due, title="Shared")
     gone = task(client, team.owner, team.project)
@@ -309,7 +309,7 @@ def test_an_archived_project_is_left_out_unless_it_is_named(client, root, team):
 # --- deletion -----------------------------------------------------------------------------------
 
 
-def test_deletion_moves_each_task_to_the_trash_in_its_owners_inbox(client, team, admin):
+def test_deletion_moves_tasks_to_the_trash(client, team, admin):
     inboxes = {who.id: inbox(client, who)["id"] for who in (team.owner, team.editor)}
     mine = task(client, team.owner, team.project, title="mine", assignee_id=team.editor.id)
     own = task(client, team.editor, team.project, title="own", assignee_id=team.editor.id)
@@ -349,7 +349,7 @@ def test_deletion_moves_each_task_to_the_trash_in_its_owners_inbox(client, team,
     assert actions.count("task.deleted") == 1
 
 
-def test_the_tasks_of_who_has_left_go_to_their_inbox(client, team):
+def test_tasks_of_former_members_go_to_their_inbox(client, team):
     one = task(client, team.editor, team.project)
     assert remove(client, team.owner, team.project, team.editor).status_code == 204
     refused(client.get(f"/tasks/{one['id']}", as_=team.editor), 404)

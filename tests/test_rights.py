@@ -1,4 +1,4 @@
-"""Rights come from the project alone: each operation by each caller, and what leaks from others."""
+"""Permissions in projects: every operation by every role."""
 
 from functools import partial
 from typing import Any
@@ -75,18 +75,18 @@ def call_all(scenes, caller):
 
 
 @pytest.mark.parametrize("caller", PEOPLE)
-def test_each_operation_by_each_role(scenes, caller):
+def test_operations_by_role(scenes, caller):
     call_all(scenes, caller)
 
 
 @on_sqlite
 @pytest.mark.parametrize("caller", CALLERS[len(PEOPLE) :])
-def test_each_operation_by_each_personal_token(scenes, caller):
+def test_operations_by_personal_token(scenes, caller):
     call_all(scenes, caller)
 
 
 @on_sqlite
-def test_nothing_without_a_token(scenes):
+def test_operations_without_a_token(scenes):
     scene = scenes.new()
     before = scenes.state()
     for row in ROWS:
@@ -94,7 +94,7 @@ def test_nothing_without_a_token(scenes):
     assert scenes.state() == before
 
 
-def test_what_was_made_gives_no_right(client, team):
+def test_creating_a_task_gives_no_rights(client, team):
     """Who made a task and has left, or was demoted, has no more than their role."""
     one = task(client, team.editor, team.project)
     said = f"/tasks/{one['id']}/comments/{comment(client, team.editor, one)['id']}"
@@ -156,7 +156,7 @@ LISTS = (
 )
 
 
-def test_no_list_count_or_file_tells_of_others(client, root, team, admin):
+def test_lists_counts_and_files_contain_only_visible_rows(client, root, team, admin):
     hers = project(client, team.owner, "Hers", editor=[team.editor], viewer=[team.viewer])
     path = f"/projects/{hers['id']}"
     body = {"title": "Hers", "tags": ["secret"], "due_at": ago(days=1)}
@@ -186,7 +186,7 @@ def test_no_list_count_or_file_tells_of_others(client, root, team, admin):
         assert ("Hers" in root.get(address).text) == (who is team.viewer), who.username
 
 
-def test_cursors_and_tags_of_others_open_nothing(client, team):
+def test_cursors_and_etags_of_other_users(client, team):
     one = task(client, team.owner, team.project, title="Secret")
     task(client, team.owner, team.project, title="Secret")
     said = comment(client, team.owner, one, "Secret")
@@ -217,7 +217,7 @@ def test_cursors_and_tags_of_others_open_nothing(client, team):
 # --- what was allowed before --------------------------------------------------------------------
 
 
-def test_no_replay_to_who_has_lost_the_right(client, team):
+def test_no_replay_after_losing_the_right(client, team):
     one, gone = (task(client, team.owner, team.project) for _ in "12")
     ok(client.delete(f"/tasks/{gone['id']}", as_=team.owner), 204)
     member = add(client, team.owner, team.project, team.other, "owner")
@@ -262,7 +262,7 @@ def test_no_replay_to_who_has_lost_the_right(client, team):
     assert len(tasks) == 2 + 5  # nothing was done twice
 
 
-def test_an_import_of_who_has_lost_the_right_meanwhile_creates_nothing(client, team, app):
+def test_import_fails_after_losing_the_right(client, team, app):
     path = f"/tasks/import?project_id={team.project['id']}"
     for act in (set_role, remove):
         rows = [{"title": "Late"}] * 101
@@ -279,9 +279,7 @@ def test_an_import_of_who_has_lost_the_right_meanwhile_creates_nothing(client, t
     assert items(client, team.editor, "/tasks") == []
 
 
-def test_webhooks_get_what_their_owner_may_see_at_delivery(
-    client, team, admin, receiver, rows, app
-):
+def test_webhook_visibility_is_checked_at_delivery(client, team, admin, receiver, rows, app):
     people = (team.owner, team.editor, team.viewer, team.other, admin)
     hooks = {who: hook(client, who, receiver, f"/{who.username}") for who in people}
     writes = token(client, admin, "write")

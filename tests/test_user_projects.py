@@ -1,4 +1,4 @@
-"""Deleting a user: their Inbox, their tasks in other projects, and who owns these then."""
+"""Deleting users with projects."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def disable(client, admin, who):
 
 
 @pytest.mark.parametrize("is_reassigned", [False, True])
-def test_the_inbox_goes_or_its_tasks_to_another(client, alice, bob, admin, is_reassigned):
+def test_inbox_is_deleted_or_reassigned(client, alice, bob, admin, is_reassigned):
     theirs = inbox(client, alice)
     made = task(client, alice, assignee_id=alice.id)
     trashed = task(client, alice)
@@ -63,9 +63,7 @@ def test_the_inbox_goes_or_its_tasks_to_another(client, alice, bob, admin, is_re
 
 
 @pytest.mark.parametrize("is_reassigned", [False, True])
-def test_elsewhere_tasks_go_to_the_longest_standing_active_owner(
-    client, cast, team, admin, is_reassigned
-):
+def test_tasks_go_to_the_longest_standing_active_owner(client, cast, team, admin, is_reassigned):
     early, late = cast.user("early"), cast.user("late")
     for who in (early, late):
         add(client, team.owner, team.project, who, "viewer")
@@ -99,9 +97,7 @@ def test_elsewhere_tasks_go_to_the_longest_standing_active_owner(
     ],
 )
 @pytest.mark.parametrize("is_self", [False, True])
-def test_the_last_active_owner_is_followed_by(
-    client, cast, alice, admin, others, successor, is_self
-):
+def test_successor_of_the_last_active_owner(client, cast, alice, admin, others, successor, is_self):
     people = {name: cast.user(name) for names in others.values() for name in names}
     members: dict[str, Any] = {
         role: [people[name] for name in names] for role, names in others.items()
@@ -122,7 +118,7 @@ def test_the_last_active_owner_is_followed_by(
     ok(client.patch(f"/projects/{of['id']}", json={"name": "Mine"}, as_=people[successor]))
 
 
-def test_where_nobody_is_left_the_project_is_deleted(client, cast, alice, admin):
+def test_project_without_other_members_is_deleted(client, cast, alice, admin):
     ben = cast.user("ben")
     of, alone = project(client, alice, editor=[ben]), project(client, alice, "Alone")
     his = task(client, ben, of, title="his")
@@ -141,7 +137,7 @@ def test_where_nobody_is_left_the_project_is_deleted(client, cast, alice, admin)
     assert items(client, admin, "/tasks?deleted=true") == []
 
 
-def test_where_nobody_is_left_it_belongs_to_who_takes_over(client, cast, alice, bob, admin):
+def test_project_without_other_members_is_reassigned(client, cast, alice, bob, admin):
     ben = cast.user("ben")
     of, alone = project(client, alice, editor=[ben]), project(client, alice, "Alone")
     member = project(client, alice, "Member", viewer=[bob])
@@ -156,7 +152,7 @@ def test_where_nobody_is_left_it_belongs_to_who_takes_over(client, cast, alice, 
 
 
 @on_sqlite
-def test_archived_projects_and_admins_are_no_exception(client, cast, team, admin):
+def test_archived_projects_and_admins(client, cast, team, admin):
     ok(client.patch(team.path, json={"is_archived": True}, as_=team.owner))
     one = task(client, team.owner, team.project)
     boss = cast.admin("boss")
@@ -173,7 +169,7 @@ def test_archived_projects_and_admins_are_no_exception(client, cast, team, admin
     assert items(client, admin, "/tasks") == []
 
 
-def test_tasks_in_the_inbox_of_somebody_else(client, team, admin):
+def test_tasks_in_another_users_inbox(client, team, admin):
     """An editor has moved another's task to their own Inbox: rights come from the project."""
     own = inbox(client, team.editor)["id"]
     stays, goes = (task(client, team.owner, team.project) for _ in "12")
