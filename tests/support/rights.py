@@ -92,6 +92,7 @@ GET    /tasks/$awaytask/activity              404 404 404 404 200
 """  # noqa: E501
 
 
+EVENTS = "SELECT max(id) FROM events"
 HIDDEN = ("project", "task", "trashed", "comment")
 
 
@@ -191,8 +192,11 @@ class Scenes:
 
     def state(self) -> Any:
         """Everything that a refused call leaves as it was."""
-        tables = ("projects", "memberships", "tasks", "comments", "events", "jobs")
-        return [self._rows.all(f"SELECT * FROM {table}") for table in tables]
+        tables = ("projects", "memberships", "tasks", "comments", "jobs")
+        asked = [f"SELECT * FROM {each} ORDER BY 1, 2" for each in tables]
+        with self._rows.connection() as connection:
+            found = [connection.execute(each).fetchall() for each in (*asked, EVENTS)]
+        return [[dict(row) for row in rows] for rows in found]
 
 
 def without_ids(text: str) -> str:
