@@ -1,17 +1,16 @@
-"""The database: column types, transactions, errors, and compiled statements for the hot path.
+"""The database: column types, transactions and errors.
 
 All access uses `db.session`. Reads run in AUTOCOMMIT, changes in `transaction()`. Most code uses
-entities; tasks, events and the lookup of the caller use `Statement`.
+entities; tasks, events and the lookup of the caller use statements of `taskapi.statement`.
 """
 
 import sqlite3
 import threading
-from collections import namedtuple
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import orjson
 import psycopg
@@ -25,7 +24,6 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Integer,
-    Select,
     SmallInteger,
     String,
     Text,
@@ -220,7 +218,7 @@ def transaction() -> Iterator[None]:
         try:
             # The engine is in AUTOCOMMIT, so this begins a transaction on the session's connection,
             # even if the session has read before.
-            _execute(session, begin, {}, may_retry=True)
+            execute_raw(session, begin, {}, may_retry=True)
             session.info["in_transaction"] = True
             yield
             session.commit()
@@ -287,98 +285,7 @@ def _refuse_flush(session: DatabaseSession, *_: Any) -> None:
         raise RuntimeError("Use transaction(): a flush in AUTOCOMMIT cannot be rolled back.")
 
 
-# --- statements ---------------------------------------------------------------------------------
-
-
-class Statement:
-    """A statement with bind parameters, compiled once and run on the driver's own cursor.
-
-    SQLAlchemy's execute() costs several times as much as the statement itself, which matters for
-    statements of every request. It uses the connection of `db.session`, in its transaction if there
-    is one, and the bind and result processors of the column types.
-    """
-
-    def __init__(self, statement: Any):
-        self.statement = statement
-        self._compiled: dict[str, _Compiled] = {}
-
-    def all(self, /, **values: Any) -> list[Row]:
-        compiled, cursor = self._run(values)
-        return [compiled.make_row(row) for row in cursor.fetchall()]
-
-    def first(self, /, **values: Any) -> Row | None:
-        rows = self.all(**values)
-        return rows[0] if rows else None
-
-    def scalar(self, /, **values: Any) -> Any:
-        """Return the first column of the first row, or None."""
-        rows = self.all(**values)
-        return rows[0][0] if rows else None
-
-    def execute(self, /, **values: Any) -> int:
-        """Execute and return the number of changed rows."""
-        _, cursor = self._run(values)
-        count: int = cursor.rowcount
-        return count
-
-    def _run(self, values: dict[str, Any]) -> tuple["_Compiled", Any]:
-        session = db.session()
-        dialect = _cursor(session)[0].dialect
-        compiled = self._compiled.get(dialect.name)
-        if compiled is None:
-            compiled = self._compiled[dialect.name] = _compile(self.statement, dialect)
-        bound = compiled.constants | values
-        for name, process in compiled.bind_processors:
-            bound[name] = process(bound[name])
-        may_retry = compiled.is_select and "in_transaction" not in session.info
-        return compiled, _execute(session, compiled.sql, bound, may_retry)
-
-
-class _Compiled(NamedTuple):
-    sql: str
-    is_select: bool
-    constants: dict[str, Any]
-    bind_processors: list[tuple[str, Callable[[Any], Any]]]
-    make_row: Callable[[Sequence[Any]], Any]
-
-
-def _compile(statement: Any, dialect: Dialect) -> _Compiled:
-    compiled = statement.compile(dialect=dialect)
-    constants = {name: value for name, value in compiled.params.items() if value is not None}
-    binders = []
-    for name in compiled.params:
-        processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)
-        if processor is not None:
-            binders.append((name, processor))
-    columns = getattr(statement, "exported_columns", None)
-    is_select = isinstance(statement, Select)
-    return _Compiled(str(compiled), is_select, constants, binders, _row_maker(columns, dialect))
-
-
-def _row_maker(columns: Any, dialect: Dialect) -> Callable[[Sequence[Any]], Any]:
-    names = columns.keys() if columns is not None else []
-    if not names:
-        return tuple
-    row_class: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]
-    make: Callable[[Any], Any] = row_class._make
-    processors = [
-        (i, process)
-        for i, column in enumerate(columns)
-        if (process := column.type.dialect_impl(dialect).result_processor(dialect, None))
-    ]
-    if not processors:
-        return make
-
-    def make_row(found: Sequence[Any]) -> Any:
-        row = list(found)
-        for i, process in processors:
-            row[i] = process(row[i])
-        return make(row)
-
-    return make_row
-
-
-def _cursor(session: DatabaseSession) -> tuple[Connection, Any]:
+def driver_cursor(session: DatabaseSession) -> tuple[Connection, Any]:
     """The session's connection and a cursor of the driver on it, kept while both are good."""
     found: tuple[Connection, Any] | None = session.info.get("cursor")
     if found is None or found[0].closed:
@@ -388,8 +295,8 @@ def _cursor(session: DatabaseSession) -> tuple[Connection, Any]:
     return found
 
 
-def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_retry: bool) -> Any:
-    connection, cursor = _cursor(session)
+def execute_raw(session: DatabaseSession, sql: str, values: dict[str, Any], may_retry: bool) -> Any:
+    connection, cursor = driver_cursor(session)
     try:
         return cursor.execute(sql, values)
     except (psycopg.OperationalError, pg.ReadOnlySqlTransaction) as error:
@@ -402,7 +309,7 @@ def _execute(session: DatabaseSession, sql: str, values: dict[str, Any], may_ret
         db.engine.dispose(close=False)
         if not may_retry:
             raise
-    return _execute(session, sql, values, may_retry=False)
+    return execute_raw(session, sql, values, may_retry=False)
 
 
 # --- the engine ---------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def _fill_inboxes() -> None:
             "fk_tasks_assignee_id_users", "users", ["assignee_id"], ["id"], ondelete="SET NULL"
         )
     _create_task_indexes("project_id")
-    op.create_index("ix_tasks_user", "tasks", ["user_id", "created_at", "id"])
+    op.create_index("ix_tasks_user", "tasks", ["user_id"])
     op.create_index(
         "ix_tasks_assignee", "tasks", ["assignee_id"], **partial("assignee_id IS NOT NULL")
     )

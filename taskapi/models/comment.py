@@ -8,11 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Id, Row, Timestamp, now, partial
 from taskapi.errors import Forbidden, NotFound
 from taskapi.extensions import db
+from taskapi.listing import Filter, Listing
 from taskapi.models import event
 from taskapi.models.project import Viewer
 from taskapi.models.task import is_audited, task_json
 from taskapi.models.user import User
-from taskapi.paging import Filter, Listing
 
 
 class Comment(db.Model):

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Id, Timestamp, affected_rows, ago, now, partial, transaction
 from taskapi.extensions import db
-from taskapi.paging import Filter, Listing
+from taskapi.listing import Filter, Listing
 
 KEPT_DAYS = 90
 STATUSES = ("pending", "delivered", "failed", "cancelled")

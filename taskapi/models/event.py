@@ -20,9 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Json, Statement, Timestamp, ago, now, partial
+from taskapi.db import Id, Json, Timestamp, ago, now, partial
 from taskapi.extensions import db
-from taskapi.paging import Filter, Flag, Listing
+from taskapi.listing import Filter, Flag, Listing
+from taskapi.statement import Statement
 
 KEPT_DAYS = 90
 AUDIT_KEPT_DAYS = 365

@@ -4,8 +4,9 @@ from sqlalchemy import ForeignKey, String, Text, bindparam, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Json, Statement, Timestamp, affected_rows, ago, transaction
+from taskapi.db import Id, Json, Timestamp, affected_rows, ago, transaction
 from taskapi.extensions import db
+from taskapi.statement import Statement
 
 KEPT_HOURS = 24
 

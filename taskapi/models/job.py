@@ -8,10 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Id, Json, Timestamp, affected_rows, ago, from_now, now, partial, transaction
 from taskapi.errors import ApiError, Conflict, NotFound
 from taskapi.extensions import db
+from taskapi.listing import Filter, Listing
 from taskapi.models import event
 from taskapi.models.claim import Claimable
 from taskapi.models.user import User
-from taskapi.paging import Filter, Listing
 
 STATUSES = ("queued", "running", "done", "failed")
 IMPORT = "tasks.import"

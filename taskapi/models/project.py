@@ -22,21 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import (
-    INTEGRITY_ERRORS,
-    CaseFolded,
-    Choice,
-    Id,
-    Statement,
-    Timestamp,
-    now,
-    transaction,
-)
+from taskapi.db import INTEGRITY_ERRORS, CaseFolded, Choice, Id, Timestamp, now, transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, NotFound
 from taskapi.extensions import db
+from taskapi.listing import Filter, Flag, Listing, as_pattern, contains
 from taskapi.models import event
 from taskapi.models.user import User
-from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
+from taskapi.statement import Statement
 
 ROLES = ("viewer", "editor", "owner")  # each has the permissions of those before it
 EDITORS = ("editor", "owner")

@@ -14,12 +14,13 @@ from sqlalchemy import ForeignKey, Index, String, bindparam, delete, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.config import settings
-from taskapi.db import Id, Statement, Timestamp, affected_rows, ago, from_now, now, transaction
+from taskapi.db import Id, Timestamp, affected_rows, ago, from_now, now, transaction
 from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
+from taskapi.listing import Filter, Flag, Listing
 from taskapi.models import event
 from taskapi.models.user import User
-from taskapi.paging import Filter, Flag, Listing
+from taskapi.statement import Statement
 
 GRACE_SECONDS = 60  # how long the previous token is accepted
 KEPT_DAYS = 30  # how long ended sessions are kept, for their addresses

@@ -37,7 +37,6 @@ from taskapi.db import (
     Id,
     Names,
     Row,
-    Statement,
     Timestamp,
     affected_rows,
     ago,
@@ -60,6 +59,7 @@ from taskapi.models.project import (
     require_editor,
 )
 from taskapi.models.user import User
+from taskapi.statement import Statement
 
 STATUSES = ("todo", "in_progress", "done")
 PRIORITIES = ("low", "medium", "high")
@@ -115,8 +115,9 @@ class Task(db.Model):
                 " AND deleted_at IS NULL"
             ),
         ),
-        # For deleting users, and for filters.
-        Index("ix_tasks_user", "user_id", "created_at", "id"),
+        # For deleting users, and for filters. Without a time, which PostgreSQL would walk along
+        # instead of the indexes of a user's projects.
+        Index("ix_tasks_user", "user_id"),
         Index("ix_tasks_assignee", "assignee_id", **partial("assignee_id IS NOT NULL")),
         Index("ix_tasks_trash", "deleted_at", **partial("deleted_at IS NOT NULL")),
         {"sqlite_autoincrement": True},

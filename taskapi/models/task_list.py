@@ -2,9 +2,9 @@
 
 from sqlalchemy import and_, bindparam, not_, or_
 
+from taskapi.listing import Filter, Flag, Groups, Listing, as_pattern, contains
 from taskapi.models.project import ARCHIVED, projects_of
 from taskapi.models.task import SHOWN, Task
-from taskapi.paging import Filter, Flag, Groups, Listing, as_pattern, contains
 
 _COLUMNS = Task.__table__.c
 

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import and_, bindparam, func, select
 
-from taskapi.db import Statement, canonical
+from taskapi.db import canonical
+from taskapi.listing import Shape, bind_filters, conditions_of
 from taskapi.models.task import PRIORITIES, STATUSES, Task
 from taskapi.models.task_list import LISTING
-from taskapi.paging import Shape, bind_filters, conditions_of
+from taskapi.statement import Statement
 
 STATS_DAYS = 30
 

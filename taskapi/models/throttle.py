@@ -11,21 +11,12 @@ from sqlalchemy import Index, String, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import (
-    Id,
-    Statement,
-    Timestamp,
-    affected_rows,
-    ago,
-    now,
-    seconds_since,
-    transaction,
-    upsert,
-)
+from taskapi.db import Id, Timestamp, affected_rows, ago, now, seconds_since, transaction, upsert
 from taskapi.errors import RateLimited
 from taskapi.extensions import db
 from taskapi.models.session import has_signed_in_from, network_of
 from taskapi.models.user import User, key_of
+from taskapi.statement import Statement
 
 MINUTES = 15
 PER_PAIR = 10

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import (
     INTEGRITY_ERRORS,
     Id,
-    Statement,
     Timestamp,
     affected_rows,
     from_now,
@@ -19,9 +18,10 @@ from taskapi.db import (
 )
 from taskapi.errors import Forbidden, Invalid, NotFound
 from taskapi.extensions import db
+from taskapi.listing import Filter, Listing
 from taskapi.models import event
 from taskapi.models.user import User
-from taskapi.paging import Filter, Listing
+from taskapi.statement import Statement
 
 PREFIX = "tsk_"
 SCOPES = ("read", "write", "admin")

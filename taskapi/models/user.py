@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import INTEGRITY_ERRORS, Id, Timestamp, now, transaction
 from taskapi.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 from taskapi.extensions import db
+from taskapi.listing import Filter, Flag, Listing, as_pattern, contains
 from taskapi.models import event
 from taskapi.models.password import hash_password, is_outdated, validate_password
-from taskapi.paging import Filter, Flag, Listing, as_pattern, contains
 
 USERNAME = re.compile(r"[A-Za-z0-9._-]{3,50}")
 ROLES = ("user", "admin")

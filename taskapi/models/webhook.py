@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Id, Names, Timestamp, affected_rows, from_now, now, transaction
 from taskapi.errors import Conflict, NotFound
 from taskapi.extensions import db
+from taskapi.listing import Filter, Listing
 from taskapi.models import event, webhook_secret
 from taskapi.models.claim import Claimable
 from taskapi.models.delivery import Delivery, cancel_deliveries
@@ -30,7 +31,6 @@ from taskapi.models.project import Membership, is_member
 from taskapi.models.task import Task
 from taskapi.models.token import PersonalToken
 from taskapi.models.user import User
-from taskapi.paging import Filter, Listing
 
 MAX_WEBHOOKS = 20  # per user, because each change creates a delivery for each webhook
 BOTH_SIGN_HOURS = 24

@@ -8,11 +8,11 @@ from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.config import settings
 from taskapi.db import ago
+from taskapi.listing import Key, fetch_page
 from taskapi.models.calendar import calendar_owner, create_calendar, delete_calendar
 from taskapi.models.project import Owner
 from taskapi.models.task import Task
 from taskapi.models.task_list import LISTING
-from taskapi.paging import Key, fetch_page
 from taskapi.responses import json_response
 from taskapi.schemas.system import CalendarSchema, NotJsonSchema
 

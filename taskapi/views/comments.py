@@ -8,10 +8,11 @@ from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.conditional import check_if_match
 from taskapi.db import transaction
+from taskapi.listing import OLDEST_FIRST
 from taskapi.models.comment import LISTING, Comment, comment_json
 from taskapi.models.task import Task
 from taskapi.models.user import User
-from taskapi.paging import OLDEST_FIRST, page_response
+from taskapi.paging import page_response
 from taskapi.responses import entity
 from taskapi.schemas.comment import CommentSchema
 from taskapi.schemas.fields import PageQuery

@@ -15,11 +15,11 @@ from taskapi.conditional import etag_of
 from taskapi.db import now, transaction
 from taskapi.errors import ApiError, Invalid, PreconditionFailed, RateLimited
 from taskapi.inputs import JSON
+from taskapi.listing import Key, Page, fetch_page, position_of
 from taskapi.models.job import enqueue_import
 from taskapi.models.project import EDITORS
 from taskapi.models.task import Task, VisibleTasks, task_json
 from taskapi.models.task_list import LISTING
-from taskapi.paging import Key, Page, fetch_page, position_of
 from taskapi.responses import json_response
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load

@@ -8,6 +8,7 @@ from taskapi.api import Api
 from taskapi.auth import Caller
 from taskapi.conditional import check_if_match
 from taskapi.db import transaction
+from taskapi.listing import OLDEST_FIRST
 from taskapi.models import team
 from taskapi.models.project import (
     LISTING,
@@ -18,7 +19,7 @@ from taskapi.models.project import (
     project_json,
 )
 from taskapi.models.user import User
-from taskapi.paging import OLDEST_FIRST, filters_of, page_response
+from taskapi.paging import filters_of, page_response
 from taskapi.responses import entity
 from taskapi.schemas import project as schemas
 from taskapi.schemas.fields import PageQuery
