@@ -13,7 +13,6 @@ import pytest
 
 from tests.chaos import faults
 from tests.chaos.ground import ground
-from tests.chaos.load import register
 from tests.support.client import GOOD, signed_in
 from tests.support.servers import ROOT
 from tests.support.sockets import HOST, dial, exchange, head_and_body, read_all
@@ -109,7 +108,7 @@ def test_home_directory_and_forwarded_scheme_are_ignored(live_server, tmp_path):
 
 @pytest.fixture(scope="module")
 def token(stand):
-    return register(stand.server.url)
+    return stand.token
 
 
 def to(path: str, token: str, field: str) -> bytes:
