@@ -191,11 +191,11 @@ def test_changelog_has_released_the_current_version(root):
 
 
 def test_performance_table_has_the_figures_of_the_last_benchmark():
-    rows = re.findall(r"^\| (.+) \| (.+) \| (.+) \| (.+) \|$", section("Performance", "##"), re.M)
+    rows = re.findall(r"^(\| .+ \|)$", section("Performance", "##"), re.M)
     figures = (ROOT / "docs" / "performance.md").read_text()
-    assert len(rows[1:]) == 5
+    assert len(rows[1:]) == 4
     for row in rows[1:]:
-        assert f"\n| {' | '.join(row)} |" in figures
+        assert f"\n{row}\n" in figures
 
 
 FOREIGN_NAMES = {
