@@ -204,8 +204,9 @@ def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _check_project(caller: Caller, query: dict[str, Any], **_: Any) -> None:
-    with transaction():
-        visible_tasks(caller).check_project(query.get("project_id"))
+    if "project_id" in query:
+        with transaction():
+            visible_tasks(caller).check_project(query["project_id"])
 
 
 @import_export.post(
