@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from taskapi.config import ConfigError, Settings
 from taskapi.metrics import make_shared_folder, mark_worker_dead, remove_shared_folder
-from taskapi.revision import is_behind, revision_of, what_is_missing
+from taskapi.revision import missing_migrations
 from taskapi.worker.loop import EmbeddedWorker
 
 # As the flask command does; the environment takes precedence.
@@ -55,7 +55,7 @@ if settings.metrics_token:
 
 def on_starting(server: Any) -> None:
     try:
-        revision = revision_of(settings)
+        missing = missing_migrations(settings)
     except DBAPIError as error:
         server.log.warning(
             "Cannot connect to the database (%s). Migrations were not checked. Requests get 503 "
@@ -63,8 +63,8 @@ def on_starting(server: Any) -> None:
             type(error.orig).__name__,
         )
     else:
-        if is_behind(revision):
-            sys.exit(f"Cannot start: {what_is_missing(revision)}")
+        if missing:
+            sys.exit(f"Cannot start: {missing}")
 
 
 def when_ready(server: Any) -> None:

@@ -13,40 +13,36 @@ from taskapi.config import MIGRATIONS, Settings
 CONNECT_SECONDS = 3
 
 
-def revision_of(settings: Settings) -> str | None:
-    """Return the current migration, using a separate connection."""
-    path = make_url(settings.database_url).database
-    if settings.uses_sqlite and not Path(path or "").exists():
-        return None  # connecting would create an empty file
-    limit = "timeout" if settings.uses_sqlite else "connect_timeout"
-    engine = create_engine(
-        settings.database_url, poolclass=NullPool, connect_args={limit: CONNECT_SECONDS}
-    )
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-@cache
-def head_revision() -> str:
-    head = _scripts().get_current_head()
-    assert head is not None
-    return head
-
-
-def is_behind(revision: str | None) -> bool:
-    """Return whether migrations are missing.
+def missing_migrations(settings: Settings) -> str | None:
+    """Return what is missing and how to get it; None if the database is up to date.
 
     An unknown revision was created by a newer version, whose migrations are compatible with older
     code, so that deployments need no downtime.
     """
-    known = {script.revision for script in _scripts().walk_revisions()}
-    return revision is None or (revision != head_revision() and revision in known)
+    current, head = _current_revision(settings), head_revision()
+    if current is None:
+        state = "has no tables"
+    elif current != head and current in (each.revision for each in _scripts().walk_revisions()):
+        state = f"is at migration {current}"
+    else:
+        return None
+    return f"The database {state}; {head} is required. Run: flask db upgrade"
 
 
-def what_is_missing(revision: str | None) -> str:
-    state = f"is at migration {revision}" if revision else "has no tables"
-    return f"The database {state}; {head_revision()} is required. Run: flask db upgrade"
+def head_revision() -> str | None:
+    return _scripts().get_current_head()
 
 
+@cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(MIGRATIONS))
+
+
+def _current_revision(settings: Settings) -> str | None:
+    path = make_url(settings.database_url).database
+    if settings.uses_sqlite and not Path(path or "").exists():
+        return None  # connecting would create an empty file
+    seconds = {"timeout" if settings.uses_sqlite else "connect_timeout": CONNECT_SECONDS}
+    engine = create_engine(settings.database_url, poolclass=NullPool, connect_args=seconds)
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()

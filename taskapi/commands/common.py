@@ -1,8 +1,7 @@
 """Helpers for commands."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 from sqlalchemy.exc import DBAPIError
@@ -11,35 +10,29 @@ from taskapi.config import INSTANCE, settings
 from taskapi.db import DATABASE_ERRORS, cause_of
 from taskapi.errors import ApiError, Unavailable
 from taskapi.models.user import User
-from taskapi.revision import is_behind, revision_of, what_is_missing
+from taskapi.revision import missing_migrations
 
 
-def handle_cli_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+@contextmanager
+def handle_cli_errors() -> Iterator[None]:
     """Print an error as one line and exit with 1."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except UnicodeError:
-            raise click.ClickException("The input is not UTF-8.") from None
-        except (Unavailable, *DATABASE_ERRORS) as error:
-            raise click.ClickException(_explain(error)) from None
-        except ApiError as error:
-            raise click.ClickException(error.message) from None
-
-    return run
+    try:
+        yield
+    except UnicodeError:
+        raise click.ClickException("The input is not UTF-8.") from None
+    except (Unavailable, *DATABASE_ERRORS) as error:
+        raise click.ClickException(_explain(error)) from None
+    except ApiError as error:
+        raise click.ClickException(error.message) from None
 
 
 def _explain(error: Exception) -> str:
     try:
-        revision = revision_of(settings())
+        missing = missing_migrations(settings())
     except (DBAPIError, OSError):
         return "Cannot connect to the database. Check DATABASE_URL."
-    if is_behind(revision):
-        return what_is_missing(revision)
-    if isinstance(error, ApiError):
-        return error.message
+    if missing or isinstance(error, ApiError):
+        return missing or str(error)
     return f"Database error ({type(cause_of(error)).__name__})."
 
 
