@@ -1,7 +1,6 @@
 """Variables of similar systems that have no effect here, and what to set instead."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from taskapi.config import SETTING_NAMES
@@ -57,21 +56,14 @@ NEEDLESS = {
 }
 
 
-@dataclass(frozen=True)
-class ForeignSetting:
-    text: str
-    is_missing: bool  # the setting that it stands for is not set
-
-
-def foreign_settings(env: Mapping[str, str]) -> Iterator[ForeignSetting]:
+def foreign_settings(env: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
+    """Yield a message for each, and whether the setting that it stands for is missing."""
     known = {name: ours for ours, names in INSTEAD.items() for name in names}
     for name in sorted(env):
         if name in NEEDLESS:
-            yield ForeignSetting(f"{name} has no effect: {NEEDLESS[name]}.", False)
+            yield False, f"{name} has no effect: {NEEDLESS[name]}."
         elif name in known:
-            ours = known[name]
-            text = f"{name} has no effect. Set {ours} instead."
-            yield ForeignSetting(text, not env.get(ours, "").strip())
+            yield known[name] not in env, f"{name} has no effect. Set {known[name]} instead."
         elif name not in SETTING_NAMES:
             for ours in get_close_matches(name, SETTING_NAMES, n=1, cutoff=0.9):
-                yield ForeignSetting(f"{name} has no effect. Did you mean {ours}?", False)
+                yield False, f"{name} has no effect. Did you mean {ours}?"
