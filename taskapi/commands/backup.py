@@ -38,15 +38,13 @@ def backup(file: Path, force: bool) -> None:
     if not source.exists():
         raise click.ClickException(f"Database {source} does not exist.")
     try:
-        copy_sqlite(source, file, force)
-    except FileExistsError:
-        raise click.ClickException(f"{file} exists. Use --force to replace it.") from None
+        copy_sqlite(source, file)
     except (OSError, sqlite3.Error) as error:
         raise click.ClickException(f"Copying failed: {error}") from None
     click.echo(f"Copied {source} to {file} ({file.stat().st_size:,} bytes) and checked the copy.")
 
 
-def copy_sqlite(source: Path, file: Path, force: bool) -> None:
+def copy_sqlite(source: Path, file: Path) -> None:
     """Copy atomically. Only the owner can read the copy, as it contains password hashes."""
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     os.close(descriptor)
@@ -63,12 +61,7 @@ def copy_sqlite(source: Path, file: Path, force: bool) -> None:
             raise sqlite3.DatabaseError(
                 f"the copy is damaged, and possibly the database: {verdict}"
             )
-        _to_disk(draft)
-        if force:
-            draft.replace(file)
-        else:
-            os.link(draft, file)  # unlike rename, fails if the file exists
-        _to_disk(file.parent)
+        draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -85,11 +78,3 @@ def dump_command(url: URL, file: Path) -> str:
     return shlex.join(
         ["pg_dump", "--format=custom", "--no-owner", f"--file={file}", f"--dbname={target}"]
     )
-
-
-def _to_disk(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
