@@ -3,11 +3,9 @@
 from taskapi.commands.backup import backup
 from taskapi.commands.demo import demo
 from taskapi.commands.doctor import doctor
-from taskapi.commands.documents import openapi
+from taskapi.commands.system import openapi, purge, worker
 from taskapi.commands.tasks import tasks
 from taskapi.commands.tokens import tokens
-from taskapi.commands.upkeep import purge
 from taskapi.commands.users import users
-from taskapi.commands.worker import worker
 
 COMMANDS = (users, tokens, tasks, worker, purge, doctor, backup, demo, openapi)

@@ -1,6 +1,6 @@
 """`flask demo`: sample users, projects and tasks."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -16,26 +16,17 @@ from taskapi.models.user import User
 
 PASSWORD = "Sample-Harbour-7"  # public, so never used in production
 USERS = {"demo-admin": "admin", "demo-ana": "user", "demo-ben": "user", "demo-cleo": "user"}
-# Tasks in the Inbox of each user.
-TASKS: dict[str, list[dict[str, Any]]] = {
+Tasks = list[dict[str, Any]]
+INBOXES: dict[str, Tasks] = {
     "demo-ana": [
         {"title": "Write to the landlord", "status": "in_progress", "description": "The gutter."},
         {"title": "Sharpen the saw", "status": "done", "priority": "low", "tags": ["tools"]},
     ],
     "demo-ben": [{"title": "Renew the library card", "due_days": 9}],
 }
-
-
-class Sample(NamedTuple):
-    """A project, made by its first member."""
-
-    name: str
-    members: dict[str, str]
-    tasks: list[dict[str, Any]]
-
-
-PROJECTS = [
-    Sample(
+# The first member creates the project, its tasks and their comments.
+PROJECTS: list[tuple[str, dict[str, str], Tasks]] = [
+    (
         "Garden",
         {"demo-ana": "owner", "demo-ben": "editor", "demo-cleo": "viewer"},
         [
@@ -49,7 +40,7 @@ PROJECTS = [
             },
         ],
     ),
-    Sample(
+    (
         "Summer trip",
         {"demo-ben": "owner", "demo-ana": "editor", "demo-cleo": "editor"},
         [
@@ -62,7 +53,7 @@ PROJECTS = [
 
 @click.command("demo")
 @with_appcontext
-@handle_cli_errors
+@handle_cli_errors()
 def demo() -> None:
     """Create sample users, projects and tasks, in development."""
     if settings().is_production:
@@ -77,32 +68,31 @@ def demo() -> None:
         user = created[name] = User.build(username=name, password=PASSWORD, role=role)
         with transaction():
             team.create_user(user)
-            Task.create_all(user.id, [_fields(sample) for sample in TASKS.get(name, [])])
+            Task.create_all(user.id, [_fields(sample) for sample in INBOXES.get(name, [])])
         click.echo(f"Created {role} {name}.")
-    for sample in PROJECTS:
-        if set(sample.members) <= set(created):
-            _create(sample, created)
-            members = ", ".join(f"{name} ({role})" for name, role in sample.members.items())
-            click.echo(f"Created project {sample.name} of {members}.")
+    for project, members, tasks in PROJECTS:
+        if members.keys() <= created.keys():
+            _create(project, [(created[name], role) for name, role in members.items()], tasks)
+            shown = ", ".join(f"{name} ({role})" for name, role in members.items())
+            click.echo(f"Created project {project} of {shown}.")
     click.echo(f"Their password is {PASSWORD} unless it was changed. To log in:")
     click.echo(f"  curl -s {served_url()}/api/v1/auth/login -H 'Content-Type: application/json' \\")
     click.echo(f'    -d \'{{"username": "demo-ana", "password": "{PASSWORD}"}}\'')
 
 
-def _create(sample: Sample, users: dict[str, User]) -> None:
-    owner, *others = sample.members
-    author = users[owner]
+def _create(name: str, members: list[tuple[User, str]], tasks: Tasks) -> None:
+    ids = {user.name: user.id for user, _ in members}
+    (author, _), *others = members
     with transaction():
-        project = Project.create(author.id, name=sample.name)
-        for name in others:
-            project.add_member(users[name], sample.members[name])
-        for fields in sample.tasks:
-            assignee = users[fields["assignee"]].id if "assignee" in fields else None
-            placed = {**_fields(fields), "project_id": project.id, "assignee_id": assignee}
-            task = Task.visible_to(Owner(author.id)).create(placed)
-            if "comment" in fields:
-                task = Task.visible_to(Owner(author.id)).get(task.id)
-                Comment.create(task, author, fields["comment"])
+        project = Project.create(author.id, name=name)
+        for user, role in others:
+            project.add_member(user, role)
+        visible = Task.visible_to(Owner(author.id))
+        for sample in tasks:
+            place = {"project_id": project.id, "assignee_id": ids.get(sample.get("assignee", ""))}
+            task = visible.create(_fields(sample) | place)
+            if "comment" in sample:
+                Comment.create(visible.get(task.id), author, sample["comment"])
 
 
 def _fields(sample: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`flask tasks …`: import tasks."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ tasks = AppGroup("tasks", help="Import tasks.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--user", "username", required=True, help="Owner of the tasks.")
 @click.option("--dry-run", is_flag=True, help="Validate the file without importing it.")
-@handle_cli_errors
+@handle_cli_errors()
 def import_file(file: Path, username: str, dry_run: bool) -> None:
     """Import tasks from a JSON or CSV file, all or nothing."""
     owner = get_user(username)
@@ -30,16 +30,10 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
         click.echo(f"{count} tasks are valid.")
         return
     total = sum(1 for _ in _rows(file))
-    bar: Any = click.progressbar(
-        length=total, label=f"Importing {file.name}", file=sys.stderr, show_pos=True
-    )
-    with bar:
+    label = f"Importing {file.name}"
+    with click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True) as bar:
         try:
-            imports.run_here(
-                owner.id,
-                lambda: _rows(file),
-                lambda done: bar.update(done - bar.pos),
-            )
+            imports.run_here(owner.id, lambda: _rows(file), lambda done: bar.update(done - bar.pos))
         except LostClaim:
             raise click.ClickException(
                 f"Nothing was imported: {username} was deleted, or this command was suspended for "
@@ -48,14 +42,11 @@ def import_file(file: Path, username: str, dry_run: bool) -> None:
     click.echo(f"Imported {total} tasks for {username}.")
 
 
-def _rows(file: Path) -> Iterable[Any]:
+def _rows(file: Path) -> Iterator[Any]:
     """Yield the rows. CSV is read line by line, so that the file can be of any size."""
     if file.suffix.lower() == ".json":
-        return rows_of("json", decode("json", file.read_bytes()))
-    return _lines(file)
-
-
-def _lines(file: Path) -> Iterable[Any]:
+        yield from rows_of("json", decode("json", file.read_bytes()))
+        return
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             yield from rows_of_csv(lines)

@@ -21,7 +21,7 @@ tokens = AppGroup("tokens", help="Create personal access tokens.")
     show_default=True,
     help="Rights of the token.",
 )
-@handle_cli_errors
+@handle_cli_errors()
 def create_token(username: str, name: str, scope: str) -> None:
     """Create a personal access token.
 

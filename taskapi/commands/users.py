@@ -41,12 +41,10 @@ password_stdin = click.option(
 @click.option("--email", help="E-mail address.")
 @click.option("--admin", is_flag=True, help="Create an admin.")
 @password_stdin
-@handle_cli_errors
+@handle_cli_errors()
 def create_user(username: str, email: str | None, admin: bool, password_stdin: bool) -> None:
     """Create a user or, with --admin, an admin."""
-    given = {"username": username, "role": "admin" if admin else "user"}
-    if email is not None:
-        given["email"] = email
+    given = {"username": username, "email": email, "role": "admin" if admin else "user"}
     checked = load(CreateUserSchema(exclude=("password",)), given)
     user = User.build(**checked, password=read_password(password_stdin))
     team.create_user(user)
@@ -54,7 +52,7 @@ def create_user(username: str, email: str | None, admin: bool, password_stdin: b
 
 
 @users.command("list")
-@handle_cli_errors
+@handle_cli_errors()
 def list_users() -> None:
     """List users.
 
@@ -67,7 +65,7 @@ def list_users() -> None:
 
 @users.command("promote")
 @click.argument("name")
-@handle_cli_errors
+@handle_cli_errors()
 def promote(name: str) -> None:
     """Make a user an admin."""
     _change(name, role="admin")
@@ -76,7 +74,7 @@ def promote(name: str) -> None:
 
 @users.command("demote")
 @click.argument("name")
-@handle_cli_errors
+@handle_cli_errors()
 def demote(name: str) -> None:
     """Make an admin an ordinary user."""
     _change(name, role="user")
@@ -85,7 +83,7 @@ def demote(name: str) -> None:
 
 @users.command("disable")
 @click.argument("name")
-@handle_cli_errors
+@handle_cli_errors()
 def disable(name: str) -> None:
     """Disable a user and end their sessions."""
     with transaction():
@@ -95,7 +93,7 @@ def disable(name: str) -> None:
 
 @users.command("enable")
 @click.argument("name")
-@handle_cli_errors
+@handle_cli_errors()
 def enable(name: str) -> None:
     """Enable a user and reset their failed logins."""
     with transaction():
@@ -106,7 +104,7 @@ def enable(name: str) -> None:
 @users.command("set-password")
 @click.argument("name")
 @password_stdin
-@handle_cli_errors
+@handle_cli_errors()
 def set_password(name: str, password_stdin: bool) -> None:
     """Set a user's password, and revoke their sessions and tokens."""
     user = get_user(name)
@@ -119,7 +117,7 @@ def set_password(name: str, password_stdin: bool) -> None:
 
 @users.command("reset-link")
 @click.argument("name")
-@handle_cli_errors
+@handle_cli_errors()
 def reset_link(name: str) -> None:
     """Create a password reset link.
 
@@ -137,7 +135,7 @@ def reset_link(name: str) -> None:
 
 
 @users.command("ensure-admin")
-@handle_cli_errors
+@handle_cli_errors()
 def ensure_admin() -> None:
     """Create the admin of ADMIN_USERNAME, ADMIN_EMAIL and ADMIN_PASSWORD if missing."""
     config = settings()
@@ -146,19 +144,16 @@ def ensure_admin() -> None:
         click.echo("ADMIN_USERNAME or ADMIN_EMAIL, and ADMIN_PASSWORD, are not set: nothing to do.")
         return
     # The username and the e-mail can belong to different users; both must be admins.
-    holders = {
-        found.id: found
-        for found in map(User.by_name, filter(None, (config.admin_username, config.admin_email)))
-        if found is not None
-    }
-    for found in holders.values():
+    names = filter(None, (config.admin_username, config.admin_email))
+    holders = [user for user in map(User.by_name, names) if user]
+    for found in holders:
         if found.role != "admin":
             raise click.ClickException(f"{found.name} exists and is not an admin.")
     if holders:
         click.echo(f"Admin {name} already exists.")
         return
     given = {"username": config.admin_username, "email": config.admin_email, "role": "admin"}
-    checked = load(CreateUserSchema(exclude=("password",)), {k: v for k, v in given.items() if v})
+    checked = load(CreateUserSchema(exclude=("password",)), given)
     team.create_user(User.build(**checked, password=config.admin_password))
     click.echo(f"Created admin {name}.")
 
