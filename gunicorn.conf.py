@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import load_dotenv
-from flask.helpers import get_load_dotenv
 from sqlalchemy.exc import DBAPIError
 
 from taskapi.config import ConfigError, Settings
@@ -17,7 +16,7 @@ from taskapi.revision import missing_migrations
 from taskapi.worker.loop import EmbeddedWorker
 
 # As the flask command does; the environment takes precedence.
-if get_load_dotenv():
+if os.environ.get("FLASK_SKIP_DOTENV", "").lower() in ("", "0", "false", "no"):
     load_dotenv(Path(__file__).with_name(".env"))
 
 try:

@@ -8,12 +8,12 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g
 from flask_limiter import RateLimitExceeded
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerMinute, WindowStats
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-from limits.util import WindowStats
-from redis import Redis, RedisError
+from redis import Redis
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from taskapi.config import Settings, settings

@@ -1,7 +1,15 @@
-"""The code uses no private names of libraries."""
+"""The code uses only names of libraries that their documentation contains.
 
-import ast
+public_names.txt lists them by page. If the class of an object is not known, its attributes are
+checked by their name alone, except for names that our classes or those of Python have as well.
+"""
 
+import importlib
+import re
+import sys
+from pathlib import Path
+
+from tests.support.library_names import LIBRARIES, Names, is_private, root
 from tests.support.servers import ROOT
 
 FILES = [
@@ -9,39 +17,83 @@ FILES = [
     *(ROOT / "migrations").rglob("*.py"),
     *(ROOT / name for name in ("gunicorn.conf.py", "wsgi.py")),
 ]
-# With an underscore, and documented: of named tuples, of logging's advice, and for types only.
-DOCUMENTED = {"_make", "_replace", "_asdict", "_fields", "_srcfile", "_typeshed"}
+LIST = Path(__file__).with_name("public_names.txt")
+DEFINITION = re.compile(r"^ +(?:async )?def (\w+)|^ +(?:self\.)?(\w+)(?:: [^=\n]+)?(?: =|$)", re.M)
 
 
-def is_private(name):
-    return name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED
+def all_names():
+    return [Names(path.read_text(), str(path.relative_to(ROOT))) for path in FILES]
 
 
-def private_names(tree):
-    own = {
-        getattr(node, "name", None) or getattr(node, "id", None) or getattr(node, "attr", None)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        or (isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store))
+def attributes_of_libraries():
+    for library in LIBRARIES:
+        for path in Path(importlib.import_module(library).__path__[0]).rglob("*.py"):
+            yield from (name for names in DEFINITION.findall(path.read_text()) for name in names)
+
+
+def attributes_of_python(modules):
+    for module in modules:
+        if root(module) in {"builtins", *sys.stdlib_module_names}:
+            for value in vars(importlib.import_module(module)).values():
+                yield from dir(value) if isinstance(value, type) else ()
+
+
+def used(files):
+    """Return the lines of dotted names, and of names of attributes of unknown objects."""
+    own = {name for each in files for name in each.own}
+    python = {*attributes_of_python({name for each in files for name in each.modules})}
+    checked = {*attributes_of_libraries()} - python - own
+    dotted = {name: line for each in files for name, line in each.library.items()}
+    unknown = {name: line for each in files for name, line in each.unknown.items()}
+    return dotted, {
+        name: line
+        for name, line in unknown.items()
+        if name in checked or (is_private(name) and name not in own)
     }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and is_private(node.attr):
-            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            if not is_own and node.attr not in own:
-                yield node.lineno, node.attr
-        elif isinstance(node, ast.ImportFrom):
-            parts = (node.module or "").split(".") + [alias.name for alias in node.names]
-            yield from ((node.lineno, part) for part in parts if is_private(part))
-        elif isinstance(node, ast.Import):
-            parts = [part for alias in node.names for part in alias.name.split(".")]
-            yield from ((node.lineno, part) for part in parts if is_private(part))
 
 
-def test_no_private_name_of_a_library_is_used():
-    found = {str(path): [*private_names(ast.parse(path.read_text()))] for path in FILES}
-    assert {path: names for path, names in found.items() if names} == {}
+def documented():
+    names = set()
+    for line in LIST.read_text().splitlines():
+        if line.startswith("    "):
+            owner, _, members = line.strip().partition(": ")
+            names |= {f"{owner}.{member}" for member in members.split()}
+    return names
 
 
-def test_private_names_are_detected():
-    code = "from sqlalchemy.orm import _x\nimport gunicorn._y\nsession._is_clean()\nrow._asdict()"
-    assert [name for _, name in private_names(ast.parse(code))] == ["_x", "_y", "_is_clean"]
+def undocumented(files):
+    dotted, attributes = used(files)
+    listed = documented()
+    known = {name.rpartition(".")[2] for name in listed}
+    unlisted = {name: line for name, line in dotted.items() if name not in listed}
+    return unlisted | {name: line for name, line in attributes.items() if name not in known}
+
+
+def test_used_names_are_documented():
+    assert undocumented(all_names()) == {}
+
+
+def test_listed_names_are_used():
+    dotted, attributes = used(all_names())
+    assert {
+        name
+        for name in documented()
+        if name not in dotted and name.rpartition(".")[2] not in attributes
+    } == set()
+
+
+def test_undocumented_names_are_detected():
+    code = """
+from flask import Flask, g
+from gunicorn.util import _compat
+from sqlalchemy import exc, inspection
+
+def run(app: Flask, made):
+    g.user = app.extensions, app.wsgi_secret, exc.NoSuchThing
+    made.where(made._is_clean(), made.render_literal_value)
+    getattr(made, "visit_cte")
+"""
+    assert undocumented([Names(code)]).keys() == {
+        *("gunicorn.util._compat", "sqlalchemy.inspection", "flask.Flask.wsgi_secret"),
+        *("sqlalchemy.exc.NoSuchThing", "render_literal_value", "_is_clean", "visit_cte"),
+    }

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import click
 from flask import Flask
-from redis import Redis, RedisError
+from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool

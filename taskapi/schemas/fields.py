@@ -195,7 +195,8 @@ class OneOf(validate.OneOf):
             return value
         known = VALUE_SYNONYMS.get(value.lower())
         hint = f" Use '{known}'." if known in self.choices else ""
-        raise ValidationError(f"Must be one of: {self.choices_text}.{hint}")
+        choices = ", ".join(str(choice) for choice in self.choices)
+        raise ValidationError(f"Must be one of: {choices}.{hint}")
 
 
 class Id(fields.Integer):
