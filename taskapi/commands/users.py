@@ -7,12 +7,12 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
-from taskapi.auth import revoke_credentials
 from taskapi.commands.common import get_user, handle_cli_errors, served_url
 from taskapi.config import settings
 from taskapi.db import transaction
 from taskapi.extensions import db
 from taskapi.models import session, team, throttle, token
+from taskapi.models.credentials import revoke_credentials
 from taskapi.models.password import password_rules
 from taskapi.models.user import User
 from taskapi.schemas.fields import load

@@ -8,11 +8,9 @@ from taskapi.api import Api
 from taskapi.auth import (
     Caller,
     access_token,
-    authenticate,
     bearer,
     check_token,
     identify,
-    revoke_credentials,
 )
 from taskapi.config import settings
 from taskapi.db import transaction
@@ -20,6 +18,7 @@ from taskapi.errors import Conflict, Forbidden, Invalid, Unauthorized
 from taskapi.inputs import FORM, JSON, load_form, parse_object
 from taskapi.models import event, session, team, token
 from taskapi.models.calendar import delete_calendar
+from taskapi.models.credentials import authenticate, revoke_credentials
 from taskapi.models.session import Session
 from taskapi.models.user import User
 from taskapi.paging import page_response

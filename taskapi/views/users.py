@@ -5,11 +5,12 @@ from typing import Any
 from flask import Response
 
 from taskapi.api import Api
-from taskapi.auth import Caller, revoke_credentials
+from taskapi.auth import Caller
 from taskapi.conditional import check_if_match
 from taskapi.db import transaction
 from taskapi.errors import Invalid
 from taskapi.models import session, team, token
+from taskapi.models.credentials import revoke_credentials
 from taskapi.models.user import LISTING, User
 from taskapi.paging import filters_of, page_response
 from taskapi.responses import entity
