@@ -260,12 +260,6 @@ def upsert(model: type[Any], **values: Any) -> None:
     db.session.execute(new.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
-def release() -> None:
-    """Return the session's connection to the pool."""
-    if db.session.registry.has():
-        db.session.close()
-
-
 def is_sqlite() -> bool:
     return bool(db.engine.dialect.name == "sqlite")
 

@@ -10,8 +10,8 @@ from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import parse_options_header
 
-from taskapi.db import release
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
+from taskapi.extensions import db
 from taskapi.schemas.fields import load
 from taskapi.schemas.strict_json import malformed, parse_json
 
@@ -27,7 +27,7 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     environ = request.environ
     if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
-    release()  # no connection is held while the body is received
+    db.session.remove()  # no connection is held while the body is received
     length = request.content_length or 0
     try:
         if limit < length <= limit + DISCARD_LIMIT:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,11 @@ from taskapi.extensions import limiter
 from taskapi.middleware import client_network
 
 TIMEOUT = 0.12  # seconds for each request to Redis
+REDIS_OPTIONS: dict[str, Any] = {
+    "socket_timeout": TIMEOUT,
+    "socket_connect_timeout": TIMEOUT,
+    "retry": Retry(NoBackoff(), 0),
+}
 MAX_RETRY_GAP = 60.0  # seconds between two attempts to reconnect
 log = logging.getLogger("taskapi.limits")
 
@@ -50,20 +56,22 @@ return {allowed and 1 or 0, hits, string.format('%.6f', (oldest or now) + window
 class DefaultLimit:
     """RATE_LIMIT_PER_MINUTE, without the cost of Flask-Limiter's decorators."""
 
-    def __init__(self, per_minute: int, redis: Redis | None):
+    def __init__(self, per_minute: int, redis_url: str | None):
         self.limit = RateLimitItemPerMinute(per_minute)
-        self._script = None if redis is None else redis.register_script(MOVING_WINDOW)
+        self._redis_url = redis_url
+        self._of_thread = threading.local()
         self._memory = MovingWindowRateLimiter(MemoryStorage())
         self._gap = self._retry_at = 0.0
 
     def hit(self, client: str) -> tuple[bool, WindowStats]:
         """Count a request. Return whether it is allowed, and the state of the window."""
         now = time.monotonic()
-        if self._script is not None and now >= self._retry_at:
+        if self._redis_url is not None and now >= self._retry_at:
             self._retry_at = now + self._gap  # other threads do not retry at the same time
             amount, seconds = self.limit.amount, self.limit.get_expiry()
             try:
-                found: Any = self._script([f"taskapi:window:{client}"], [amount, seconds])
+                script = self._script(self._redis_url)
+                found: Any = script([f"taskapi:window:{client}"], [amount, seconds])
             except RedisError as error:
                 self._gap = min(2 * self._gap or 1.0, MAX_RETRY_GAP)
                 self._retry_at = time.monotonic() + self._gap
@@ -75,25 +83,27 @@ class DefaultLimit:
         is_allowed = self._memory.hit(self.limit, client)
         return is_allowed, self._memory.get_window_stats(self.limit, client)
 
+    def _script(self, redis_url: str) -> Any:
+        """Return the script on a connection of this thread, which is cheaper than a pool."""
+        if not hasattr(self._of_thread, "count"):
+            redis = Redis.from_url(redis_url, single_connection_client=True, **REDIS_OPTIONS)
+            self._of_thread.count = redis.register_script(MOVING_WINDOW)
+        return self._of_thread.count
+
 
 def init_app(app: Flask, config: Settings) -> None:
     app.config["RATELIMIT_STORAGE_URI"] = config.redis_url or "memory://"
-    redis = None
     if config.redis_url:
-        options: dict[str, Any] = {
-            "socket_timeout": TIMEOUT,
-            "socket_connect_timeout": TIMEOUT,
-            "retry": Retry(NoBackoff(), 0),
-        }
-        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"key_prefix": "taskapi", **options}
-        redis = Redis.from_url(config.redis_url, **options)
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"key_prefix": "taskapi", **REDIS_OPTIONS}
     # If the extension finds itself registered, it adds no hooks, which cost a tenth of a small
     # request. Its decorators work without them.
     app.extensions["limiter"] = {limiter}
     limiter.init_app(app)
     app.extensions["limiter_storage"] = limiter.storage
     if config.rate_limit_per_minute:
-        app.extensions["default_limit"] = DefaultLimit(config.rate_limit_per_minute, redis)
+        app.extensions["default_limit"] = DefaultLimit(
+            config.rate_limit_per_minute, config.redis_url
+        )
     app.register_error_handler(RateLimitExceeded, _handle_exceeded)
     app.after_request(_add_headers)
 
@@ -122,7 +132,7 @@ def _window_of_sign_in() -> tuple[int, WindowStats] | None:
     if limit is None:
         return None
     try:
-        return limit.limit.amount, limit.window
+        return limit.limit.amount, WindowStats(limit.reset_at, limit.remaining)
     except RedisError:  # unavailable since the request was counted
         return limit.limit.amount, WindowStats(time.time() + 60, 0)
 

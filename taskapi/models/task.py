@@ -77,10 +77,10 @@ class Task(db.Model):
     assignee_id: Mapped[int | None] = mapped_column(Id, ForeignKey("users.id", ondelete="SET NULL"))
     title: Mapped[str] = mapped_column(String(200))
     description: Mapped[str | None] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(Choice(STATUSES), default="todo")
-    priority: Mapped[str] = mapped_column(Choice(PRIORITIES), default="medium")
+    status: Mapped[str] = mapped_column(Choice(STATUSES), info={"default": "todo"})
+    priority: Mapped[str] = mapped_column(Choice(PRIORITIES), info={"default": "medium"})
     due_at: Mapped[str | None] = mapped_column(Timestamp)
-    tags: Mapped[list[str]] = mapped_column(Names, default=[])
+    tags: Mapped[list[str]] = mapped_column(Names, info={"default": []})
     completed_at: Mapped[str | None] = mapped_column(Timestamp)
     created_at: Mapped[str] = mapped_column(Timestamp)
     updated_at: Mapped[str] = mapped_column(Timestamp)
@@ -228,10 +228,11 @@ _INTERNAL = {
 PLACE = ("user_id", "project_id", "assignee_id")
 _COLUMNS = Task.__table__.c
 FIELDS = [c.name for c in _COLUMNS if c.name not in {"id", *PLACE} | _MAINTAINED | _INTERNAL]
+# A nullable field is null by default; another one may name its default in the column's `info`.
 DEFAULTS: dict[str, Any] = {
-    name: _COLUMNS[name].default.arg if _COLUMNS[name].default is not None else None
+    name: _COLUMNS[name].info.get("default")
     for name in FIELDS
-    if _COLUMNS[name].nullable or _COLUMNS[name].default is not None
+    if _COLUMNS[name].nullable or "default" in _COLUMNS[name].info
 }
 SHOWN = tuple(c for c in _COLUMNS if c.name not in _INTERNAL)
 _SHOWN = [c.name for c in SHOWN]
