@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pycurl
+from marshmallow import ValidationError
 
 from taskapi.config import settings
-from taskapi.worker.addresses import BadUrl, check_url, is_public
+from taskapi.worker.addresses import check_url, is_public
 
 TIMEOUT = 15.0  # seconds in total: DNS, connection, TLS, request and response
 RESPONSE_LIMIT = 64 * 1024  # bytes, headers included
@@ -81,7 +82,7 @@ class Receiver:
         """Send the body. Errors of the receiver are outcomes, not exceptions."""
         try:
             check_url(self._url)
-        except BadUrl as fault:
+        except ValidationError as fault:
             return Outcome(None, f"The address is not allowed: {fault}")
         self._received = 0
         curl = self._curl
@@ -95,7 +96,10 @@ class Receiver:
             error = ERRORS.get(failure.args[0], INVALID)
             return Outcome(curl.getinfo(pycurl.RESPONSE_CODE) or None, error)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
-        return Outcome(status, _status_error(status))
+        if 200 <= status < 300:
+            return Outcome(status, None)
+        note = "; redirects are not followed" if 300 <= status < 400 else ""
+        return Outcome(status, f"Status {status}{note}.")
 
     def close(self) -> None:
         self._curl.close()
@@ -119,11 +123,3 @@ def _trusted_certificates() -> dict[int, str]:
     file = paths.cafile or next((path for path in BUNDLES if Path(path).exists()), None)
     found = {pycurl.CAINFO: file, pycurl.CAPATH: paths.capath}
     return {option: path for option, path in found.items() if path is not None}
-
-
-def _status_error(status: int) -> str | None:
-    if 200 <= status < 300:
-        return None
-    if 300 <= status < 400:
-        return f"Status {status}; redirects are not followed."
-    return f"Status {status}."
