@@ -8,17 +8,18 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from alembic.migration import MigrationContext
-from flask import Flask
+from flask import Flask, current_app
 
 from taskapi.config import settings
 from taskapi.errors import Unavailable
 from taskapi.extensions import db
 from taskapi.revision import head_revision
 from taskapi.version import __version__
-from taskapi.worker.queue import is_abandoned, queue_state
+from taskapi.worker.queue import queue_state
 
 TIMEOUT = 1.5  # seconds
 CACHE_SECONDS = 1.0
+WORKERLESS_SECONDS = 120.0
 
 Report = dict[str, Any]
 log = logging.getLogger("taskapi.health")
@@ -63,7 +64,7 @@ class Health:
         started = time.perf_counter()
         try:
             with self._app.app_context():
-                found = CHECKS[name](self._app)
+                found = CHECKS[name]()
         except Exception:  # any error means that the part is unavailable
             log.warning("health check failed: %s", name, exc_info=True)
             return {"status": "away"}
@@ -71,7 +72,7 @@ class Health:
         return {"status": "ok", "latency_ms": latency, **found}
 
 
-def _check_database(_: Flask) -> Report:
+def _check_database() -> Report:
     context = MigrationContext.configure(db.session.connection())
     current, head = context.get_current_revision(), head_revision()
     if current != head:
@@ -79,20 +80,20 @@ def _check_database(_: Flask) -> Report:
     return {"kind": db.engine.dialect.name, "is_at_head": current == head}
 
 
-def _check_limiter(app: Flask) -> Report:
-    if not app.extensions["limiter_storage"].check():
+def _check_limiter() -> Report:
+    if not current_app.extensions["limiter_storage"].check():
         raise Unavailable("The limiter storage is unavailable.")
     return {"kind": "redis" if settings().redis_url else "memory"}
 
 
-def _check_queue(_: Flask) -> Report:
+def _check_queue() -> Report:
     state = queue_state()
-    if is_abandoned(state):
+    if (state["oldest_seconds"] or 0) > WORKERLESS_SECONDS and not state["in_progress"]:
         raise Unavailable("Work is due, but no worker takes it.")
     return state
 
 
-CHECKS: dict[str, Callable[[Flask], Report]] = {
+CHECKS: dict[str, Callable[[], Report]] = {
     "database": _check_database,
     "limiter": _check_limiter,
     "queue": _check_queue,

@@ -30,9 +30,7 @@ class Job(Claimable, db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    project_id: Mapped[int | None] = mapped_column(
-        Id
-    )  # the project of the tasks, by default the Inbox
+    project_id: Mapped[int | None] = mapped_column(Id)  # of the tasks, by default the Inbox
     kind: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(7))
     done: Mapped[int] = mapped_column(default=0)
@@ -63,8 +61,9 @@ class Job(Claimable, db.Model):
 
     @classmethod
     def new_import(cls, user_id: int, **fields: Any) -> "Job":
+        """Insert an import by the user, with the origin of the request."""
         source, moment = event.origin.get(), now()
-        return cls(
+        job = cls(
             user_id=user_id,
             kind=IMPORT,
             run_at=moment,
@@ -73,27 +72,29 @@ class Job(Claimable, db.Model):
             request_id=source.request_id,
             **fields,
         )
+        db.session.add(job)
+        db.session.flush()
+        return job
 
     def start(self, total: int) -> None:
         self.status, self.total, self.attempts = "running", total, self.attempts + 1
 
     def finish(self, result: dict[str, Any]) -> None:
-        self._end("done", result=result, done=self.total or 0)
+        self.result = result
+        self._end("done")
 
     def fail(self, error: ApiError) -> None:
-        reason: dict[str, Any] = {"code": error.code, "message": error.message}
-        if error.details:
-            reason["details"] = dict(error.details)
-        self._end("failed", error=reason, done=0)
+        details = {"details": dict(error.details)} if error.details else {}
+        self.error = {"code": error.code, "message": error.message, **details}
+        self.done = 0
+        self._end("failed")
 
     def retry(self, seconds: float = 0) -> None:
         """Return the job to the queue."""
         self.status, self.done, self.run_at = "queued", 0, from_now(seconds=seconds)
         self.release()
 
-    def _end(self, status: str, **fields: Any) -> None:
-        for name, value in fields.items():
-            setattr(self, name, value)
+    def _end(self, status: str) -> None:
         self.status, self.finished_at = status, now()
         self.release()
         db.session.execute(delete(JobUpload).where(JobUpload.job_id == self.id))
@@ -132,8 +133,6 @@ def enqueue_import(user_id: int, file_format: str, body: str, project_id: int | 
         if count >= MAX_UNFINISHED:
             raise Conflict(f"A user can have at most {MAX_UNFINISHED} unfinished imports.")
         job = Job.new_import(user_id, status="queued", project_id=project_id)
-        db.session.add(job)
-        db.session.flush()
         db.session.add(JobUpload(job_id=job.id, format=file_format, body=body))
     return job
 

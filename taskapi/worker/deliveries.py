@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, exists, func, or_, select, update
+from sqlalchemy import bindparam, exists, func, not_, or_, select, update
 from standardwebhooks import Webhook as Signer
 
-from taskapi.db import from_now, now, transaction
+from taskapi.db import Row, from_now, now, transaction
 from taskapi.extensions import db
 from taskapi.models.claim import claim_first
 from taskapi.models.delivery import Delivery, cancel_deliveries, message_id
@@ -40,32 +40,14 @@ log = logging.getLogger("taskapi.worker")
 _is_new = Delivery.next_attempt_at.is_not(None) & Delivery.last_attempt_at.is_(None)
 
 
-class Message(NamedTuple):
-    delivery: Delivery
-    event: Event
-    task: Task | None  # as it is now
-
-
-class Result(NamedTuple):
-    message: Message
-    outcome: Outcome
-    at: str
-
-
-def claim_healthy(worker: str) -> int | None:
-    """Claim a webhook that has due deliveries and whose last attempt did not fail."""
-    return _claim(worker, Webhook.failing_since.is_(None))
-
-
-def claim_failing(worker: str) -> int | None:
-    return _claim(worker, Webhook.failing_since.is_not(None))
-
-
-def _claim(worker: str, condition: Any) -> int | None:
+def claim(worker: str, *, is_failing: bool) -> int | None:
+    """Claim a webhook that has due deliveries and whose last attempt failed, or did not."""
     own = Delivery.webhook_id == Webhook.id
     has_due = or_(exists().where(own, _is_new), exists().where(own, _is_retry(now())))
+    failed = Webhook.failing_since.is_not(None)
+    where = [has_due, failed if is_failing else not_(failed)]
     oldest_claim = [Webhook.claimed_at.is_not(None), Webhook.claimed_at]
-    return claim_first(Webhook, worker, where=[has_due, condition], order_by=oldest_claim)
+    return claim_first(Webhook, worker, where=where, order_by=oldest_claim)
 
 
 def _is_retry(moment: str) -> Any:
@@ -79,21 +61,24 @@ def deliver_batch(webhook_id: int, worker: str, must_stop: Callable[[], bool]) -
         return  # it was deleted
     messages, signers = _due_messages(webhook), [Signer(each) for each in webhook.signing_secrets()]
     db.session.close()  # no connection is held while messages are sent
-    results: list[Result] = []
+    results, outcome = [], None
     end = time.monotonic() + BATCH_SECONDS
     with closing(Receiver(webhook.url)) as receiver:
         for message in messages:
             if must_stop() or time.monotonic() > end:
                 break
             outcome = _attempt(receiver, message, signers)
-            results.append(Result(message, outcome, now()))
+            results.append(_result(message.Delivery, outcome))
             if not outcome.is_success:
                 break
-    _finish(webhook_id, worker, results)
+    _finish(webhook_id, worker, results, outcome)
 
 
-def _due_messages(webhook: Webhook) -> list[Message]:
-    """Return the due messages, retries first, and cancel those the owner cannot see."""
+def _due_messages(webhook: Webhook) -> list[Row]:
+    """Return what is due, retries first, and cancel what the owner cannot see.
+
+    Each row has the `Delivery`, its `Event`, and the `Task` as it is now.
+    """
     is_on = (
         select(Webhook.id)
         .join(User, User.id == Webhook.user_id)
@@ -123,10 +108,10 @@ def _due_messages(webhook: Webhook) -> list[Message]:
         with transaction():
             for delivery in hidden:
                 delivery.cancel("The owner of the webhook cannot see this task.")
-    return [Message(row.Delivery, row.Event, row.Task) for row in found if row.is_visible]
+    return [row for row in found if row.is_visible]
 
 
-def _attempt(receiver: Receiver, message: Message, signers: list[Signer]) -> Outcome:
+def _attempt(receiver: Receiver, message: Row, signers: list[Signer]) -> Outcome:
     if not signers:
         return Outcome(None, "The secret cannot be decrypted with SECRET_KEY. Rotate the secret.")
     try:
@@ -134,11 +119,13 @@ def _attempt(receiver: Receiver, message: Message, signers: list[Signer]) -> Out
         return receiver.post(_headers(message, body, signers), body)
     except Exception:
         # Recorded as a failed attempt; otherwise it would be repeated immediately, forever.
-        log.exception("webhook %s: a message could not be sent", message.delivery.webhook_id)
+        log.exception("webhook %s: a message could not be sent", message.Delivery.webhook_id)
         return Outcome(None, "The message could not be sent.")
 
 
-def _finish(webhook_id: int, worker: str, results: list[Result]) -> None:
+def _finish(
+    webhook_id: int, worker: str, results: list[dict[str, Any]], last: Outcome | None
+) -> None:
     """Write the results and release the webhook.
 
     If this fails, or anything before it, the claim lapses: nothing is repeated at once.
@@ -147,9 +134,8 @@ def _finish(webhook_id: int, worker: str, results: list[Result]) -> None:
         webhook = db.session.get(Webhook, webhook_id, with_for_update=True)
         if webhook is None:
             return
-        if results:
-            db.session.execute(_WRITE_RESULT, [_values(result) for result in results])
-            last = results[-1].outcome
+        if last is not None:
+            db.session.execute(_WRITE_RESULT, results)
             webhook.failing_since = None if last.is_success else webhook.failing_since or now()
             if last.status == GONE:
                 webhook.turn_off("The receiver responded with 410 Gone.")
@@ -163,8 +149,8 @@ _WRITE_RESULT = update(Delivery.__table__).where(
 )
 
 
-def _values(result: Result) -> dict[str, Any]:
-    attempts, outcome = result.message.delivery.attempts + 1, result.outcome
+def _result(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
+    attempts, moment = delivery.attempts + 1, now()
     if outcome.is_success:
         status, gap = "delivered", None
     elif attempts > len(GAPS):
@@ -173,20 +159,20 @@ def _values(result: Result) -> dict[str, Any]:
         # Jitter of 10 %, so that messages that failed together are not retried together.
         status, gap = "pending", GAPS[attempts - 1] * random.uniform(0.9, 1.1)
     return {
-        "delivery_id": result.message.delivery.id,
+        "delivery_id": delivery.id,
         "status": status,
         "attempts": attempts,
-        "last_attempt_at": result.at,
+        "last_attempt_at": moment,
         "next_attempt_at": None if gap is None else from_now(seconds=gap),
-        "delivered_at": result.at if outcome.is_success else None,
+        "delivered_at": moment if outcome.is_success else None,
         "status_code": outcome.status,
         "error": outcome.error,
     }
 
 
-def _body(message: Message) -> bytes:
+def _body(message: Row) -> bytes:
     """Return `{type, timestamp, data}`, with the task after the change, else its current state."""
-    happened, task = message.event, message.task
+    happened, task = message.Event, message.Task
     data: dict[str, Any] = {}
     if happened.action == WEBHOOK_TEST:
         data["message"] = "This webhook works."
@@ -201,10 +187,10 @@ def _body(message: Message) -> bytes:
     return orjson.dumps({"type": happened.action, "timestamp": happened.at, "data": data})
 
 
-def _headers(message: Message, body: bytes, signers: list[Signer]) -> dict[str, str]:
+def _headers(message: Row, body: bytes, signers: list[Signer]) -> dict[str, str]:
     """Return the headers of an attempt, with a signature by each secret."""
     moment = datetime.now(UTC)
-    name = message_id(message.delivery.webhook_id, message.event.id)
+    name = message_id(message.Delivery.webhook_id, message.Event.id)
     return {
         "Content-Type": "application/json",
         "User-Agent": f"taskapi/{__version__}",

@@ -5,7 +5,8 @@ After a crash the job starts again from its first row.
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from tempfile import SpooledTemporaryFile
 from typing import Any
@@ -27,6 +28,8 @@ BATCH = 500
 WRITE_SECONDS = 600
 STAGED_BYTES = 32 * 1024 * 1024  # of validated rows in memory; more are stored in a file
 
+INTERRUPTED = "The import was interrupted."
+
 log = logging.getLogger("taskapi.worker")
 
 Rows = Callable[[], Iterable[Any]]  # the rows of the file, from the first one
@@ -40,11 +43,6 @@ class Failed(ApiError):
     code = "INTERNAL_ERROR"
 
 
-class Interrupted(Failed):
-    def __init__(self) -> None:
-        super().__init__("The import was interrupted.")
-
-
 def claim(worker: str) -> int | None:
     """Claim a due job and return its id, or None if there is none."""
     due = [Job.finished_at.is_(None), Job.run_at <= now()]
@@ -56,29 +54,27 @@ def run_job(job_id: int, worker: str, must_stop: Callable[[], bool]) -> None:
     upload = db.session.get(JobUpload, job_id)
     try:
         if upload is None:  # the job of a `flask tasks import` command that was killed
-            raise Interrupted
+            raise Failed(INTERRUPTED)
         file_format, text = upload.format, upload.body
         import_rows(job_id, worker, lambda: rows_of(file_format, text), must_stop=must_stop)
     except Exception as error:  # whatever it was: the job is tried again, or fails
         _end(job_id, worker, error)
 
 
-def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> int:
+def run_here(user_id: int, rows: Rows, report: Callable[[int], None]) -> None:
     """Run an import in this process, as a claimed job."""
     worker = f"command-{secrets.token_hex(8)}"
     with transaction():
         job = Job.new_import(user_id, status="running")
         job.hold(worker)
-        db.session.add(job)
-        db.session.flush()
         job_id = job.id  # the entity is unusable after the session is invalidated
     try:
-        return import_rows(job_id, worker, rows, report)
-    except LostClaim:
-        raise  # another worker has taken it over and ended it
+        import_rows(job_id, worker, rows, report)
     except BaseException as error:  # also on Ctrl-C
-        reason = error if isinstance(error, ApiError) else Interrupted()
-        _end(job_id, worker, reason, may_retry=False)
+        with suppress(LostClaim), transaction():  # unless another worker has ended it
+            _held(job_id, worker).fail(
+                error if isinstance(error, ApiError) else Failed(INTERRUPTED)
+            )
         raise
 
 
@@ -88,14 +84,15 @@ def import_rows(
     rows: Rows,
     report: Callable[[int], None] = lambda _: None,
     must_stop: Callable[[], bool] = lambda: False,
-) -> int:
-    """Validate all rows, then create all tasks or none; return their number."""
+) -> None:
+    """Validate all rows, then create all tasks or none."""
     total = sum(1 for _ in rows())
     with transaction():
         _held(job_id, worker).start(total)
     done = 0
     with SpooledTemporaryFile(STAGED_BYTES) as staged:
-        for batch in _batches(checked_rows(rows())):
+        checked = checked_rows(rows())
+        while batch := list(islice(checked, BATCH)):
             if must_stop():
                 raise Stopped
             staged.write(orjson.dumps(batch) + b"\n")
@@ -107,7 +104,6 @@ def import_rows(
             report(done)
         staged.seek(0)
         _write(job_id, worker, staged)
-    return total
 
 
 def _write(job_id: int, worker: str, staged: Iterable[bytes]) -> None:
@@ -138,12 +134,7 @@ def _held(job_id: int, worker: str) -> Job:
     return job
 
 
-def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while batch := list(islice(rows, BATCH)):
-        yield batch
-
-
-def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) -> None:
+def _end(job_id: int, worker: str, error: Exception) -> None:
     """Return the job to the queue, or let it fail."""
     is_ours = not isinstance(error, ApiError) or isinstance(error, Unavailable)
     try:
@@ -151,18 +142,13 @@ def _end(job_id: int, worker: str, error: Exception, *, may_retry: bool = True) 
             job = _held(job_id, worker)
             if isinstance(error, Stopped):
                 job.retry()
-            elif is_ours and may_retry and job.attempts < len(GAPS):
+            elif is_ours and job.attempts < len(GAPS):
                 log.warning("job %s failed and is retried", job_id, exc_info=error)
                 job.retry(GAPS[job.attempts])
+            elif isinstance(error, ApiError):
+                job.fail(error)
             else:
-                job.fail(_reason(job_id, error))
+                log.error("job %s failed", job_id, exc_info=error)
+                job.fail(as_unavailable(error) or Failed("Internal error after several attempts."))
     except LostClaim:
         log.warning("job %s was taken over by another worker", job_id)
-
-
-def _reason(job_id: int, error: Exception) -> ApiError:
-    """Return the error for the user."""
-    if isinstance(error, ApiError):
-        return error
-    log.error("job %s failed", job_id, exc_info=error)
-    return as_unavailable(error) or Failed("Internal error after several attempts.")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from flask import Flask
@@ -36,8 +37,10 @@ class Lane(NamedTuple):
 # Slow receivers must not delay others: webhooks whose last attempt failed have separate threads,
 # and busy threads are replaced by additional ones.
 LANES = (
-    Lane(deliveries.claim_healthy, deliveries.deliver_batch, threads=24, slow_threads=24),
-    Lane(deliveries.claim_failing, deliveries.deliver_batch, threads=8),
+    Lane(
+        partial(deliveries.claim, is_failing=False), deliveries.deliver_batch, 24, slow_threads=24
+    ),
+    Lane(partial(deliveries.claim, is_failing=True), deliveries.deliver_batch, threads=8),
     Lane(imports.claim, imports.run_job, threads=1),
 )
 
@@ -80,29 +83,24 @@ class Worker:
         self._runs = [run for run in self._runs if not run.future.done()]
         if time.monotonic() >= self._purge_at:
             self._purge_at = time.monotonic() + PURGE_SECONDS
-            self._threads.submit(self._guarded, purge_all, log.info)
-        self._repeat(task.record_overdue_events, task.OVERDUE_BATCH)
-        self._repeat(webhook.fan_out, webhook.FAN_OUT_BATCH)
+            self._threads.submit(self._guarded, purge_all)
+        # Repeat while batches are full; a steady stream waits for the next poll.
+        while task.record_overdue_events() == task.OVERDUE_BATCH and not self._is_stopping:
+            pass
+        while webhook.fan_out() == webhook.FAN_OUT_BATCH and not self._is_stopping:
+            pass
         for lane in LANES:
             while self._has_room(lane) and (row_id := lane.claim(self.name)) is not None:
-                self._start(lane, row_id)
-
-    def _repeat(self, act: Callable[[], int], full_batch: int) -> None:
-        """Repeat while batches are full; a steady stream waits for the next poll."""
-        while act() == full_batch and not self._is_stopping:
-            pass
+                future = self._threads.submit(
+                    self._guarded, lane.work, row_id, self.name, lambda: self._is_stopping
+                )
+                future.add_done_callback(lambda _: self._wake.set())  # there may be more
+                self._runs.append(Run(lane, time.monotonic(), future))
 
     def _has_room(self, lane: Lane) -> bool:
         busy = [time.monotonic() - run.started for run in self._runs if run.lane is lane]
         slow = min(sum(seconds > SLOW_SECONDS for seconds in busy), lane.slow_threads)
         return len(busy) - slow < lane.threads and not self._is_stopping
-
-    def _start(self, lane: Lane, row_id: int) -> None:
-        future = self._threads.submit(
-            self._guarded, lane.work, row_id, self.name, lambda: self._is_stopping
-        )
-        future.add_done_callback(lambda _: self._wake.set())  # there may be more
-        self._runs.append(Run(lane, time.monotonic(), future))
 
     def _guarded(self, act: Callable[..., None], *args: Any) -> bool:
         """Call in a separate database session; log errors and return False for them."""

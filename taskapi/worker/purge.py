@@ -1,34 +1,26 @@
 """Deletion of expired rows."""
 
+import logging
 from collections.abc import Callable
 
-from taskapi.models import (
-    delivery,
-    event,
-    idempotency,
-    job,
-    session,
-    task,
-    throttle,
-    token,
-    webhook,
-)
+from taskapi import models
+
+log = logging.getLogger("taskapi.worker")
 
 PURGES: dict[str, Callable[[], int]] = {
-    "tasks in the trash": task.purge,
-    "sessions": session.purge,
-    "tokens": token.purge,
-    "failed logins": throttle.purge,
-    "stored responses": idempotency.delete_expired,
-    "deliveries": delivery.purge,
-    "jobs": job.purge,
-    "events": event.purge,
-    "webhook secrets": webhook.maintain_secrets,
+    "tasks in the trash": models.task.purge,
+    "sessions": models.session.purge,
+    "tokens": models.token.purge,
+    "failed logins": models.throttle.purge,
+    "stored responses": models.idempotency.delete_expired,
+    "deliveries": models.delivery.purge,
+    "jobs": models.job.purge,
+    "events": models.event.purge,
+    "webhook secrets": models.webhook.maintain_secrets,
 }
 
 
-def purge_all(report: Callable[[str], None]) -> None:
+def purge_all() -> None:
     for what, purge in PURGES.items():
-        count = purge()
-        if count:
-            report(f"purged {what}: {count}")
+        if count := purge():
+            log.info("purged %s: %s", what, count)

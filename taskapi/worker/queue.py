@@ -11,8 +11,6 @@ from taskapi.models.event import Event
 from taskapi.models.job import Job
 from taskapi.models.webhook import Webhook
 
-WORKERLESS_SECONDS = 120.0
-
 
 def queue_state() -> dict[str, Any]:
     """Return how much is due, the age of the oldest, and how much is claimed."""
@@ -36,8 +34,3 @@ def queue_state() -> dict[str, Any]:
         "oldest_seconds": None if oldest is None else round(seconds_since(oldest), 1),
         "in_progress": sum(db.session.scalar(query) or 0 for query in claimed),
     }
-
-
-def is_abandoned(state: dict[str, Any]) -> bool:
-    """Return whether work has been due for long and no worker is busy."""
-    return (state["oldest_seconds"] or 0) > WORKERLESS_SECONDS and not state["in_progress"]
