@@ -24,6 +24,11 @@ from taskapi.worker.queue import queue_state
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LOGIN = "/api/v1/auth/login"
+QUEUE_GAUGES = {
+    "depth": "Deliveries and jobs that are due.",
+    "oldest_seconds": "Age of the oldest of them.",
+    "in_progress": "Webhooks and jobs that are claimed.",
+}
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
 PREFIX = "taskapi-metrics-"
 
@@ -53,9 +58,9 @@ def remove_shared_folder() -> None:
 def init_app(app: Flask, config: Settings) -> None:
     if config.metrics_token:
         limit = config.database_pool_size + config.database_max_overflow
-        app.extensions["metrics"] = Metrics(limit)
+        metrics = app.extensions["metrics"] = Metrics(limit)
         app.before_request(_begin)
-        app.after_request(_count)
+        app.after_request(metrics.count)
 
 
 def exposition() -> Response:
@@ -75,7 +80,6 @@ class Metrics:
 
     def __init__(self, pool_limit: int) -> None:
         self._pool_limit = pool_limit
-        self._pool_state = (-1, -1)
         # Slow to import. It reads PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets, once.
         import prometheus_client as client
 
@@ -83,10 +87,7 @@ class Metrics:
         self.content_type = client.CONTENT_TYPE_PLAIN_0_0_4
         self._registry = client.CollectorRegistry()
         self._requests = client.Counter(
-            "taskapi_requests",
-            "Requests.",
-            ("method", "route", "status"),
-            registry=self._registry,
+            "taskapi_requests", "Requests.", ("method", "route", "status"), registry=self._registry
         )
         self._seconds = client.Histogram(
             "taskapi_request_seconds",
@@ -95,48 +96,42 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
-        self.limited = client.Counter(
+        self._limited = client.Counter(
             "taskapi_rate_limited",
             "Requests rejected by a rate limit.",
             registry=self._registry,
         )
-        self.failed_logins = client.Counter(
+        self._failed_logins = client.Counter(
             "taskapi_failed_logins",
             "Logins with a wrong username or password, or rejected after too many failures.",
             registry=self._registry,
         )
-        connections = client.Gauge(
+        self._connections = client.Gauge(
             "taskapi_database_connections",
             "Connections of the pools; `limit` is their maximum.",
             ("state",),
             multiprocess_mode="livesum",
             registry=self._registry,
         )
-        self._in_use = connections.labels("in_use")
-        self._idle = connections.labels("idle")
-        self._limit = connections.labels("limit")
-        # Looking metrics up by label takes longer than counting.
-        self._of_route: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
-    def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        key = (method, route, status)
-        if key not in self._of_route:
-            self._of_route[key] = (
-                self._requests.labels(method, route, status),
-                self._seconds.labels(method, route),
-            )
-        requests, histogram = self._of_route[key]
-        requests.inc()
-        histogram.observe(seconds)
+    def count(self, response: Response) -> Response:
+        # Labels are known routes and methods only, because clients can send any path and method.
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if request.method in METHODS else "other"
+        self._requests.labels(method, route, response.status_code).inc()
+        self._seconds.labels(method, route).observe(time.perf_counter() - g.metrics_began)
+        if "is_over_limit" in g:
+            self._limited.inc()
+        elif route == LOGIN and response.status_code in (401, 429):
+            self._failed_logins.inc()
+        # After the response, when the connection of this request is back in the pool.
+        response.call_on_close(partial(self._record_pool, db.engine.pool))
+        return response
 
-    def record_pool(self, pool: Any) -> None:
-        state = pool.checkedout(), pool.checkedin()
-        if state == self._pool_state:
-            return  # comparing is cheaper than writing
-        self._pool_state = state
-        self._in_use.set(state[0])
-        self._idle.set(state[1])
-        self._limit.set(self._pool_limit)
+    def _record_pool(self, pool: Any) -> None:
+        self._connections.labels("in_use").set(pool.checkedout())
+        self._connections.labels("idle").set(pool.checkedin())
+        self._connections.labels("limit").set(self._pool_limit)
 
     def text(self) -> bytes:
         registry = self._client.CollectorRegistry()
@@ -146,54 +141,21 @@ class Metrics:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # it has no types
         else:
             registry.register(self._registry)
-        registry.register(_Queue(self._client))
+        registry.register(self)
         text: bytes = self._client.generate_latest(registry)
         return text
 
-
-class _Queue:
-    """The state of the queue, read from the database for each request."""
-
-    GAUGES = (
-        ("taskapi_queue_depth", "depth", "Deliveries and jobs that are due."),
-        ("taskapi_queue_oldest_seconds", "oldest_seconds", "Age of the oldest of them."),
-        (
-            "taskapi_queue_in_progress",
-            "in_progress",
-            "Webhooks and jobs that are claimed.",
-        ),
-    )
-
-    def __init__(self, client: Any):
-        self._family = client.metrics_core.GaugeMetricFamily
-
-    def describe(self) -> list[Any]:
-        return []  # avoids a query when it is registered
-
     def collect(self) -> Iterator[Any]:
+        """Yield the state of the queue, as a collector of `prometheus_client`."""
         try:
             state = queue_state()
         except DATABASE_ERRORS:
             return  # report the other metrics
-        for name, key, meaning in self.GAUGES:
-            if state[key] is not None:
-                yield self._family(name, meaning, value=state[key])
+        for name, meaning in QUEUE_GAUGES.items():
+            if state[name] is not None:
+                family = self._client.metrics_core.GaugeMetricFamily
+                yield family(f"taskapi_queue_{name}", meaning, value=state[name])
 
 
 def _begin() -> None:
     g.metrics_began = time.perf_counter()
-
-
-def _count(response: Response) -> Response:
-    metrics: Metrics = current_app.extensions["metrics"]
-    # Labels are known routes and methods only, because clients can send any path and method.
-    route = request.url_rule.rule if request.url_rule else "none"
-    method = request.method if request.method in METHODS else "other"
-    metrics.count(method, route, response.status_code, time.perf_counter() - g.metrics_began)
-    if "is_over_limit" in g:
-        metrics.limited.inc()
-    elif route == LOGIN and response.status_code in (401, 429):
-        metrics.failed_logins.inc()
-    # After the response, when the connection of this request is back in the pool.
-    response.call_on_close(partial(metrics.record_pool, db.engine.pool))
-    return response
