@@ -3,21 +3,7 @@
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Boolean,
-    Index,
-    Integer,
-    String,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    literal_column,
-    not_,
-    or_,
-    select,
-    text,
-)
+from sqlalchemy import Index, String, bindparam, delete, insert, literal_column, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Id, Json, Timestamp, ago, now, partial
@@ -30,20 +16,12 @@ AUDIT_KEPT_DAYS = 365
 # The events that webhooks can subscribe to.
 MEMBER_EVENTS = ("project.member_added", "project.member_removed")
 WEBHOOK_EVENTS = (
-    "task.created",
-    "task.updated",
-    "task.completed",
-    "task.deleted",
-    "task.restored",
-    "task.overdue",
-    "task.assigned",
-    "comment.created",
-    *MEMBER_EVENTS,
+    *("task.created", "task.updated", "task.completed", "task.deleted", "task.restored"),
+    *("task.overdue", "task.assigned", "comment.created", *MEMBER_EVENTS),
 )
 WEBHOOK_TEST = "webhook.test"
 ACTIONS = (
-    *WEBHOOK_EVENTS,
-    WEBHOOK_TEST,
+    *(*WEBHOOK_EVENTS, WEBHOOK_TEST),
     *("webhook.created", "webhook.updated", "webhook.deleted", "webhook.secret_rotated"),
     *("calendar.created", "calendar.deleted"),
     *("login.failed", "session.started", "session.ended", "session.all_ended", "session.stolen"),
@@ -67,7 +45,7 @@ class Event(db.Model):
     project_id: Mapped[int | None] = mapped_column(Id)  # of the task, after the change
     user_id: Mapped[int | None] = mapped_column(Id)  # the task's owner, or the user concerned
     is_audit: Mapped[bool]
-    version: Mapped[int | None] = mapped_column(Integer)  # of the task, after the change
+    version: Mapped[int | None] = mapped_column()  # of the task, after the change
     changes: Mapped[dict[str, Any]] = mapped_column(Json)  # {field: [old, new]}
     task: Mapped[dict[str, Any] | None] = mapped_column(Json)  # after the change, without its id
     data: Mapped[dict[str, Any] | None] = mapped_column(Json)  # additional data of webhook messages
@@ -89,9 +67,8 @@ class Event(db.Model):
 
 _values: dict[str, Any] = {c.name: bindparam(c.name) for c in Event.__table__.c if c.name != "id"}
 # Without active webhooks the worker has nothing to do for an event.
-_values["is_undelivered"] = and_(
-    bindparam("is_undelivered", type_=Boolean),
-    literal_column("EXISTS (SELECT 1 FROM webhooks WHERE is_active)"),
+_values["is_undelivered"] = bindparam("is_undelivered", type_=Event.is_undelivered.type) & (
+    literal_column("EXISTS (SELECT 1 FROM webhooks WHERE is_active)")
 )
 INSERT = Statement(insert(Event.__table__).values(_values).inline())
 LISTING = Listing(
@@ -100,9 +77,9 @@ LISTING = Listing(
         "task_id": Filter(lambda value: Event.task_id == value),
         # The activity of a task since it was moved to its project, or under its current owner.
         "since_version": Filter(
-            lambda value: or_(Event.version >= value, Event.user_id == bindparam("owner_id"))
+            lambda value: (Event.version >= value) | (Event.user_id == bindparam("owner_id"))
         ),
-        "is_audit": Flag(Event.is_audit, not_(Event.is_audit)),
+        "is_audit": Flag(Event.is_audit, ~Event.is_audit),
         "actor": Filter(lambda value: Event.actor_id == value),
         "action": Filter(lambda value: Event.action == value),
         "since": Filter(lambda value: Event.at >= value),
@@ -134,40 +111,22 @@ def record(action: str, **fields: Any) -> None:
     INSERT.execute(**event_values(action, **fields))
 
 
-def event_values(
-    action: str,
-    *,
-    user_id: int | None = None,
-    task_id: int | None = None,
-    project_id: int | None = None,
-    version: int | None = None,
-    changes: dict[str, Any] | None = None,
-    task: dict[str, Any] | None = None,
-    data: dict[str, Any] | None = None,
-    actor_id: int | None = None,
-    is_audit: bool = True,
-) -> dict[str, Any]:
-    source = origin.get()
+def event_values(action: str, *, is_audit: bool = True, **fields: Any) -> dict[str, Any]:
+    """Return the values of all columns, from the fields and the origin of the change."""
     return {
+        **dict.fromkeys(_values),
+        **origin.get()._asdict(),
+        **fields,
         "at": now(),
-        "actor_id": actor_id or source.actor_id,
         "action": action,
-        "task_id": task_id,
-        "project_id": project_id,
-        "user_id": user_id,
+        "changes": fields.get("changes") or {},
         "is_audit": is_audit,
-        "version": version,
-        "changes": changes or {},
-        "task": task,
-        "data": data,
-        "address": source.address,
-        "request_id": source.request_id,
         "is_undelivered": action in WEBHOOK_EVENTS,
     }
 
 
 _old = select(Event.id).where(Event.at < bindparam("before")).limit(1000)
-PURGE = Statement(delete(Event).where(Event.id.in_(_old.where(not_(Event.is_audit)))))
+PURGE = Statement(delete(Event).where(Event.id.in_(_old.where(~Event.is_audit))))
 PURGE_AUDIT = Statement(delete(Event).where(Event.id.in_(_old)))
 
 

@@ -2,21 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import (
-    ForeignKey,
-    String,
-    Text,
-    and_,
-    false,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    true,
-    type_coerce,
-    update,
-)
+from sqlalchemy import ForeignKey, String, Text, func, insert, literal, select, type_coerce, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Id, Names, Timestamp, affected_rows, from_now, now, transaction
@@ -71,16 +57,8 @@ class Webhook(Claimable, db.Model):
         return webhook
 
     @classmethod
-    def create(
-        cls,
-        user_id: int,
-        *,
-        url: str,
-        events: list[str] | None = None,
-        is_active: bool = True,
-        token_id: int | None = None,
-    ) -> tuple["Webhook", str]:
-        """Create a webhook and return it with its secret."""
+    def create(cls, user_id: int, **fields: Any) -> tuple["Webhook", str]:
+        """Create a webhook, of all events by default, and return it with its secret."""
         moment = now()
         with transaction():
             # Concurrent requests wait here, and then count this webhook as well.
@@ -89,16 +67,9 @@ class Webhook(Claimable, db.Model):
             count = select(func.count()).select_from(cls).where(cls.user_id == user_id)
             if (db.session.scalar(count) or 0) >= MAX_WEBHOOKS:
                 raise Conflict(f"A user can have at most {MAX_WEBHOOKS} webhooks.")
-            webhook = cls(
-                user_id=user_id,
-                token_id=token_id,
-                url=url,
-                events=list(WEBHOOK_EVENTS) if events is None else events,
-                is_active=is_active,
-                secret="",
-                created_at=moment,
-                updated_at=moment,
-            )
+            defaults = {"events": list(WEBHOOK_EVENTS), "is_active": True, "secret": ""}
+            times = {"created_at": moment, "updated_at": moment}
+            webhook = cls(user_id=user_id, **defaults | times | fields)
             db.session.add(webhook)
             db.session.flush()  # creates the id, which the encrypted secret contains
             secret, webhook.secret = webhook_secret.new_secret(webhook.id)
@@ -176,28 +147,20 @@ LISTING = Listing(
 )
 
 
-def sees_everything() -> Any:
-    """Return the condition that the owner of a webhook can see every task.
+def is_visible_to_owner(project_id: Any) -> Any:
+    """Return the condition that the owner of a webhook can see an event in the project.
 
     For statements that join `User` and, by an outer join, `PersonalToken` to `Webhook`.
     """
-    has_full_scope = or_(Webhook.token_id.is_(None), PersonalToken.scope == "admin")
-    return and_(User.role == "admin", has_full_scope)
-
-
-def is_visible_to_owner(project_id: Any) -> Any:
-    """Return the condition that the owner of a webhook can see an event in the project."""
+    has_full_scope = Webhook.token_id.is_(None) | (PersonalToken.scope == "admin")
+    sees_everything = (User.role == "admin") & has_full_scope
+    is_about_owner = Webhook.user_id == Event.user_id
     is_about_member = Event.action.in_(MEMBER_EVENTS)
-    return or_(
-        and_(project_id.is_(None), Webhook.user_id == Event.user_id),
-        and_(~is_about_member, or_(is_member(project_id, Webhook.user_id), sees_everything())),
-        and_(
-            is_about_member,
-            or_(
-                Webhook.user_id == Event.user_id,
-                is_member(project_id, Webhook.user_id, Membership.role == "owner"),
-            ),
-        ),
+    is_owner = is_member(project_id, Webhook.user_id, Membership.role == "owner")
+    return (
+        (project_id.is_(None) & is_about_owner)
+        | (~is_about_member & (is_member(project_id, Webhook.user_id) | sees_everything))
+        | (is_about_member & (is_about_owner | is_owner))
     )
 
 
@@ -212,12 +175,13 @@ def fan_out() -> int:
         if not ids:
             return 0
         moment = literal(now(), Timestamp)
+        names = "," + type_coerce(Webhook.events, Text) + ","
+        subscribes = names.like("%," + Event.action + ",%")
         pending = (
             select(
-                *(Webhook.id, Event.id, Event.action),
-                *(literal("pending"), literal(0), moment, moment),
+                Webhook.id, Event.id, Event.action, literal("pending"), literal(0), moment, moment
             )
-            .join_from(Event, Webhook, true())
+            .join_from(Event, Webhook, subscribes)
             .join(User, User.id == Webhook.user_id)
             .outerjoin(PersonalToken, PersonalToken.id == Webhook.token_id)
             .outerjoin(Task, Task.id == Event.task_id)
@@ -226,7 +190,6 @@ def fan_out() -> int:
                 *(Webhook.is_active, User.is_active),
                 Event.at >= func.coalesce(Webhook.active_since, Webhook.created_at),
                 is_visible_to_owner(func.coalesce(Event.project_id, Task.project_id)),
-                ("," + type_coerce(Webhook.events, Text) + ",").like("%," + Event.action + ",%"),
             )
             .order_by(Event.id)
             # Waits for a concurrent deletion of a webhook, and skips it.
@@ -235,7 +198,7 @@ def fan_out() -> int:
         columns = ["webhook_id", "event_id", "event", "status", "attempts"]
         columns += ["created_at", "next_attempt_at"]
         db.session.execute(insert(Delivery).from_select(columns, pending))
-        db.session.execute(update(Event).where(Event.id.in_(ids)).values(is_undelivered=false()))
+        db.session.execute(update(Event).where(Event.id.in_(ids)).values(is_undelivered=False))
     return len(ids)
 
 
