@@ -88,17 +88,16 @@ def rows_of_csv(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
                 continue
             number += 1
             if len(cells) != len(header):
-                raise Invalid(
-                    {"row": [f"Must have {len(header)} cells, not {len(cells)}."]}, row=number
-                )
-            yield _as_json(dict(zip(header, cells, strict=True)))
+                fault = f"Must have {len(header)} cells, not {len(cells)}."
+                raise Invalid({"row": [fault]}, row=number)
+            yield _as_json(header, cells)
     except csv.Error:
         raise Invalid({"row": ["Invalid CSV."]}, row=number + 1) from None
 
 
-def checked_rows(rows: Iterable[Any], start: int = 1) -> Iterator[dict[str, Any]]:
+def checked_rows(rows: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yield the fields of a task for each row, or raise Invalid with the number of the row."""
-    for number, row in enumerate(rows, start):
+    for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             raise Invalid({"row": ["Must be a JSON object."]}, row=number)
         taken = {name: value for name, value in row.items() if name not in IGNORED}
@@ -115,9 +114,9 @@ def _check_header(header: list[str]) -> None:
         raise Invalid({"title": ["Missing column."]})
 
 
-def _as_json(cells: dict[str, str]) -> dict[str, Any]:
+def _as_json(header: list[str], cells: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for name, cell in cells.items():
+    for name, cell in zip(header, cells, strict=True):
         field, text = ROW.fields.get(name), _GUARDS.sub("", cell)
         if not text:
             continue  # the default

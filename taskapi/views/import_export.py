@@ -1,8 +1,8 @@
 """Import and export: many tasks in one request."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
@@ -21,17 +21,9 @@ from taskapi.models.project import EDITORS
 from taskapi.models.task import Task, VisibleTasks, task_json
 from taskapi.models.task_list import LISTING
 from taskapi.responses import json_response
+from taskapi.schemas import files
 from taskapi.schemas import task as schemas
 from taskapi.schemas.fields import load
-from taskapi.schemas.files import (
-    COLUMNS,
-    ImportRowSchema,
-    checked_rows,
-    csv_lines,
-    decode,
-    json_lines,
-    rows_of,
-)
 from taskapi.schemas.job import JobSchema
 from taskapi.schemas.strict_json import malformed
 from taskapi.views.tasks import OWNER, visible_tasks
@@ -43,7 +35,7 @@ IMPORT_LIMIT = 16 * 1024 * 1024
 BATCH = 500
 AT_ONCE = 100  # rows that are imported in the request
 MAX_EXPORTS = 2  # at a time, per user and process
-_exports: defaultdict[int, set[object]] = defaultdict(set)
+_exports: Counter[int] = Counter()  # by user
 _exports_lock = threading.Lock()
 
 JOB = JobSchema()
@@ -151,38 +143,31 @@ def export_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     batches = _batches(chosen)
     first = next(batches)  # before the response starts, so that an error gets its status
     everything = chain([first], batches)
-    columns = [*COLUMNS, "deleted_at"] if chosen["deleted"] else COLUMNS
-    lines = csv_lines(columns, everything) if kind == "csv" else json_lines(everything)
-    end = _begin_export(caller.id)
-    pieces = _until_read(lines, end)
+    columns = [*files.COLUMNS, "deleted_at"] if chosen["deleted"] else files.COLUMNS
+    lines = files.csv_lines(columns, everything) if kind == "csv" else files.json_lines(everything)
+    pieces = _counted(caller.id, lines)
+    next(pieces)
     response = Response(pieces, content_type=f"{CSV}; charset=utf-8" if kind == "csv" else JSON)
-    response.call_on_close(end)  # also if nothing was read
     response.headers["Content-Disposition"] = f'attachment; filename="tasks.{kind}"'
     return response
 
 
-def _begin_export(user_id: int) -> Callable[[], None]:
-    """Count an export, or raise RateLimited. A slow reader occupies a thread."""
-    export = object()
+def _counted(user_id: int, lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Count an export until it is read or closed, or raise RateLimited at once.
+
+    A slow reader occupies a thread. The first item is for the caller: only a generator that has
+    started notices that it is closed.
+    """
     with _exports_lock:
-        if len(_exports[user_id]) >= MAX_EXPORTS:
+        if _exports[user_id] >= MAX_EXPORTS:
             raise RateLimited("Too many concurrent exports.", retry_after=5)
-        _exports[user_id].add(export)
-
-    def end() -> None:
-        with _exports_lock:
-            _exports[user_id].discard(export)
-            if not _exports[user_id]:
-                del _exports[user_id]
-
-    return end
-
-
-def _until_read(lines: Iterator[bytes], end: Callable[[], None]) -> Iterator[bytes]:
+        _exports[user_id] += 1
     try:
+        yield b""
         yield from lines
     finally:
-        end()
+        with _exports_lock:
+            _exports[user_id] -= 1
 
 
 def _batches(chosen: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -213,7 +198,7 @@ def _check_project(caller: Caller, query: dict[str, Any], **_: Any) -> None:
     "/import",
     caller="user",
     query=schemas.ImportQuery(),
-    body=ImportRowSchema(many=True),
+    body=files.ImportRowSchema(many=True),
     example=[{"title": "Write the README", "status": "done", "tags": ["docs"]}],
     accepts=(JSON, CSV),
     body_limit=IMPORT_LIMIT,
@@ -235,15 +220,15 @@ def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     _check_project(caller, query)
     if not raw and kind == "json":
         raise malformed("The body is empty. Send a JSON array.")
-    text = decode(kind, raw)
+    text = files.decode(kind, raw)
     if query["dry_run"]:
-        count = sum(1 for _ in checked_rows(rows_of(kind, text)))
+        count = sum(1 for _ in files.checked_rows(files.rows_of(kind, text)))
         return json_response({"dry_run": True, "created": 0, "would_create": count})
-    first = list(islice(rows_of(kind, text), AT_ONCE + 1))
+    first = list(islice(files.rows_of(kind, text), AT_ONCE + 1))
     if len(first) > AT_ONCE:
         found = enqueue_import(caller.id, kind, text, project_id)
         return json_response(JOB.dump(found), 202, {"Location": f"/api/v1/jobs/{found.id}"})
-    rows = list(checked_rows(first))
+    rows = list(files.checked_rows(first))
     with transaction():
         role = visible_tasks(caller).check_project(project_id)
         Task.create_all(
