@@ -21,10 +21,6 @@ class ConfigError(Exception):
     """An invalid or missing setting. The message begins with its name."""
 
 
-def text(raw: str) -> str:
-    return raw
-
-
 def whole(low: int, high: int) -> Callable[[str], int]:
     def parse(raw: str) -> int:
         if not (raw.isascii() and raw.isdigit() and len(raw) < 20 and low <= int(raw) <= high):
@@ -107,7 +103,7 @@ class Settings:
         "`production` on Heroku, Render and Railway",
     )
     secret_key: str = setting(
-        "", text, "signs tokens; at least 32 bytes; `new,old` rotates; generated in development"
+        "", str, "signs tokens; at least 32 bytes; `new,old` rotates; generated in development"
     )
     database_url: str = setting(
         f"sqlite:///{INSTANCE / 'taskapi.sqlite3'}",
@@ -150,7 +146,7 @@ class Settings:
     public_url: str | None = setting(
         None, web_address, "base URL of absolute links (password reset, calendar)"
     )
-    host: str = setting("127.0.0.1", text, "address to listen on; `0.0.0.0` in production")
+    host: str = setting("127.0.0.1", str, "address to listen on; `0.0.0.0` in production")
     port: int = setting(8000, whole(1, 65535), "port to listen on")
     web_concurrency: int = setting(
         1, whole(1, 128), "worker processes; one per core with Redis, else 1"
@@ -166,13 +162,13 @@ class Settings:
         False, flag, "1 allows webhooks to private addresses, for tests and closed networks"
     )
     log_level: str = setting("INFO", log_level, "minimum level of log messages")
-    metrics_token: str | None = setting(None, text, "bearer token for `/metrics`; 404 without it")
+    metrics_token: str | None = setting(None, str, "bearer token for `/metrics`; 404 without it")
     sentry_dsn: str | None = setting(
-        None, text, "reports errors to Sentry if `sentry-sdk` is installed"
+        None, str, "reports errors to Sentry if `sentry-sdk` is installed"
     )
-    admin_username: str | None = setting(None, text, "username for `flask users ensure-admin`")
-    admin_email: str | None = setting(None, text, "e-mail for `flask users ensure-admin`")
-    admin_password: str | None = setting(None, text, "password for `flask users ensure-admin`")
+    admin_username: str | None = setting(None, str, "username for `flask users ensure-admin`")
+    admin_email: str | None = setting(None, str, "e-mail for `flask users ensure-admin`")
+    admin_password: str | None = setting(None, str, "password for `flask users ensure-admin`")
 
     @property
     def is_production(self) -> bool:

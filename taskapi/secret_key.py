@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 # Words and keys from the examples of documentation and templates.
@@ -33,10 +34,7 @@ def kept_secret(path: Path) -> str:
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(draft, path)  # unlike rename, fails if another process was first
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        with suppress(FileExistsError):  # unlike rename, fails if another process was first
+            os.link(draft, path)
+        draft.unlink()
     return path.read_text().strip()

@@ -42,11 +42,10 @@ def init_app(config: Settings) -> None:
 def _remove_private_data(report: Any, _: Any) -> Any:
     """Keep only the method, path and id of the request."""
     sent = report.pop("request", None)
-    origin = event.origin.get()
     if sent:
         url = SECRET_PATH.sub(r"\1…", sent.get("url", ""))
         report["request"] = {"method": sent.get("method"), "url": url}
-        report.setdefault("tags", {})["request_id"] = origin.request_id
+        report.setdefault("tags", {})["request_id"] = event.origin.get().request_id
     # `extra` contains sys.argv, with usernames and file names.
     for name in ("user", "server_name", "breadcrumbs", "extra"):
         report.pop(name, None)

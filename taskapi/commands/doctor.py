@@ -43,6 +43,8 @@ def doctor() -> None:
     findings = [(ERROR, f"The service does not start: {refusal}") for refusal in refusals]
     for check in CHECKS:
         findings += check(settings, env)
+    for is_missing, message in foreign_settings(env):
+        findings.append((ERROR if is_missing else HINT, message))
     for kind, message in sorted(findings, key=lambda found: found[0] != ERROR):
         click.echo(f"{kind}  {message}")
     count = sum(kind == ERROR for kind, _ in findings)
@@ -241,11 +243,6 @@ SELECT least(
 )"""
 
 
-def check_foreign_settings(_: Settings, env: Env) -> Findings:
-    for is_missing, message in foreign_settings(env):
-        yield ERROR if is_missing else HINT, message
-
-
 CHECKS = (
     check_environment,
     check_passwords,
@@ -253,5 +250,4 @@ CHECKS = (
     check_limits,
     check_exposure,
     check_database,
-    check_foreign_settings,
 )

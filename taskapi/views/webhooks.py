@@ -12,17 +12,12 @@ from taskapi.models.delivery import Delivery
 from taskapi.models.webhook import LISTING, Webhook
 from taskapi.paging import filters_of, page_response
 from taskapi.responses import json_response
+from taskapi.schemas import webhook as schemas
 from taskapi.schemas.fields import PageQuery
-from taskapi.schemas.webhook import (
-    DeliveryQuery,
-    DeliverySchema,
-    WebhookSchema,
-    WebhookSecretSchema,
-)
 
 webhooks = Api("webhooks", __name__, url_prefix="/api/v1/webhooks")
 
-WEBHOOK, DELIVERY = WebhookSchema(), DeliverySchema()
+WEBHOOK, DELIVERY = schemas.WebhookSchema(), schemas.DeliverySchema()
 SECRET = {"Cache-Control": "no-store"}
 ONE = "/<id:webhook_id>"
 OFF = {409: "The webhook is turned off."}
@@ -37,9 +32,9 @@ def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
 @webhooks.post(
     "",
     caller="user",
-    body=WebhookSchema(),
+    body=schemas.WebhookSchema(),
     status=201,
-    returns=WebhookSecretSchema(),
+    returns=schemas.WebhookSecretSchema(),
     headers={"Location": "The URL of the webhook."},
     errors={409: "Too many webhooks."},
 )
@@ -59,7 +54,7 @@ def get_webhook(caller: Caller, webhook_id: int) -> Webhook:
     return Webhook.of_user(caller.id, webhook_id)
 
 
-@webhooks.patch(ONE, caller="user", body=WebhookSchema(partial=True), returns=WEBHOOK)
+@webhooks.patch(ONE, caller="user", body=schemas.WebhookSchema(partial=True), returns=WEBHOOK)
 def update_webhook(caller: Caller, webhook_id: int, body: dict[str, Any]) -> Webhook:
     """Update a webhook."""
     with transaction():
@@ -75,7 +70,7 @@ def delete_webhook(caller: Caller, webhook_id: int) -> None:
         Webhook.of_user(caller.id, webhook_id, lock=True).delete()
 
 
-@webhooks.post(f"{ONE}/rotate-secret", caller="user", returns=WebhookSecretSchema())
+@webhooks.post(f"{ONE}/rotate-secret", caller="user", returns=schemas.WebhookSecretSchema())
 def rotate_secret(caller: Caller, webhook_id: int) -> Response:
     """Rotate the secret of a webhook.
 
@@ -97,7 +92,7 @@ def test_webhook(caller: Caller, webhook_id: int) -> Delivery:
 @webhooks.get(
     f"{ONE}/deliveries",
     caller="user",
-    query=DeliveryQuery(),
+    query=schemas.DeliveryQuery(),
     is_page=True,
     returns=DELIVERY,
 )
