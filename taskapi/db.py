@@ -28,8 +28,10 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    delete,
     event,
     exc,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import insert  # SQLite's ON CONFLICT is the same
@@ -249,6 +251,18 @@ def wait_for_locks(seconds: int) -> None:
 def affected_rows(statement: Any) -> int:
     """Execute an UPDATE or DELETE and return the number of affected rows."""
     return cast(CursorResult[Any], db.session.execute(statement)).rowcount
+
+
+def delete_in_batches(model: type[Any], *conditions: Any) -> int:
+    """Delete the rows of a large table, each batch in its own transaction."""
+    batch = select(model.id).where(*conditions).limit(1000)
+    deleted = 0
+    while True:
+        with transaction():
+            count = affected_rows(delete(model).where(model.id.in_(batch)))
+        deleted += count
+        if not count:
+            return deleted
 
 
 def upsert(model: type[Any], **values: Any) -> None:

@@ -1,9 +1,9 @@
 """Deliveries: messages to webhooks."""
 
-from sqlalchemy import ForeignKey, Index, String, delete, select, update
+from sqlalchemy import ForeignKey, Index, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Timestamp, affected_rows, ago, now, partial, transaction
+from taskapi.db import Id, Timestamp, ago, delete_in_batches, now, partial
 from taskapi.extensions import db
 from taskapi.listing import Filter, Listing
 
@@ -90,12 +90,4 @@ def cancel_deliveries(webhook_id: int, reason: str) -> None:
 
 
 def purge() -> int:
-    """Delete old deliveries in batches."""
-    deleted = 0
-    old = select(Delivery.id).where(Delivery.created_at < ago(days=KEPT_DAYS)).limit(1000)
-    while True:
-        with transaction():
-            count = affected_rows(delete(Delivery).where(Delivery.id.in_(old)))
-        deleted += count
-        if not count:
-            return deleted
+    return delete_in_batches(Delivery, Delivery.created_at < ago(days=KEPT_DAYS))

@@ -3,10 +3,10 @@
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from sqlalchemy import Index, String, bindparam, delete, insert, literal_column, select, text
+from sqlalchemy import Index, String, bindparam, insert, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Json, Timestamp, ago, now, partial
+from taskapi.db import Id, Json, Timestamp, ago, delete_in_batches, now, partial
 from taskapi.extensions import db
 from taskapi.listing import Filter, Flag, Listing
 from taskapi.statement import Statement
@@ -125,15 +125,8 @@ def event_values(action: str, *, is_audit: bool = True, **fields: Any) -> dict[s
     }
 
 
-_old = select(Event.id).where(Event.at < bindparam("before")).limit(1000)
-PURGE = Statement(delete(Event).where(Event.id.in_(_old.where(~Event.is_audit))))
-PURGE_AUDIT = Statement(delete(Event).where(Event.id.in_(_old)))
-
-
 def purge() -> int:
-    """Delete old events in batches; audit events are kept longer."""
-    deleted = 0
-    for statement, days in ((PURGE, KEPT_DAYS), (PURGE_AUDIT, AUDIT_KEPT_DAYS)):
-        while count := statement.execute(before=ago(days=days)):
-            deleted += count
-    return deleted
+    """Delete old events; audit events are kept longer."""
+    is_old = Event.at < ago(days=KEPT_DAYS)
+    deleted = delete_in_batches(Event, is_old, ~Event.is_audit)
+    return deleted + delete_in_batches(Event, Event.at < ago(days=AUDIT_KEPT_DAYS))
