@@ -85,33 +85,31 @@ class Metrics:
 
         self._client = client
         self.content_type = client.CONTENT_TYPE_PLAIN_0_0_4
-        self._registry = client.CollectorRegistry()
+        self._registry = registry = client.CollectorRegistry()
         self._requests = client.Counter(
-            "taskapi_requests", "Requests.", ("method", "route", "status"), registry=self._registry
+            "taskapi_requests", "Requests.", ("method", "route", "status"), registry=registry
         )
         self._seconds = client.Histogram(
             "taskapi_request_seconds",
             "Time to the start of the response.",
             ("method", "route"),
             buckets=SECONDS,
-            registry=self._registry,
+            registry=registry,
         )
         self._limited = client.Counter(
-            "taskapi_rate_limited",
-            "Requests rejected by a rate limit.",
-            registry=self._registry,
+            "taskapi_rate_limited", "Requests rejected by a rate limit.", registry=registry
         )
         self._failed_logins = client.Counter(
             "taskapi_failed_logins",
             "Logins with a wrong username or password, or rejected after too many failures.",
-            registry=self._registry,
+            registry=registry,
         )
         self._connections = client.Gauge(
             "taskapi_database_connections",
             "Connections of the pools; `limit` is their maximum.",
             ("state",),
             multiprocess_mode="livesum",
-            registry=self._registry,
+            registry=registry,
         )
 
     def count(self, response: Response) -> Response:

@@ -1,5 +1,7 @@
 """Deliveries: messages to webhooks."""
 
+from typing import Any
+
 from sqlalchemy import ForeignKey, Index, String, update
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -62,9 +64,6 @@ class Delivery(db.Model):
         db.session.flush()
         return delivery
 
-    def cancel(self, reason: str) -> None:
-        self.status, self.next_attempt_at, self.error = "cancelled", None, reason
-
 
 LISTING = Listing(
     columns=tuple(Delivery.__table__.c),
@@ -82,11 +81,11 @@ def message_id(webhook_id: int, event_id: int) -> str:
     return f"msg_{webhook_id}_{event_id}"
 
 
-def cancel_deliveries(webhook_id: int, reason: str) -> None:
-    """Cancel the pending deliveries of a webhook."""
+def cancel_deliveries(webhook_id: int, reason: str, *conditions: Any) -> None:
+    """Cancel the pending deliveries of a webhook, or those that match the conditions."""
     pending = (Delivery.webhook_id == webhook_id, Delivery.next_attempt_at.is_not(None))
     cancelled = {"status": "cancelled", "next_attempt_at": None, "error": reason}
-    db.session.execute(update(Delivery).where(*pending).values(cancelled))
+    db.session.execute(update(Delivery).where(*pending, *conditions).values(cancelled))
 
 
 def purge() -> int:

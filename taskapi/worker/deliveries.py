@@ -103,11 +103,11 @@ def _due_messages(webhook: Webhook) -> list[Row]:
         *db.session.execute(due.where(_is_retry(now())).order_by(Delivery.next_attempt_at)),
         *db.session.execute(due.where(_is_new).order_by(Delivery.id)),
     ]
-    hidden = [row.Delivery for row in found if not row.is_visible]
+    hidden = [row.Delivery.id for row in found if not row.is_visible]
     if hidden:
         with transaction():
-            for delivery in hidden:
-                delivery.cancel("The owner of the webhook cannot see this task.")
+            reason = "The owner of the webhook cannot see this task."
+            cancel_deliveries(webhook.id, reason, Delivery.id.in_(hidden))
     return [row for row in found if row.is_visible]
 
 
@@ -150,20 +150,21 @@ _WRITE_RESULT = update(Delivery.__table__).where(
 
 
 def _result(delivery: Delivery, outcome: Outcome) -> dict[str, Any]:
-    attempts, moment = delivery.attempts + 1, now()
+    attempts, moment, retry_at = delivery.attempts + 1, now(), None
     if outcome.is_success:
-        status, gap = "delivered", None
+        status = "delivered"
     elif attempts > len(GAPS):
-        status, gap = "failed", None
+        status = "failed"
     else:
+        status = "pending"
         # Jitter of 10 %, so that messages that failed together are not retried together.
-        status, gap = "pending", GAPS[attempts - 1] * random.uniform(0.9, 1.1)
+        retry_at = from_now(seconds=GAPS[attempts - 1] * random.uniform(0.9, 1.1))
     return {
         "delivery_id": delivery.id,
         "status": status,
         "attempts": attempts,
         "last_attempt_at": moment,
-        "next_attempt_at": None if gap is None else from_now(seconds=gap),
+        "next_attempt_at": retry_at,
         "delivered_at": moment if outcome.is_success else None,
         "status_code": outcome.status,
         "error": outcome.error,
