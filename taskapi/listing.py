@@ -5,7 +5,7 @@ follows is found by comparing rows, which an index answers without counting what
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from sqlalchemy import (
     false,
     func,
     literal_column,
+    not_,
     or_,
     select,
     true,
@@ -40,10 +41,9 @@ class Filter:
 
 @dataclass(frozen=True)
 class Flag:
-    """A boolean parameter."""
+    """The condition of a boolean parameter that is true; it must not be null."""
 
-    true: SQLColumnExpression[bool]
-    false: SQLColumnExpression[bool]
+    condition: SQLColumnExpression[bool]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,17 @@ class Groups:
 class Listing:
     """A resource with lists; the first column is the id."""
 
-    columns: tuple[Any, ...]
-    filters: Mapping[str, Filter | Flag | Groups]
-    sorts: Mapping[str, Column[Any]]
+    columns: Any
+    filters: Mapping[str, Filter | Flag | Groups | SQLColumnExpression[Any]]  # a column equals
+    sorts: Mapping[str, Column[Any]] = field(default_factory=dict)
 
     @property
     def id(self) -> Column[Any]:
         key: Column[Any] = self.columns[0]
         return key
+
+    def column(self, key: "Key") -> Column[Any]:
+        return self.id if key.name == "id" else self.sorts[key.name]
 
 
 class Key(NamedTuple):
@@ -107,47 +110,34 @@ def fetch_page(
     """Select the rows that match the filters; a list of values matches any of them."""
     shape, bound = bind_filters(listing, chosen)
     bound |= values
-    position = None if after is None else tuple(value is None for value in after)
+    nulls = None if after is None else tuple(value is None for value in after)
     query = _page_query(
-        listing, shape, order, limit + 1, bool(skip), position, with_total, is_sqlite()
+        listing, shape, order, limit + 1, bool(skip), nulls, with_total, is_sqlite()
     )
     cursor = {f"after_{i}": value for i, value in enumerate(after or ()) if value is not None}
-    rows = query.all(**bound, **cursor, **({"skip": skip} if skip else {}))
+    rows = query.all(**bound, **cursor, skip=skip)
     total = None
-    if with_total:
-        # Every row has the total; after the last page there is no row.
-        total = (
-            rows[0].listed_total if rows else count_rows(listing, chosen, **values) if skip else 0
-        )
+    if with_total and (rows or not skip):
+        total = rows[0].listed_total if rows else 0
+    elif with_total:  # after the last page there is no row with the total
+        total = _count_query(listing, shape).scalar(**bound)
     return Page(rows[:limit], len(rows) > limit, total)
 
 
-def count_rows(listing: Listing, chosen: Mapping[str, Any], **values: Any) -> int:
-    shape, bound = bind_filters(listing, chosen)
-    total: int = _count_query(listing, shape).scalar(**bound, **values)
-    return total
-
-
-def full_order(listing: Listing, keys: Order) -> Order:
-    """Append the id to the order, in the direction of its first key."""
-    if any(key.name == "id" for key in keys):
-        return keys
-    return (*keys, Key("id", keys[0].is_descending))
-
-
 def position_of(listing: Listing, order: Order, row: Row) -> tuple[Any, ...]:
-    return tuple(getattr(row, _column(listing, key).name) for key in order)
+    return tuple(getattr(row, listing.column(key).name) for key in order)
 
 
-def contains(column: Any) -> Callable[[Any], ColumnElement[bool]]:
-    """Return the condition that the column contains a text, encoded by `as_pattern`."""
-    return lambda value: column.like(value, escape="\\")
+def search(*columns: Any, normalize: Callable[[str], str] = str.casefold) -> Filter:
+    """Return the filter for rows with a text in one of the columns, which are normalised."""
 
+    def pattern(text: str) -> str:
+        text = normalize(text)
+        for special in "\\%_":
+            text = text.replace(special, "\\" + special)
+        return f"%{text}%"
 
-def as_pattern(text: str) -> str:
-    for special in "\\%_":
-        text = text.replace(special, "\\" + special)
-    return f"%{text}%"
+    return Filter(lambda value: or_(*(c.like(value, escape="\\") for c in columns)), pattern)
 
 
 def bind_filters(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, dict[str, Any]]:
@@ -162,8 +152,8 @@ def bind_filters(listing: Listing, chosen: Mapping[str, Any]) -> tuple[Shape, di
         values = value if isinstance(value, list | tuple) else [value]
         shape.append((name, len(values)))
         # SQLAlchemy names constants `status_1`, so our names must differ.
-        encode = kind.encode if isinstance(kind, Filter) else lambda value: value
-        bound.update({f"asked_{name}_{i}": encode(each) for i, each in enumerate(values)})
+        for i, each in enumerate(values):
+            bound[f"asked_{name}_{i}"] = kind.encode(each) if isinstance(kind, Filter) else each
     return tuple(shape), bound
 
 
@@ -173,18 +163,39 @@ def conditions_of(listing: Listing, shape: Shape) -> list[Any]:
     for name, variant in shape:
         kind = listing.filters[name]
         if isinstance(kind, Flag):
-            conditions.append(kind.true if variant else kind.false)
+            conditions.append(kind.condition if variant else not_(kind.condition))
         elif isinstance(kind, Groups):
             conditions.append(kind.key.in_(_group_keys(name, kind)))
         else:
-            conditions.append(
-                or_(*(kind.condition(bindparam(f"asked_{name}_{i}")) for i in range(variant)))
-            )
+            values: list[Any] = [bindparam(f"asked_{name}_{i}") for i in range(variant)]
+            is_wanted = kind.condition if isinstance(kind, Filter) else kind.__eq__
+            conditions.append(or_(*map(is_wanted, values)))
     return conditions
 
 
 def _group_keys(name: str, groups: Groups) -> Select[Any]:
     return groups.keys(bindparam(f"asked_{name}_0"))
+
+
+class _SortKey(NamedTuple):
+    column: Any
+    is_descending: bool
+    after: Any  # the value of the position; None if it is null
+
+    @property
+    def direction(self) -> Any:
+        return self.column.desc() if self.is_descending else self.column.asc()
+
+    @property
+    def is_later(self) -> Any:
+        return self.column < self.after if self.is_descending else self.column > self.after
+
+
+class _Range(NamedTuple):
+    """A part of the rows that one index scan reads."""
+
+    conditions: list[Any]
+    directions: list[Any]
 
 
 @lru_cache(maxsize=256)
@@ -203,147 +214,101 @@ def _page_query(
     with_total: bool,
     on_sqlite: bool,
 ) -> Statement:
-    conditions = conditions_of(listing, shape)
+    keys = []
+    for i, key in enumerate(order):
+        column, is_null = listing.column(key), nulls is not None and nulls[i]
+        after = None if is_null else bindparam(f"after_{i}", type_=column.type)
+        keys.append(_SortKey(column, key.is_descending, after))
     columns = list(listing.columns)
-    columns += [c for c in (_column(listing, key) for key in order) if c not in set(columns)]
-    total = (
-        select(func.count(listing.id)).where(*conditions).scalar_subquery().label("listed_total")
-    )
-    extra = [total] if with_total else []
+    columns += [key.column for key in keys if key.column not in set(columns)]
+    total = select(func.count(listing.id)).where(*conditions_of(listing, shape))
+    extra = [total.scalar_subquery().label("listed_total")] if with_total else []
     # Literal and not bound, so that the planner knows that few rows are needed.
     number: Any = literal_column(str(limit))
-    reach: Any = literal_column(str(limit)) + bindparam("skip") if has_skip else number
+    skip: Any = bindparam("skip") if has_skip else None
 
-    def finish(query: Select[Any]) -> Statement:
-        query = query.limit(number)
-        return Statement(query.offset(bindparam("skip")) if has_skip else query)
-
-    first = _column(listing, order[0])
-    after = [] if nulls is None else [_comes_after(listing, order, nulls, 0)]
-    stretches = [(after, _directions(listing, order))]
-    has_groups = any(isinstance(listing.filters[name], Groups) for name, _ in shape)
+    first = keys[0].column
     if first.nullable or (nulls is not None and isinstance(first.type, Choice)):
-        stretches = _stretches(listing, order, nulls)
-    elif not has_groups:
-        query = select(*columns, *extra).where(*conditions, *after)
-        return finish(query.order_by(*stretches[0][1]))
-
-    parts = [
-        _first_rows(
-            listing, shape, columns, where, directions, reach, literal_column(str(i)), on_sqlite
-        )
-        for i, (where, directions) in enumerate(stretches)
+        ranges = _ranges(keys, nulls is not None)
+    else:
+        ranges = [_Range([] if nulls is None else [_comes_after(keys)], _directions(keys))]
+    grouped = next((name for name, _ in shape if isinstance(listing.filters[name], Groups)), None)
+    conditions = conditions_of(listing, tuple(each for each in shape if each[0] != grouped))
+    found = [
+        select(*columns).where(*conditions, *each.conditions).order_by(*each.directions)
+        for each in ranges
     ]
-    both = union_all(*(select(part.subquery()) for part in parts)).subquery()
-    by_name = [both.c[_column(listing, key).name] for key in order]
-    directions = [
-        part
-        for key, column in zip(order, by_name, strict=True)
-        for part in (column.is_(None), column.desc() if key.is_descending else column.asc())
-    ]
-    wanted = [both.c[column.name] for column in columns]
-    return finish(select(*wanted, *extra).order_by(both.c.part, *directions))
+    if grouped is None and len(found) == 1:
+        return Statement(found[0].add_columns(*extra).limit(number).offset(skip))
+    parts = []
+    for i, query in enumerate(found):
+        query = query.limit(number if skip is None else number + skip)
+        if grouped is not None:
+            query = _of_each_group(listing, grouped, query, on_sqlite)
+        parts.append(select(query.subquery(), literal_column(str(i)).label("part")))
+    rows = union_all(*parts).subquery()
+    directions = _directions([key._replace(column=rows.c[key.column.name]) for key in keys])
+    together = select(*(rows.c[column.name] for column in columns), *extra)
+    return Statement(together.order_by(rows.c.part, *directions).limit(number).offset(skip))
 
 
-def _first_rows(
-    listing: Listing,
-    shape: Shape,
-    columns: list[Any],
-    where: list[Any],
-    directions: list[Any],
-    reach: Any,
-    number: Any,
-    on_sqlite: bool,
-) -> Select[Any]:
-    """Select the first rows of a range: of all rows, or of each group."""
-    part = number.label("part")
-    grouped = next((n for n, _ in shape if isinstance(listing.filters[n], Groups)), None)
-    if grouped is None:
-        selected = select(*columns, part).where(*conditions_of(listing, shape), *where)
-        return selected.order_by(*directions).limit(reach)
-    groups: Any = listing.filters[grouped]
-    keys = _group_keys(grouped, groups).subquery("groups")
-    others = conditions_of(listing, tuple(each for each in shape if each[0] != grouped))
-
-    def first_of_group(*selected: Any) -> Select[Any]:
-        query = select(*selected).where(groups.key == keys.c[0], *others, *where)
-        return query.order_by(*directions).limit(reach).correlate(keys)
-
+def _of_each_group(listing: Listing, name: str, query: Select[Any], on_sqlite: bool) -> Select[Any]:
+    """Run a query with a limit for each group."""
+    groups: Any = listing.filters[name]
+    keys = _group_keys(name, groups).subquery("groups")
+    query = query.where(groups.key == keys.c[0]).correlate(keys)
     found: Any
     if on_sqlite:  # SQLite has no LATERAL
         found = listing.id.table.alias("found")
-        joined = keys.join(found, found.c.id.in_(first_of_group(listing.id)))
+        joined = keys.join(found, found.c.id.in_(query.with_only_columns(listing.id)))
     else:
-        found = first_of_group(*columns).lateral("found")
+        found = query.lateral("found")
         joined = keys.join(found, true())
-    return select(*(found.c[column.name] for column in columns), part).select_from(joined)
+    return select(*(found.c[column.name] for column in query.selected_columns)).select_from(joined)
 
 
-def _stretches(
-    listing: Listing, order: Order, nulls: tuple[bool, ...] | None
-) -> list[tuple[list[ColumnElement[bool]], list[ColumnElement[Any]]]]:
-    """Return the conditions and orders of the ranges after the position.
+def _ranges(keys: list[_SortKey], has_position: bool) -> list[_Range]:
+    """Return the ranges after the position.
 
     Each is one index scan: rows with the same value of the first key, rows with a later value, rows
     with null. NULLS LAST, and SQLite's row comparison, which reads all rows with the first value,
     would need more. The first key stays in the order even if it is null, because otherwise
     PostgreSQL does not use the index.
     """
-    first = _column(listing, order[0])
-    by_all = _directions(listing, order, is_first_present=True)
-    by_rest = _directions(listing, order[1:])
-    if nulls is None:
-        return [([first.is_not(None)], by_all), ([first.is_(None)], by_all)]
-    rest_comes_after = _comes_after(listing, order, nulls, 1)
-    if nulls[0]:
-        return [([first.is_(None), rest_comes_after], by_all)]
-    value = bindparam("after_0", type_=first.type)
-    is_later = first < value if order[0].is_descending else first > value
-    stretches = [([first == value, rest_comes_after], by_rest), ([is_later], by_all)]
-    return stretches + ([([first.is_(None)], by_all)] if first.nullable else [])
+    first, *rest = keys
+    by_rest = _directions(rest)
+    by_all = [first.direction, *by_rest]
+    with_null = _Range([first.column.is_(None)], by_all)
+    if not has_position:
+        return [_Range([first.column.is_not(None)], by_all), with_null]
+    if first.after is None:
+        return [_Range([*with_null.conditions, _comes_after(rest)], by_all)]
+    same = _Range([first.column == first.after, _comes_after(rest)], by_rest)
+    later = _Range([first.is_later], by_all)
+    return [same, later, with_null] if first.column.nullable else [same, later]
 
 
-def _column(listing: Listing, key: Key) -> Column[Any]:
-    return listing.id if key.name == "id" else listing.sorts[key.name]
+def _directions(keys: list[_SortKey]) -> list[Any]:
+    directions = []
+    for key in keys:
+        if key.column.nullable:
+            directions.append(key.column.is_(None))
+        directions.append(key.direction)
+    return directions
 
 
-def _directions(
-    listing: Listing, order: Order, *, is_first_present: bool = False
-) -> list[ColumnElement[Any]]:
-    parts: list[ColumnElement[Any]] = []
-    for i, key in enumerate(order):
-        column = _column(listing, key)
-        if column.nullable and not (is_first_present and i == 0):
-            parts.append(column.is_(None))
-        parts.append(column.desc() if key.is_descending else column.asc())
-    return parts
-
-
-def _comes_after(
-    listing: Listing, order: Order, nulls: tuple[bool, ...], start: int
-) -> ColumnElement[bool]:
-    """Return the condition for rows after the position, by the keys from `start` on."""
-    keys = [
-        (_column(listing, key), bindparam(f"after_{i}", type_=_column(listing, key).type), i)
-        for i, key in enumerate(order)
-        if i >= start
-    ]
-    is_one_way = len({key.is_descending for key in order[start:]}) == 1
-    has_gaps = any(column.nullable for column, _, i in keys if i > 0)
-    if is_one_way and not has_gaps:
-        left = tuple_(*(column for column, _, _ in keys))
-        right = tuple_(*(value for _, value, _ in keys))
-        return left < right if order[start].is_descending else left > right
+def _comes_after(keys: list[_SortKey]) -> ColumnElement[bool]:
+    """Return the condition for rows after the position."""
+    is_one_way = len({key.is_descending for key in keys}) == 1
+    if is_one_way and not any(key.column.nullable for key in keys):
+        left, right = tuple_(*(key.column for key in keys)), tuple_(*(key.after for key in keys))
+        return left < right if keys[0].is_descending else left > right
     choices = []
-    same: list[ColumnElement[bool]] = []
-    for column, value, i in keys:
-        later: ColumnElement[bool] = false()
-        equal: ColumnElement[bool] = column.is_(None)
-        if not nulls[i]:
-            later = column < value if order[i].is_descending else column > value
-            if column.nullable and i > 0:
-                later = or_(later, column.is_(None))
-            equal = column == value
+    same: list[Any] = []
+    for key in keys:
+        later: ColumnElement[bool] = false() if key.after is None else key.is_later
+        if key.after is not None and key.column.nullable:
+            later = or_(later, key.column.is_(None))
         choices.append(and_(*same, later))
-        same.append(equal)
+        same.append(key.column == key.after)  # IS NULL for None
     return or_(*choices)

@@ -1,10 +1,9 @@
 """Pages of lists: their cursors and links."""
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import urlencode
 
 import orjson
 from flask import Response, request
@@ -13,23 +12,11 @@ from itsdangerous import BadData, URLSafeSerializer
 from taskapi.config import settings
 from taskapi.db import Row, now
 from taskapi.errors import Invalid
-from taskapi.listing import (
-    NEWEST_FIRST,
-    Key,
-    Listing,
-    Order,
-    Page,
-    fetch_page,
-    full_order,
-    position_of,
-)
+from taskapi.listing import NEWEST_FIRST, Key, Listing, Order, Page, fetch_page, position_of
 from taskapi.responses import json_response
 
 MAX_SKIP = 10_000  # beyond it, only cursors work
-_PAGE = re.compile(r"(limit|skip|cursor)?(=|$)")
-# Characters of a query string that must be escaped in a Link header.
-_UNSAFE = re.compile(r"[^!$-;=?-Z_a-z~]")
-_PAGING = {"limit", "skip", "cursor", "sort_by"}
+_PAGING = {"limit", "skip", "cursor"}
 
 
 def page_response(
@@ -47,7 +34,9 @@ def page_response(
     limit, cursor = query["limit"], query.get("cursor")
     if cursor is not None and "skip" in query:
         raise Invalid({"cursor": ["Cannot be combined with 'skip'."]})
-    order = full_order(listing, tuple(Key(*key) for key in query.get("sort_by", default_order)))
+    order = tuple(Key(*key) for key in query.get("sort_by", default_order))
+    if all(key.name != "id" for key in order):  # every order ends with the id
+        order += (Key("id", order[0].is_descending),)
     cursors = _cursors(listing, chosen, order)
     skip = None if cursor is not None else query.get("skip", 0)
     page = fetch_page(
@@ -71,37 +60,28 @@ def page_response(
         "limit": limit,
         "next_cursor": next_cursor,
     }
-    links = _links(page, limit, skip, next_cursor)
-    return json_response(body, headers={"Link": links} if links else None)
+    return json_response(body, headers={"Link": _links(page, limit, skip, next_cursor)})
 
 
 def filters_of(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the filters of a query, without the parameters of the page."""
-    return {name: value for name, value in query.items() if name not in _PAGING}
+    return {name: value for name, value in query.items() if name not in {*_PAGING, "sort_by"}}
 
 
 def _links(page: Page, limit: int, skip: int | None, next_cursor: str | None) -> str:
-    given = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", request.query_string.decode())
-    kept = [part for part in given.split("&") if not _PAGE.match(unquote(part))]
-    base = f"{request.path}?{'&'.join((*kept, f'limit={limit}'))}"
-
-    def link(relation: str, paging: str) -> str:
-        return f'<{base}&{paging}>; rel="{relation}"'
-
-    if skip is None:
-        links = [link("first", "cursor=")]
-        return ", ".join(links + ([link("next", f"cursor={next_cursor}")] if next_cursor else []))
-    links = [link("first", "skip=0")]
-    if skip > 0:
-        links.append(link("prev", f"skip={max(0, skip - limit)}"))
-    if next_cursor and skip + limit <= MAX_SKIP:
-        links.append(link("next", f"skip={skip + limit}"))
-    elif next_cursor:
-        links.append(link("next", f"cursor={next_cursor}"))
-    last = max(0, (page.total or 0) - 1) // limit * limit
-    if last <= MAX_SKIP:
-        links.append(link("last", f"skip={last}"))
-    return ", ".join(links)
+    kept = [given for given in request.args.items(multi=True) if given[0] not in _PAGING]
+    base = f"{request.path}?{urlencode([*kept, ('limit', limit)])}"
+    starts = {"first": "cursor=" if skip is None else "skip=0"}
+    if skip:
+        starts["prev"] = f"skip={max(0, skip - limit)}"
+    if next_cursor:
+        is_near = skip is not None and skip + limit <= MAX_SKIP
+        starts["next"] = f"skip={(skip or 0) + limit}" if is_near else f"cursor={next_cursor}"
+    if page.total is not None:
+        last = max(0, page.total - 1) // limit * limit
+        if last <= MAX_SKIP:
+            starts["last"] = f"skip={last}"
+    return ", ".join(f'<{base}&{start}>; rel="{name}"' for name, start in starts.items())
 
 
 def _cursors(listing: Listing, chosen: Mapping[str, Any], order: Order) -> URLSafeSerializer:

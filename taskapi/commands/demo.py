@@ -92,7 +92,7 @@ def _create(name: str, members: list[tuple[User, str]], tasks: Tasks) -> None:
             place = {"project_id": project.id, "assignee_id": ids.get(sample.get("assignee", ""))}
             task = visible.create(_fields(sample) | place)
             if "comment" in sample:
-                Comment.create(visible.get(task.id), author, sample["comment"])
+                Comment.create(visible.get(task.id), author.id, sample["comment"])
 
 
 def _fields(sample: dict[str, Any]) -> dict[str, Any]:

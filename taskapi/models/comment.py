@@ -2,17 +2,19 @@
 
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, Text, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from taskapi.db import Id, Row, Timestamp, now, partial
 from taskapi.errors import Forbidden, NotFound
 from taskapi.extensions import db
-from taskapi.listing import Filter, Listing
+from taskapi.listing import Listing
 from taskapi.models import event
 from taskapi.models.project import Viewer
 from taskapi.models.task import is_audited, task_json
-from taskapi.models.user import User
+from taskapi.models.user import name_of
+
+FIELDS = ("id", "task_id", "user_id", "username", "text", "created_at", "updated_at", "version")
 
 
 class Comment(db.Model):
@@ -25,6 +27,7 @@ class Comment(db.Model):
     created_at: Mapped[str] = mapped_column(Timestamp)
     updated_at: Mapped[str] = mapped_column(Timestamp)
     version: Mapped[int] = mapped_column()
+    username: Mapped[str | None] = column_property(name_of(user_id))
 
     __table_args__ = (
         Index("ix_comments_task", "task_id", "id"),
@@ -36,20 +39,19 @@ class Comment(db.Model):
     @classmethod
     def of_task(cls, task: Row, comment_id: int) -> "Comment":
         """Lock and return the comment, or raise NotFound."""
-        wanted = select(cls).where(cls.id == comment_id, cls.task_id == task.id).with_for_update()
-        comment = db.session.scalar(wanted.execution_options(populate_existing=True))
-        if comment is None:
+        comment = db.session.get(cls, comment_id, with_for_update=True)
+        if comment is None or comment.task_id != task.id:
             raise NotFound("Comment not found.")
         return comment
 
     @classmethod
-    def create(cls, task: Row, author: User, text: str) -> "Comment":
+    def create(cls, task: Row, author_id: int, text: str) -> "Comment":
         """Add a comment to a task that the author can write."""
-        comment = cls(task_id=task.id, user_id=author.id, text=text)
+        comment = cls(task_id=task.id, user_id=author_id, text=text)
         comment.created_at = comment.updated_at = now()
         db.session.add(comment)
         db.session.flush()
-        data = {"comment": comment_json(comment, author)}
+        data = {"comment": comment_json(comment)}
         comment._record("comment.created", task, [None, comment.id], data)
         return comment
 
@@ -87,23 +89,10 @@ class Comment(db.Model):
         )
 
 
-_username = select(User.username).where(User.id == Comment.user_id).scalar_subquery()
-_email = select(User.email).where(User.id == Comment.user_id).scalar_subquery()
 LISTING = Listing(
-    columns=(*Comment.__table__.c, _username.label("username"), _email.label("email")),
-    filters={"task_id": Filter(lambda value: Comment.task_id == value)},
-    sorts={},
+    columns=(*Comment.__table__.c, name_of(Comment.user_id)), filters={"task_id": Comment.task_id}
 )
 
 
-def comment_json(comment: Any, author: Any) -> dict[str, Any]:
-    return {
-        "id": comment.id,
-        "task_id": comment.task_id,
-        "user_id": comment.user_id,
-        "username": author.username or author.email,
-        "text": comment.text,
-        "created_at": comment.created_at,
-        "updated_at": comment.updated_at,
-        "version": comment.version,
-    }
+def comment_json(comment: Any) -> dict[str, Any]:
+    return {name: getattr(comment, name) for name in FIELDS}

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from taskapi.db import Id, Timestamp, ago, delete_in_batches, now, partial
 from taskapi.extensions import db
-from taskapi.listing import Filter, Listing
+from taskapi.listing import Listing
 
 KEPT_DAYS = 90
 STATUSES = ("pending", "delivered", "failed", "cancelled")
@@ -66,13 +66,8 @@ class Delivery(db.Model):
 
 
 LISTING = Listing(
-    columns=tuple(Delivery.__table__.c),
-    filters={
-        "webhook_id": Filter(lambda value: Delivery.webhook_id == value),
-        "status": Filter(lambda value: Delivery.status == value),
-        "event": Filter(lambda value: Delivery.event == value),
-    },
-    sorts={},
+    columns=Delivery.__table__.c,
+    filters={"webhook_id": Delivery.webhook_id, "status": Delivery.status, "event": Delivery.event},
 )
 
 

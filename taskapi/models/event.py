@@ -74,17 +74,16 @@ INSERT = Statement(insert(Event.__table__).values(_values).inline())
 LISTING = Listing(
     columns=tuple(c for c in Event.__table__.c if c.name not in ("task", "data", "is_undelivered")),
     filters={
-        "task_id": Filter(lambda value: Event.task_id == value),
+        "task_id": Event.task_id,
         # The activity of a task since it was moved to its project, or under its current owner.
         "since_version": Filter(
             lambda value: (Event.version >= value) | (Event.user_id == bindparam("owner_id"))
         ),
-        "is_audit": Flag(Event.is_audit, ~Event.is_audit),
-        "actor": Filter(lambda value: Event.actor_id == value),
-        "action": Filter(lambda value: Event.action == value),
+        "is_audit": Flag(Event.is_audit),
+        "actor": Event.actor_id,
+        "action": Event.action,
         "since": Filter(lambda value: Event.at >= value),
     },
-    sorts={},
 )
 
 

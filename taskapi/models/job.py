@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Id, Json, Timestamp, affected_rows, ago, from_now, now, partial, transaction
 from taskapi.errors import ApiError, Conflict, NotFound
 from taskapi.extensions import db
-from taskapi.listing import Filter, Listing
+from taskapi.listing import Listing
 from taskapi.models import event
 from taskapi.models.claim import Claimable
 from taskapi.models.user import User
@@ -112,14 +112,7 @@ class JobUpload(db.Model):
     body: Mapped[str] = mapped_column(Text)
 
 
-LISTING = Listing(
-    columns=tuple(Job.__table__.c),
-    filters={
-        "user_id": Filter(lambda value: Job.user_id == value),
-        "status": Filter(lambda value: Job.status == value),
-    },
-    sorts={},
-)
+LISTING = Listing(columns=Job.__table__.c, filters={"user_id": Job.user_id, "status": Job.status})
 
 
 def enqueue_import(user_id: int, file_format: str, body: str, project_id: int | None = None) -> Job:

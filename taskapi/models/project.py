@@ -7,31 +7,24 @@ project that cannot have other members.
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from sqlalchemy import (
-    Boolean,
-    ForeignKey,
-    Index,
-    String,
-    Text,
-    and_,
-    bindparam,
-    false,
-    or_,
-    select,
-    true,
-)
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text, and_, bindparam, or_, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from taskapi.db import INTEGRITY_ERRORS, CaseFolded, Choice, Id, Timestamp, now, transaction
 from taskapi.errors import Conflict, Forbidden, Invalid, NotFound
 from taskapi.extensions import db
-from taskapi.listing import Filter, Flag, Listing, as_pattern, contains
+from taskapi.listing import Filter, Flag, Listing, search
 from taskapi.models import event
-from taskapi.models.user import User
+from taskapi.models.user import User, name_of
 from taskapi.statement import Statement
 
 ROLES = ("viewer", "editor", "owner")  # each has the permissions of those before it
 EDITORS = ("editor", "owner")
+MEMBER_FIELDS = ("user_id", "username", "role", "created_at")
+PROJECT_FIELDS = (
+    *("id", "name", "description", "is_inbox", "is_archived", "role"),
+    *("created_at", "updated_at", "version"),
+)
 
 
 class Viewer(Protocol):
@@ -83,14 +76,9 @@ class Project(db.Model):
             db.session.add(project)
             db.session.flush()
             db.session.add(Membership(project_id=project.id, user_id=owner_id, role="owner"))
-            db.session.flush()
             if not project.is_inbox:
                 project.record("project.created")
         return project
-
-    @classmethod
-    def create_inbox(cls, user_id: int) -> "Project":
-        return cls.create(user_id, name="Inbox", inbox_user_id=user_id)
 
     @property
     def etag(self) -> str:
@@ -109,7 +97,7 @@ class Project(db.Model):
         if not changed:
             return
         if changed.keys() & {"name", "is_archived"}:
-            self.refuse_inbox("renamed or archived")
+            self.refuse_inbox("be renamed or archived")
         for name, (_, new) in changed.items():
             setattr(self, name, new)
         self.name_key = self.name.casefold()
@@ -119,7 +107,7 @@ class Project(db.Model):
 
     def refuse_inbox(self, what: str) -> None:
         if self.is_inbox:
-            raise Conflict(f"An Inbox cannot be {what}.")
+            raise Conflict(f"An Inbox cannot {what}.")
 
     def member(self, user_id: int) -> "Membership":
         """Return the membership, or raise NotFound."""
@@ -130,8 +118,7 @@ class Project(db.Model):
 
     def add_member(self, user: User, role: str) -> "Membership":
         """Add a member to a locked project."""
-        if self.is_inbox:
-            raise Conflict("An Inbox cannot have other members.")
+        self.refuse_inbox("have other members")
         if db.session.get(Membership, (self.id, user.id), populate_existing=True) is not None:
             raise Conflict("This user is already a member.")
         membership = Membership(project_id=self.id, user_id=user.id, role=role)
@@ -140,15 +127,14 @@ class Project(db.Model):
             db.session.flush()
         except INTEGRITY_ERRORS:  # deleted at the same time
             raise missing_member() from None
-        self.record_member("project.member_added", user, membership)
+        self.record_member("project.member_added", membership)
         return membership
 
     def change_role(self, user_id: int, role: str) -> "Membership":
         """Change the role of a member of a locked project."""
         membership = self.member(user_id)
         if membership.role != role:
-            if membership.role == "owner":
-                self._keep_an_owner(user_id)
+            self._keep_an_owner(membership)
             changes = {"role": [membership.role, role]}
             membership.role = role
             db.session.flush()
@@ -158,24 +144,26 @@ class Project(db.Model):
     def remove_member(self, user_id: int) -> None:
         """Remove a member of a locked project; the caller has to clear their assignments."""
         membership = self.member(user_id)
-        if membership.role == "owner":
-            self._keep_an_owner(user_id)
-        user = User.get(user_id)
+        self._keep_an_owner(membership)
+        self.drop_member(membership)
+
+    def drop_member(self, membership: "Membership") -> None:
+        """Remove a member who may be the last owner."""
         db.session.delete(membership)
         db.session.flush()
-        self.record_member("project.member_removed", user, membership)
+        self.record_member("project.member_removed", membership)
 
     def record(self, action: str, **fields: Any) -> None:
         event.record(action, project_id=self.id, **fields)
 
-    def record_member(self, action: str, user: User, membership: "Membership") -> None:
+    def record_member(self, action: str, membership: "Membership") -> None:
         project = project_json(self)
         del project["role"]  # depends on the caller
-        data = {"project": project, "member": member_json(membership, user)}
-        self.record(action, user_id=user.id, data=data)
+        data = {"project": project, "member": member_json(membership)}
+        self.record(action, user_id=membership.user_id, data=data)
 
-    def _keep_an_owner(self, leaving_user_id: int) -> None:
-        if not self.has_active_owner(besides=leaving_user_id):
+    def _keep_an_owner(self, leaving: "Membership") -> None:
+        if leaving.role == "owner" and not self.has_active_owner(besides=leaving.user_id):
             raise Conflict("A project needs an active owner. Make another member an owner first.")
 
     def has_active_owner(self, besides: int) -> bool:
@@ -207,6 +195,7 @@ class Membership(db.Model):
     )
     role: Mapped[str] = mapped_column(Choice(ROLES))
     created_at: Mapped[str] = mapped_column(Timestamp, default=now)
+    username: Mapped[str] = column_property(name_of(user_id))
 
     __table_args__ = (Index("ix_memberships_user", "user_id", "project_id"),)
 
@@ -217,15 +206,12 @@ def is_member(project_id: Any, user_id: Any, *conditions: Any) -> Any:
     return mine.where(Membership.project_id == project_id).exists()
 
 
-def projects_of(user_id: Any, *, with_archived: bool = False) -> Any:
-    """Return the ids of a user's projects."""
+def projects_of(user_id: Any) -> Any:
+    """Return the ids of a user's projects that are not archived."""
     mine = select(Membership.project_id).where(Membership.user_id == user_id)
-    if with_archived:
-        return mine
     return mine.join(Project, Project.id == Membership.project_id).where(~Project.is_archived)
 
 
-ARCHIVED = select(Project.id).where(Project.is_archived)
 _find_role = (
     select(Project.id, Membership.role)
     .outerjoin(
@@ -247,10 +233,10 @@ class VisibleProjects:
 
     def get(self, project_id: int, *, lock: bool = False) -> Project:
         """Return the project with the role of the caller, or raise NotFound."""
-        query = select(Project).where(Project.id == project_id)
-        if lock:
-            query = query.with_for_update(key_share=True)
-        project = db.session.scalar(query.execution_options(populate_existing=True))
+        lock_as = {"key_share": True} if lock else None
+        project = db.session.get(
+            Project, project_id, populate_existing=True, with_for_update=lock_as
+        )
         role = project and self._role(project_id)
         if project is None or role is None:
             raise NotFound("Project not found.")
@@ -304,60 +290,39 @@ def missing_project() -> Invalid:
     return Invalid({"project_id": ["Project not found."]})
 
 
+_joined = select(Membership.project_id)
+_own_role = select(Membership.role).where(
+    Membership.project_id == Project.id, Membership.user_id == bindparam("caller_id")
+)
 LISTING = Listing(
     columns=(
         *Project.__table__.c,
-        select(Membership.role)
-        .where(Membership.project_id == Project.id, Membership.user_id == bindparam("caller_id"))
-        .scalar_subquery()
-        .label("role"),
+        Project.inbox_user_id.is_not(None).label("is_inbox"),
+        _own_role.scalar_subquery().label("role"),
     ),
     filters={
-        "member": Filter(lambda value: Project.id.in_(projects_of(value, with_archived=True))),
+        "member": Filter(lambda value: Project.id.in_(_joined.where(Membership.user_id == value))),
         "listed_for_admin": Filter(
             lambda value: or_(Project.inbox_user_id.is_(None), Project.inbox_user_id == value)
         ),
-        "is_archived": Flag(Project.is_archived.is_(true()), Project.is_archived.is_(false())),
-        "q": Filter(contains(Project.name_key), lambda text: as_pattern(text.casefold())),
+        "is_archived": Flag(Project.is_archived),
+        "q": search(Project.name_key),
     },
-    sorts={
-        "name": Project.__table__.c.name_key,
-        "created_at": Project.__table__.c.created_at,
-    },
+    sorts={"name": Project.__table__.c.name_key, "created_at": Project.__table__.c.created_at},
 )
 MEMBER_LISTING = Listing(
     columns=(
-        Membership.__table__.c.user_id,
-        *(Membership.__table__.c[name] for name in ("project_id", "role", "created_at")),
-        select(User.username)
-        .where(User.id == Membership.user_id)
-        .scalar_subquery()
-        .label("username"),
-        select(User.email).where(User.id == Membership.user_id).scalar_subquery().label("email"),
+        *(Membership.__table__.c[name] for name in ("user_id", "role", "created_at")),
+        name_of(Membership.user_id),
     ),
-    filters={"project_id": Filter(lambda value: Membership.project_id == value)},
-    sorts={},
+    filters={"project_id": Membership.project_id},
 )
 
 
 def project_json(project: Any) -> dict[str, Any]:
-    return {
-        "id": project.id,
-        "name": project.name,
-        "description": project.description,
-        "is_inbox": project.inbox_user_id is not None,
-        "is_archived": project.is_archived,
-        "role": project.role or "admin",
-        "created_at": project.created_at,
-        "updated_at": project.updated_at,
-        "version": project.version,
-    }
+    shown = {name: getattr(project, name) for name in PROJECT_FIELDS}
+    return shown | {"role": project.role or "admin"}
 
 
-def member_json(membership: Any, user: Any) -> dict[str, Any]:
-    return {
-        "user_id": membership.user_id,
-        "username": user.username or user.email,
-        "role": membership.role,
-        "created_at": membership.created_at,
-    }
+def member_json(membership: Any) -> dict[str, Any]:
+    return {name: getattr(membership, name) for name in MEMBER_FIELDS}

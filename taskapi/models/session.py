@@ -17,7 +17,7 @@ from taskapi.config import settings
 from taskapi.db import Id, Timestamp, affected_rows, ago, from_now, now, transaction
 from taskapi.errors import NotFound, Unauthorized
 from taskapi.extensions import db
-from taskapi.listing import Filter, Flag, Listing
+from taskapi.listing import Flag, Listing
 from taskapi.models import event
 from taskapi.models.user import User
 from taskapi.statement import Statement
@@ -32,10 +32,10 @@ class Session(db.Model):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
-    generation: Mapped[int]
-    created_at: Mapped[str] = mapped_column(Timestamp)
-    last_used_at: Mapped[str] = mapped_column(Timestamp)
-    rotated_at: Mapped[str] = mapped_column(Timestamp)
+    generation: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[str] = mapped_column(Timestamp, default=now)
+    last_used_at: Mapped[str] = mapped_column(Timestamp, default=now)
+    rotated_at: Mapped[str] = mapped_column(Timestamp, default=now)
     expires_at: Mapped[str] = mapped_column(Timestamp)
     ended_at: Mapped[str | None] = mapped_column(Timestamp)
     address: Mapped[str] = mapped_column(String(45))
@@ -50,7 +50,6 @@ class Session(db.Model):
     @classmethod
     def start(cls, user: User, agent: str) -> "Session | None":
         """Create a session; None if the user was changed since the password was checked."""
-        moment = now()
         unchanged = select(User.id).where(
             User.id == user.id, User.password_hash == user.password_hash, User.is_active
         )
@@ -59,11 +58,7 @@ class Session(db.Model):
                 return None
             session = cls(
                 user_id=user.id,
-                generation=1,
-                created_at=moment,
-                last_used_at=moment,
-                rotated_at=moment,
-                expires_at=_expiry(),
+                expires_at=from_now(days=settings().refresh_token_expire_days),
                 address=event.origin.get().address or "",
                 agent=agent[:200],
             )
@@ -81,13 +76,13 @@ class Session(db.Model):
     def refresh(cls, token: str) -> "Session":
         """Rotate the refresh token; reuse of an old one ends the session."""
         with transaction():
-            session, generation = cls._of_token(token)
+            session, generation = cls.of_token(token)
             if session.ended_at or session.expires_at <= now():
                 raise Unauthorized("This session has ended.", code="TOKEN_REVOKED")
             if generation == session.generation:
                 session.generation += 1
                 session.rotated_at = session.last_used_at = now()
-                session.expires_at = _expiry()
+                session.expires_at = from_now(days=settings().refresh_token_expire_days)
                 return session
             is_predecessor = generation == session.generation - 1
             if is_predecessor and session.rotated_at > ago(seconds=GRACE_SECONDS):
@@ -99,22 +94,17 @@ class Session(db.Model):
         )
 
     @classmethod
-    def of_token(cls, token: str) -> "Session":
-        """Return the session of a validly signed refresh token, even an old one."""
-        with transaction():
-            return cls._of_token(token)[0]
+    def of_token(cls, token: str) -> tuple["Session", int]:
+        """Return the locked session of a validly signed token, even an old one, and its generation.
 
-    @classmethod
-    def _of_token(cls, token: str) -> tuple["Session", int]:
-        """Return the locked session and the generation of the token, or raise Unauthorized."""
+        Raise Unauthorized for another token.
+        """
         found = _SHAPE.fullmatch(token)
         session = found and db.session.get(cls, int(found[1]), with_for_update=True)
-        if not (found and session):
-            raise _invalid()
         claim, _, signature = token.rpartition(".")
-        if not _signer().verify_signature(session._signed(claim), signature):
-            raise _invalid()
-        return session, int(found[2])
+        if found and session and _signer().verify_signature(session._signed(claim), signature):
+            return session, int(found[2])
+        raise Unauthorized("Invalid refresh token.", code="INVALID_TOKEN")
 
     def _signed(self, claim: str) -> str:
         # Includes the creation time, so that a token is invalid in a new database with equal ids.
@@ -123,12 +113,7 @@ class Session(db.Model):
 
 _is_live = Session.ended_at.is_(None) & (Session.expires_at > bindparam("now"))
 LISTING = Listing(
-    columns=tuple(Session.__table__.c),
-    filters={
-        "user_id": Filter(lambda value: Session.user_id == value),
-        "is_live": Flag(_is_live, ~_is_live),
-    },
-    sorts={},
+    columns=Session.__table__.c, filters={"user_id": Session.user_id, "is_live": Flag(_is_live)}
 )
 # The session and its user in one query.
 WITH_USER = Statement(
@@ -144,11 +129,9 @@ WITH_USER = Statement(
 def touch(session_id: int) -> None:
     """Update last_used_at, unless the row is locked: then another request updates it."""
     free = select(Session.id).where(Session.id == session_id).with_for_update(skip_locked=True)
+    change = update(Session.__table__).where(Session.id.in_(free)).values(last_used_at=now())
     with transaction():
-        db.session.execute(
-            update(Session).where(Session.id.in_(free)).values(last_used_at=now()),
-            execution_options={"synchronize_session": False},
-        )
+        db.session.execute(change)
 
 
 def end_session(user_id: int, session_id: int, *, is_required: bool = True) -> None:
@@ -160,7 +143,7 @@ def end_session(user_id: int, session_id: int, *, is_required: bool = True) -> N
             raise NotFound("Session not found.")
 
 
-def end_all_sessions(user_id: int, *, except_id: int | None = 0) -> None:
+def end_all_sessions(user_id: int, *, except_id: int | None = None) -> None:
     with transaction():
         if _end(Session.user_id == user_id, Session.id != (except_id or 0)):
             event.record("session.all_ended", user_id=user_id)
@@ -191,15 +174,7 @@ def _end(*conditions: Any) -> bool:
     return bool(affected_rows(change))
 
 
-def _expiry() -> str:
-    return from_now(days=settings().refresh_token_expire_days)
-
-
 def _signer() -> Signer:
     """Sign with the first key of SECRET_KEY, and accept all of them."""
     keys = settings().secret_keys[::-1]  # itsdangerous expects the newest key last
     return Signer(list(keys), salt="taskapi.refresh", digest_method=hashlib.sha256)
-
-
-def _invalid() -> Unauthorized:
-    return Unauthorized("Invalid refresh token.", code="INVALID_TOKEN")

@@ -26,14 +26,14 @@ from taskapi.models import event
 from taskapi.models.event import Event
 from taskapi.models.project import Membership, Project
 from taskapi.models.task import DELETION_SECONDS, Task, inbox_of
-from taskapi.models.user import User, lock_out
+from taskapi.models.user import User
 
 
 def create_user(user: User) -> None:
     """Insert a user and their Inbox."""
     with transaction():
         user.insert()
-        Project.create_inbox(user.id)
+        Project.create(user.id, name="Inbox", inbox_user_id=user.id)
 
 
 def lock_user(user_id: int, new_owner_id: int | None = None) -> User:
@@ -61,7 +61,8 @@ def delete_user(user: User, new_owner_id: int | None = None) -> None:
     if new_owner_id == user.id or (new_owner_id and not db.session.get(User, new_owner_id)):
         raise Invalid({"reassign_to": ["Must be the id of another user."]})
     allow_seconds(DELETION_SECONDS)
-    lock_out(user.id)  # otherwise a task created later would be deleted with the user
+    # Otherwise a task created later would be deleted with the user.
+    db.session.execute(select(User.id).where(User.id == user.id).with_for_update())
     for project in _lock_projects_of(user.id):
         _leave_for_good(project, user, new_owner_id)
     _unassign(Task.assignee_id == user.id)
@@ -88,7 +89,7 @@ def remove_member(project: Project, user_id: int) -> None:
 
 def delete_project(project: Project) -> None:
     """Delete a project. Its tasks move to the trash, in the Inbox of their owners."""
-    project.refuse_inbox("deleted")
+    project.refuse_inbox("be deleted")
     allow_seconds(DELETION_SECONDS)
     # Now no task can be created in the project or moved to it.
     db.session.execute(select(Project.id).where(Project.id == project.id).with_for_update())
@@ -143,9 +144,7 @@ def _leave_for_good(project: Project, user: User, new_owner_id: int | None) -> N
         else:
             delete_project(project)
             return
-    db.session.delete(membership)
-    db.session.flush()
-    project.record_member("project.member_removed", user, membership)
+    project.drop_member(membership)
 
 
 def _give_to_owners_of_projects(user_id: int, tasks: Any) -> None:

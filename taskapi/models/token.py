@@ -6,19 +6,10 @@ import secrets
 from sqlalchemy import ForeignKey, String, bindparam, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import (
-    INTEGRITY_ERRORS,
-    Id,
-    Timestamp,
-    affected_rows,
-    from_now,
-    now,
-    transaction,
-    upsert,
-)
+from taskapi.db import Id, Timestamp, affected_rows, from_now, now, transaction, upsert
 from taskapi.errors import Forbidden, Invalid, NotFound
 from taskapi.extensions import db
-from taskapi.listing import Filter, Listing
+from taskapi.listing import Listing
 from taskapi.models import event
 from taskapi.models.user import User
 from taskapi.statement import Statement
@@ -37,7 +28,7 @@ class PersonalToken(db.Model):
     scope: Mapped[str] = mapped_column(String(5))
     prefix: Mapped[str] = mapped_column(String(12))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[str] = mapped_column(Timestamp)
+    created_at: Mapped[str] = mapped_column(Timestamp, default=now)
     expires_at: Mapped[str | None] = mapped_column(Timestamp)
     last_used_at: Mapped[str | None] = mapped_column(Timestamp)
 
@@ -56,11 +47,7 @@ class PasswordReset(db.Model):
     expires_at: Mapped[str] = mapped_column(Timestamp)
 
 
-LISTING = Listing(
-    columns=tuple(PersonalToken.__table__.c),
-    filters={"user_id": Filter(lambda value: PersonalToken.user_id == value)},
-    sorts={},
-)
+LISTING = Listing(columns=PersonalToken.__table__.c, filters={"user_id": PersonalToken.user_id})
 # The token and its user in one query.
 WITH_USER = Statement(
     select(
@@ -93,7 +80,6 @@ def create_token(
         scope=scope,
         prefix=secret[:12],
         token_hash=digest(secret),
-        created_at=now(),
         expires_at=expires_at,
     )
     with transaction():
@@ -131,15 +117,11 @@ def delete_all_tokens(user_id: int) -> None:
 def create_reset(user_id: int) -> tuple[str, str]:
     """Create a reset token and return it with its expiry."""
     secret, expires_at = secrets.token_urlsafe(32), from_now(hours=RESET_HOURS)
-    try:
-        with transaction():
-            # Locks the user's row first, as every change of a password does.
-            User.lock(user_id)
-            values = {"token_hash": digest(secret), "expires_at": expires_at}
-            upsert(PasswordReset, user_id=user_id, **values)
-            event.record("password.reset_offered", user_id=user_id)
-    except INTEGRITY_ERRORS:  # deleted meanwhile
-        raise NotFound("User not found.") from None
+    with transaction():
+        User.lock(user_id)  # first, as in every change of a password
+        token_hash = digest(secret)
+        upsert(PasswordReset, user_id=user_id, token_hash=token_hash, expires_at=expires_at)
+        event.record("password.reset_offered", user_id=user_id)
     return secret, expires_at
 
 
@@ -152,15 +134,8 @@ def user_of_reset(secret: str) -> User:
     )
     user = db.session.scalar(query)
     if user is None:
-        raise _invalid_reset()
+        raise Invalid({"token": ["Invalid, used or expired token."]})
     return user
-
-
-def use_reset(secret: str) -> None:
-    """Delete a valid reset token, or raise Invalid."""
-    valid = (PasswordReset.token_hash == digest(secret), PasswordReset.expires_at > now())
-    if not affected_rows(delete(PasswordReset).where(*valid)):
-        raise _invalid_reset()
 
 
 def purge() -> int:
@@ -168,7 +143,3 @@ def purge() -> int:
         tokens = delete(PersonalToken).where(PersonalToken.expires_at < now())
         resets = delete(PasswordReset).where(PasswordReset.expires_at < now())
         return affected_rows(tokens) + affected_rows(resets)
-
-
-def _invalid_reset() -> Invalid:
-    return Invalid({"token": ["Invalid, used or expired token."]})

@@ -1,6 +1,5 @@
 """Users: names, roles and passwords. There is always an active admin."""
 
-import re
 import unicodedata
 from typing import Any, ClassVar
 
@@ -10,11 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import INTEGRITY_ERRORS, Id, Timestamp, now, transaction
 from taskapi.errors import ApiError, Conflict, Invalid, NotFound, Unauthorized
 from taskapi.extensions import db
-from taskapi.listing import Filter, Flag, Listing, as_pattern, contains
+from taskapi.listing import Flag, Listing, search
 from taskapi.models import event
 from taskapi.models.password import hash_password, is_outdated, validate_password
 
-USERNAME = re.compile(r"[A-Za-z0-9._-]{3,50}")
 ROLES = ("user", "admin")
 
 
@@ -65,10 +63,10 @@ class User(db.Model):
         wanted = or_(cls.id == user_id, cls.id == new_owner_id, is_active_admin)
         query = select(cls).where(wanted).order_by(cls.id).with_for_update(key_share=True)
         locked = db.session.scalars(query.execution_options(populate_existing=True)).all()
-        user = next((user for user in locked if user.id == user_id), None)
-        if user is None:
-            raise missing_user(user_id)
-        return user
+        for user in locked:
+            if user.id == user_id:
+                return user
+        raise missing_user(user_id)
 
     @classmethod
     def build(
@@ -88,11 +86,10 @@ class User(db.Model):
 
     def insert(self) -> None:
         """Insert a user, or raise Conflict if a name is taken."""
-        with transaction():
-            self.created_at = self.updated_at = now()
-            db.session.add(self)
-            _flush()
-            event.record("user.created", user_id=self.id, changes={"role": [None, self.role]})
+        self.created_at = self.updated_at = now()
+        db.session.add(self)
+        _flush()
+        event.record("user.created", user_id=self.id, changes={"role": [None, self.role]})
 
     def hash_new_password(self, password: str, field: str = "password", **names: Any) -> str:
         """Validate and hash a new password. Slow: not in a transaction."""
@@ -141,23 +138,11 @@ class User(db.Model):
         event.record("user.deleted", user_id=self.id, changes={"username": [self.name, None]})
 
     def _keep_an_admin(self, *, stays: bool) -> None:
-        is_admin = self.role == "admin" and self.is_active
-        if is_admin and not stays and count_active_admins() == 1:
+        if stays or not (self.role == "admin" and self.is_active):
+            return
+        active = select(func.count()).select_from(User).where(User.role == "admin", User.is_active)
+        if db.session.scalar(active) == 1:
             raise Conflict("This is the last active admin. Make another user an admin first.")
-
-
-LISTING = Listing(
-    columns=tuple(User.__table__.c),
-    filters={
-        "role": Filter(lambda value: User.role == value),
-        "is_active": Flag(User.is_active, ~User.is_active),
-        "q": Filter(
-            lambda value: or_(contains(User.name_key)(value), contains(User.email_key)(value)),
-            lambda text: as_pattern(key_of(text)),
-        ),
-    },
-    sorts={"username": User.__table__.c.name_key, "created_at": User.__table__.c.created_at},
-)
 
 
 def key_of(name: str) -> str:
@@ -166,14 +151,21 @@ def key_of(name: str) -> str:
     return unicodedata.normalize("NFKC", folded)
 
 
-def count_active_admins() -> int:
-    query = select(func.count()).select_from(User).where(User.role == "admin", User.is_active)
-    return db.session.scalar(query) or 0
+LISTING = Listing(
+    columns=(*User.__table__.c, func.coalesce(User.username, User.email).label("name")),
+    filters={
+        "role": User.role,
+        "is_active": Flag(User.is_active),
+        "q": search(User.name_key, User.email_key, normalize=key_of),
+    },
+    sorts={"username": User.__table__.c.name_key, "created_at": User.__table__.c.created_at},
+)
 
 
-def lock_out(user_id: int) -> None:
-    """Wait for concurrent changes of the user, and block new ones."""
-    db.session.execute(select(User.id).where(User.id == user_id).with_for_update())
+def name_of(user_id: Any) -> Any:
+    """Return SQL for the name of a user."""
+    found = select(func.coalesce(User.username, User.email)).where(User.id == user_id)
+    return found.correlate_except(User).scalar_subquery().label("username")
 
 
 def missing_user(user_id: int) -> ApiError:
@@ -202,11 +194,11 @@ def _refuse_taken(names: dict[str, Any], user_id: int) -> None:
     taken = User.name_key == names["name_key"]
     if names["email_key"]:
         taken |= User.email_key == names["email_key"]
-    query = select(User.name_key, User.email_key).where(taken, User.id != user_id)
-    with db.session.no_autoflush:
-        for other in db.session.execute(query):
-            is_email = other.email_key is not None and other.email_key == names["email_key"]
-            raise _taken("email" if is_email else "username")
+    query = select(User.email_key).where(taken, User.id != user_id)
+    other = db.session.execute(query).first()
+    if other is not None:
+        is_email = other.email_key is not None and other.email_key == names["email_key"]
+        raise _taken("email" if is_email else "username")
 
 
 def _flush() -> None:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from taskapi.db import Id, Names, Timestamp, affected_rows, from_now, now, transaction
 from taskapi.errors import Conflict, NotFound
 from taskapi.extensions import db
-from taskapi.listing import Filter, Listing
+from taskapi.listing import Listing
 from taskapi.models import event, webhook_secret
 from taskapi.models.claim import Claimable
 from taskapi.models.delivery import Delivery, cancel_deliveries
@@ -140,11 +140,7 @@ class Webhook(Claimable, db.Model):
             raise Conflict("The webhook is turned off. Turn it on first.")
 
 
-LISTING = Listing(
-    columns=tuple(Webhook.__table__.c),
-    filters={"user_id": Filter(lambda value: Webhook.user_id == value)},
-    sorts={},
-)
+LISTING = Listing(columns=Webhook.__table__.c, filters={"user_id": Webhook.user_id})
 
 
 def is_visible_to_owner(project_id: Any) -> Any:

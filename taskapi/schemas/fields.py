@@ -16,54 +16,32 @@ MAX_ID = 2**63 - 1
 OPTIONAL = {"optional": True}  # metadata of fields that not every response has
 MAX_NAMES = 200  # of a body or a list, checked before its items
 
-# Names of similar APIs, and ours.
-FIELD_SYNONYMS = {
-    "is_complete": "status",
-    "is_completed": "status",
-    "complete": "status",
-    "completed": "status",
-    "done": "status",
-    "state": "status",
-    "is_admin": "role",
-    "is_superuser": "role",
-    "owner": "user_id",
-    "owner_id": "user_id",
-    "due": "due_at",
-    "due_date": "due_at",
-    "deadline": "due_at",
-    "name": "title",
-    "labels": "tags",
-    "offset": "skip",
-    "page": "skip",
-    "per_page": "limit",
-    "page_size": "limit",
-    "order_by": "sort_by",
-    "sort": "sort_by",
-    "search": "q",
-    "refresh": "refresh_token",
-    "full_name": "username",
+# Our names and values, and what similar APIs call them.
+_FIELDS = {
+    "status": ("is_complete", "is_completed", "complete", "completed", "done", "state"),
+    "role": ("is_admin", "is_superuser"),
+    "user_id": ("owner", "owner_id"),
+    "due_at": ("due", "due_date", "deadline"),
+    "title": ("name",),
+    "tags": ("labels",),
+    "skip": ("offset", "page"),
+    "limit": ("per_page", "page_size"),
+    "sort_by": ("order_by", "sort"),
+    "q": ("search",),
+    "refresh_token": ("refresh",),
+    "username": ("full_name",),
 }
-VALUE_SYNONYMS = {
-    "pending": "todo",
-    "open": "todo",
-    "new": "todo",
-    "in-progress": "in_progress",
-    "in progress": "in_progress",
-    "inprogress": "in_progress",
-    "doing": "in_progress",
-    "started": "in_progress",
-    "complete": "done",
-    "completed": "done",
-    "closed": "done",
-    "finished": "done",
-    "normal": "medium",
-    "urgent": "high",
-    "critical": "high",
-    "is_admin": "admin",
-    "superuser": "admin",
-    "administrator": "admin",
-    "member": "user",
+_VALUES = {
+    "todo": ("pending", "open", "new"),
+    "in_progress": ("in-progress", "in progress", "inprogress", "doing", "started"),
+    "done": ("complete", "completed", "closed", "finished"),
+    "medium": ("normal",),
+    "high": ("urgent", "critical"),
+    "admin": ("is_admin", "superuser", "administrator"),
+    "user": ("member",),
 }
+FIELD_SYNONYMS = {theirs: ours for ours, names in _FIELDS.items() for theirs in names}
+VALUE_SYNONYMS = {theirs: ours for ours, names in _VALUES.items() for theirs in names}
 
 # In the syntax that Python, JSON Schema and JavaScript share.
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
@@ -88,13 +66,12 @@ class RequestSchema(Schema):
     hints: ClassVar[Mapping[str, str]] = {}
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
-        if not isinstance(error.messages, dict):
-            return
-        for name, messages in error.messages.items():
-            if messages == ["Unknown field."]:
-                known = FIELD_SYNONYMS.get(str(name), "")
+        messages: Any = error.messages
+        for name, given in messages.items():
+            if given == ["Unknown field."]:
+                known = FIELD_SYNONYMS.get(name, "")
                 hint = f" Use '{known}'." if known in self.fields else self.hints.get(known, "")
-                error.messages[name] = [f"Unknown {self.kind} '{str(name)[:50]}'.{hint}"]
+                messages[name] = [f"Unknown {self.kind} '{name[:50]}'.{hint}"]
 
 
 class QuerySchema(RequestSchema):
@@ -123,18 +100,13 @@ def load(schema: Schema, value: Any, **place: int) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
-        raise Invalid(_by_field(error.messages), **place) from None
+        messages: Any = error.messages
+        faults = {
+            "body" if name in ("_schema", "") else name: list(dict.fromkeys(_sentences(inner)))
+            for name, inner in messages.items()
+        }
+        raise Invalid(faults, **place) from None
     return loaded
-
-
-def _by_field(messages: Any) -> dict[str, list[str]]:
-    if not isinstance(messages, dict):
-        return {"body": messages}
-    faults: dict[str, list[str]] = {}
-    for name, inner in messages.items():
-        field = "body" if name in ("_schema", "") else str(name)
-        faults[field] = [*faults.get(field, []), *dict.fromkeys(_sentences(inner))]
-    return faults
 
 
 def _sentences(messages: Any) -> Iterable[str]:
@@ -197,6 +169,11 @@ class OneOf(validate.OneOf):
         hint = f" Use '{known}'." if known in self.choices else ""
         choices = ", ".join(str(choice) for choice in self.choices)
         raise ValidationError(f"Must be one of: {choices}.{hint}")
+
+
+class SearchText(fields.String):
+    def __init__(self, about: str):
+        super().__init__(pre_load=trim, validate=one_line(200, 0), metadata={"description": about})
 
 
 class Id(fields.Integer):

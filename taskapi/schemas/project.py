@@ -9,6 +9,7 @@ from taskapi.schemas.fields import (
     OneOf,
     PageQuery,
     RequestSchema,
+    SearchText,
     SortBy,
     Time,
     multi_line,
@@ -50,11 +51,7 @@ class EventProjectSchema(ProjectSchema):
 class ProjectQuery(PageQuery):
     sort_by = SortBy(LISTING.sorts, "id")
     is_archived = Boolean(metadata={"description": "Projects that are archived, or not."})
-    q = fields.String(
-        pre_load=trim,
-        validate=one_line(200, 0),
-        metadata={"description": "Text in the name, in any case."},
-    )
+    q = SearchText("Text in the name, in any case.")
 
 
 class MemberSchema(Schema):

@@ -20,6 +20,7 @@ from taskapi.schemas.fields import (
     PageQuery,
     QuerySchema,
     RequestSchema,
+    SearchText,
     SortBy,
     Time,
     multi_line,
@@ -70,11 +71,7 @@ class TaskSchema(RequestSchema):
     status = fields.String(validate=OneOf(STATUSES))
     priority = fields.String(validate=OneOf(PRIORITIES))
     due_at = Time(allow_none=True)
-    tags = fields.List(
-        Tag(),
-        post_load=_unique,
-        metadata={"maxItems": MAX_TAGS},
-    )
+    tags = fields.List(Tag(), post_load=_unique, metadata={"maxItems": MAX_TAGS})
     completed_at = Time(dump_only=True, allow_none=True)
     created_at = Time(dump_only=True)
     updated_at = Time(dump_only=True)
@@ -111,11 +108,7 @@ class TaskFilters(QuerySchema):
         metadata={"description": "Tasks of any of these priorities."},
     )
     tag = fields.List(Tag(), metadata={"description": "Tasks with any of these tags."})
-    q = fields.String(
-        pre_load=trim,
-        validate=one_line(200, 0),
-        metadata={"description": "Text in the title or the description, in any case."},
-    )
+    q = SearchText("Text in the title or the description, in any case.")
     due_before = Time(metadata={"description": "Tasks that are due before this time."})
     due_after = Time(metadata={"description": "Tasks that are due at this time or later."})
     overdue = Boolean(metadata={"description": "Tasks that are past due and not done, or not."})
@@ -141,8 +134,7 @@ class ExportQuery(TaskFilters):
 class ImportQuery(QuerySchema):
     project_id = Id(metadata={"description": "The project; by default the caller's Inbox."})
     dry_run = Boolean(
-        load_default=False,
-        metadata={"description": "Check the file without importing it."},
+        load_default=False, metadata={"description": "Check the file without importing it."}
     )
 
 

@@ -3,11 +3,11 @@
 import re
 from typing import Any, ClassVar
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validate
 
 from taskapi.config import settings
 from taskapi.models.password import MAX_LENGTH
-from taskapi.models.user import LISTING, ROLES, USERNAME, key_of
+from taskapi.models.user import LISTING, ROLES, key_of
 from taskapi.schemas.fields import (
     Boolean,
     FullMatch,
@@ -16,9 +16,9 @@ from taskapi.schemas.fields import (
     PageQuery,
     QuerySchema,
     RequestSchema,
+    SearchText,
     SortBy,
     Time,
-    one_line,
     trim,
 )
 
@@ -36,15 +36,8 @@ class Password(fields.String):
     """A current password."""
 
     def __init__(self, **more: Any):
-        super().__init__(
-            validate=validate.Length(1, MAX_LENGTH),
-            metadata={
-                "format": "password",
-                "example": "Correct-Horse-7",
-                **more.pop("metadata", {}),
-            },
-            **more,
-        )
+        metadata = {"format": "password", "example": "Correct-Horse-7", **more.pop("metadata", {})}
+        super().__init__(validate=validate.Length(1, MAX_LENGTH), metadata=metadata, **more)
 
 
 class NewPassword(Password):
@@ -67,7 +60,7 @@ class Username(fields.String):
         error = "Must be 3 to 50 of the letters A-Z a-z, digits, '.', '_', '-'."
         super().__init__(
             pre_load=trim,
-            validate=FullMatch(f"^{USERNAME.pattern}$", error=error),
+            validate=FullMatch("^[A-Za-z0-9._-]{3,50}$", error=error),
             metadata={"minLength": 3, "maxLength": 50, "example": "ana"},
             **more,
         )
@@ -100,6 +93,7 @@ def _check_email(address: str) -> None:
 class UserSchema(Schema):
     id = Id()
     username = fields.String(
+        attribute="name",
         metadata={"description": "The e-mail if there is no username.", "example": "ana"},
     )
     email = fields.String(allow_none=True, metadata={"example": "ana@example.org"})
@@ -108,10 +102,6 @@ class UserSchema(Schema):
     created_at = Time()
     updated_at = Time()
     version = Id(metadata={"example": 1})
-
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        value = super().get_attribute(obj, attr, default)
-        return value or obj.email if attr == "username" else value
 
 
 class NamesSchema(RequestSchema):
@@ -128,11 +118,6 @@ class CreateUserSchema(NamesSchema):
         "not": {"properties": {name: {"type": "null"} for name in ("username", "email")}},
     }
 
-    @validates_schema(skip_on_field_errors=True)
-    def _require_name(self, data: dict[str, Any], **_: Any) -> None:
-        if not (data.get("username") or data.get("email")):
-            raise ValidationError({"username": ["A username or an e-mail is required."]})
-
 
 class RegisterSchema(CreateUserSchema):
     hints = ROLE_HINT
@@ -146,7 +131,7 @@ class UpdateUserSchema(NamesSchema):
     is_active = Boolean()
     password = NewPassword()
     current_password = Password(
-        metadata={"description": "Required of admins who change their own names or password."},
+        metadata={"description": "Required of admins who change their own names or password."}
     )
 
 
@@ -170,8 +155,4 @@ class UserQuery(PageQuery):
     sort_by = SortBy(LISTING.sorts, "id")
     role = fields.String(validate=OneOf(ROLES), metadata={"description": "Users of this role."})
     is_active = Boolean(metadata={"description": "Users who are active, or disabled."})
-    q = fields.String(
-        pre_load=trim,
-        validate=one_line(200, 0),
-        metadata={"description": "Text in the username or the e-mail, in any case."},
-    )
+    q = SearchText("Text in the username or the e-mail, in any case.")

@@ -18,11 +18,7 @@ ACTIVITY, AUDIT = ActivitySchema(), AuditSchema()
 
 
 @audit.get(
-    "/tasks/<id:task_id>/activity",
-    caller="user",
-    query=PageQuery(),
-    is_page=True,
-    returns=ACTIVITY,
+    "/tasks/<id:task_id>/activity", caller="user", query=PageQuery(), is_page=True, returns=ACTIVITY
 )
 def list_activity(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """List the changes of a task, newest first."""

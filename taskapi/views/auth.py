@@ -125,7 +125,7 @@ def logout(caller: Caller | None, body: dict[str, Any]) -> None:
     The session is that of the access token, or that of the refresh token in the body.
     """
     if "refresh_token" in body:
-        ended = Session.of_token(body["refresh_token"])
+        ended, _ = Session.of_token(body["refresh_token"])
         session.end_session(ended.user_id, ended.id, is_required=False)
         return
     caller = caller or identify(check_token())
@@ -146,12 +146,12 @@ def logout_all(caller: Caller) -> None:
 @auth.get("/sessions", caller="session", query=PageQuery(), is_page=True, returns=SESSION)
 def list_sessions(caller: Caller, query: dict[str, Any]) -> Response:
     """List active sessions."""
-    chosen = {"user_id": caller.id, "is_live": True}
-
-    def show(row: Any) -> dict[str, Any]:
-        return {**SESSION.dump(row), "current": row.id == caller.session_id}
-
-    return page_response(session.LISTING, query, chosen, show)
+    return page_response(
+        session.LISTING,
+        query,
+        {"user_id": caller.id, "is_live": True},
+        lambda row: SESSION.dump(row) | {"current": row.id == caller.session_id},
+    )
 
 
 @auth.delete("/sessions/<id:session_id>", caller="session")
@@ -199,11 +199,7 @@ def list_tokens(caller: Caller, query: dict[str, Any]) -> Response:
 
 
 @auth.post(
-    "/tokens",
-    caller="session",
-    body=TOKEN,
-    status=201,
-    returns=schemas.CreatedTokenSchema(),
+    "/tokens", caller="session", body=TOKEN, status=201, returns=schemas.CreatedTokenSchema()
 )
 def create_token(caller: Caller, body: dict[str, Any]) -> dict[str, Any]:
     """Create a personal access token.
@@ -229,17 +225,13 @@ def check_current_password(caller: Caller, password: str) -> User:
 
 
 def _set_password(
-    user: User,
-    password: str,
-    *,
-    except_session: int | None = None,
-    reset_token: str | None = None,
+    user: User, password: str, *, except_session: int | None = None, reset_token: str | None = None
 ) -> None:
     old_hash, new_hash = user.password_hash, user.hash_new_password(password, "new_password")
     with transaction():
         user = User.lock(user.id)
         if reset_token is not None:
-            token.use_reset(reset_token)
+            token.user_of_reset(reset_token)  # raises if it was used meanwhile
         if user.password_hash != old_hash:
             raise Conflict("The password was changed at the same time.")
         user.update({"password_hash": new_hash})

@@ -11,7 +11,6 @@ from taskapi.db import transaction
 from taskapi.listing import OLDEST_FIRST
 from taskapi.models.comment import LISTING, Comment, comment_json
 from taskapi.models.task import Task
-from taskapi.models.user import User
 from taskapi.paging import page_response
 from taskapi.responses import entity
 from taskapi.schemas.comment import CommentSchema
@@ -27,7 +26,7 @@ ONE = "/<id:comment_id>"
 def list_comments(caller: Caller, task_id: int, query: dict[str, Any]) -> Response:
     """List comments on a task, oldest first."""
     chosen = {"task_id": Task.visible_to(caller).get(task_id).id}
-    return page_response(LISTING, query, chosen, lambda row: comment_json(row, row), OLDEST_FIRST)
+    return page_response(LISTING, query, chosen, comment_json, OLDEST_FIRST)
 
 
 def _check_replay(caller: Caller, task_id: int, **_: Any) -> None:
@@ -47,18 +46,11 @@ def create_comment(caller: Caller, task_id: int, body: dict[str, Any]) -> Respon
     """Add a comment to a task."""
     with transaction():
         task = Task.visible_to(caller).get_to_write(task_id)
-        author = User.get(caller.id)
-        comment = Comment.create(task, author, body["text"])
-        return entity(comment_json(comment, author), 201)
+        comment = Comment.create(task, caller.id, body["text"])
+        return entity(comment_json(comment), 201)
 
 
-@comments.patch(
-    ONE,
-    caller="user",
-    body=COMMENT,
-    is_conditional=True,
-    returns=COMMENT,
-)
+@comments.patch(ONE, caller="user", body=COMMENT, is_conditional=True, returns=COMMENT)
 def update_comment(caller: Caller, task_id: int, comment_id: int, body: dict[str, Any]) -> Response:
     """Update a comment.
 
@@ -70,7 +62,7 @@ def update_comment(caller: Caller, task_id: int, comment_id: int, body: dict[str
         comment.require_author(caller)
         check_if_match(comment)
         comment.update(task, body["text"])
-        return entity(comment_json(comment, User.get(caller.id)))
+        return entity(comment_json(comment))
 
 
 @comments.delete(ONE, caller="user", is_conditional=True)

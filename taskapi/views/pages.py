@@ -69,11 +69,7 @@ def redoc() -> Response:
 
 
 @pages.get(
-    "/openapi.json",
-    caller="anyone",
-    is_limited=False,
-    is_conditional=True,
-    returns=OpenApiSchema(),
+    "/openapi.json", caller="anyone", is_limited=False, is_conditional=True, returns=OpenApiSchema()
 )
 def openapi() -> Response:
     """Get this document."""

@@ -13,8 +13,8 @@ from taskapi.models import team
 from taskapi.models.project import (
     LISTING,
     MEMBER_LISTING,
+    Membership,
     Project,
-    member_json,
     missing_member,
     project_json,
 )
@@ -83,10 +83,7 @@ def update_project(caller: Caller, project_id: int, body: dict[str, Any]) -> Res
 
 
 @projects.delete(
-    ONE,
-    caller="user",
-    is_conditional=True,
-    errors={409: "An Inbox cannot be deleted."},
+    ONE, caller="user", is_conditional=True, errors={409: "An Inbox cannot be deleted."}
 )
 def delete_project(caller: Caller, project_id: int) -> None:
     """Delete a project.
@@ -103,9 +100,7 @@ def delete_project(caller: Caller, project_id: int) -> None:
 def list_members(caller: Caller, project_id: int, query: dict[str, Any]) -> Response:
     """List members of a project."""
     chosen = {"project_id": Project.visible_to(caller).get(project_id).id}
-    return page_response(
-        MEMBER_LISTING, query, chosen, lambda row: member_json(row, row), OLDEST_FIRST
-    )
+    return page_response(MEMBER_LISTING, query, chosen, MEMBER.dump, OLDEST_FIRST)
 
 
 def _check_replay(caller: Caller, project_id: int, **_: Any) -> None:
@@ -122,14 +117,14 @@ def _check_replay(caller: Caller, project_id: int, **_: Any) -> None:
     returns=MEMBER,
     errors={409: "The user is already a member, or the project is an Inbox."},
 )
-def add_member(caller: Caller, project_id: int, body: dict[str, Any]) -> dict[str, Any]:
+def add_member(caller: Caller, project_id: int, body: dict[str, Any]) -> Membership:
     """Add a member to a project."""
     with transaction():
         project = Project.visible_to(caller).get_as_owner(project_id)
         user = User.by_name(body["user"])
         if user is None:
             raise missing_member()
-        return member_json(project.add_member(user, body["role"]), user)
+        return project.add_member(user, body["role"])
 
 
 @projects.patch(
@@ -141,19 +136,14 @@ def add_member(caller: Caller, project_id: int, body: dict[str, Any]) -> dict[st
 )
 def update_member(
     caller: Caller, project_id: int, member_id: int, body: dict[str, Any]
-) -> dict[str, Any]:
+) -> Membership:
     """Change the role of a member."""
     with transaction():
         project = Project.visible_to(caller).get_as_owner(project_id)
-        membership = project.change_role(member_id, body["role"])
-        return member_json(membership, User.get(member_id))
+        return project.change_role(member_id, body["role"])
 
 
-@projects.delete(
-    ONE_MEMBER,
-    caller="user",
-    errors={409: "This is the last active owner."},
-)
+@projects.delete(ONE_MEMBER, caller="user", errors={409: "This is the last active owner."})
 def remove_member(caller: Caller, project_id: int, member_id: int) -> None:
     """Remove a member from a project.
 

@@ -138,7 +138,7 @@ def create_reset_token(caller: Caller, user_id: int) -> dict[str, Any]:
 
     It works once, for an hour, and is shown only in this response.
     """
-    secret, expires_at = token.create_reset(User.get(user_id).id)
+    secret, expires_at = token.create_reset(user_id)
     return {"token": secret, "expires_at": expires_at}
 
 
