@@ -97,7 +97,7 @@ def disable(name: str) -> None:
 def enable(name: str) -> None:
     """Enable a user and reset their failed logins."""
     with transaction():
-        throttle.unlock(_change(name, is_active=True))
+        throttle.reset_failures(_change(name, is_active=True))
     click.echo(f"{name} is enabled.")
 
 

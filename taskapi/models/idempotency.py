@@ -1,12 +1,11 @@
 """Responses stored under an Idempotency-Key."""
 
-from sqlalchemy import ForeignKey, String, Text, bindparam, delete
+from sqlalchemy import ForeignKey, String, Text, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Json, Timestamp, affected_rows, ago, transaction
+from taskapi.db import Id, Json, Timestamp, affected_rows, ago, now, transaction
 from taskapi.extensions import db
-from taskapi.statement import Statement
 
 KEPT_HOURS = 24
 
@@ -24,21 +23,15 @@ class StoredResponse(db.Model):
     body: Mapped[str] = mapped_column(Text)
     created_at: Mapped[str] = mapped_column(Timestamp, index=True)
 
-
-# Waits for a concurrent request with the same key; inserts a row if that one fails.
-CLAIM = Statement(
-    insert(StoredResponse.__table__)
-    .values(
-        user_id=bindparam("user_id"),
-        key_hash=bindparam("key_hash"),
-        body_hash=bindparam("body_hash"),
-        status=0,
-        headers={},
-        body="",
-        created_at=bindparam("now"),
-    )
-    .on_conflict_do_nothing()
-)
+    @classmethod
+    def claim(cls, user_id: int, key_hash: str, body_hash: str) -> "StoredResponse":
+        """Return the response stored under the key, or a new row with status 0."""
+        delete_expired(user_id=user_id, key_hash=key_hash)
+        new = insert(cls).values(user_id=user_id, key_hash=key_hash, body_hash=body_hash)
+        new = new.values(status=0, headers={}, body="", created_at=now())
+        # Waits for a concurrent request with the same key; inserts a row if that one fails.
+        db.session.execute(new.on_conflict_do_nothing())
+        return db.session.get_one(cls, (user_id, key_hash))
 
 
 def delete_expired(**key: object) -> int:

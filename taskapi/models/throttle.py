@@ -5,18 +5,16 @@ for all addresses that have not logged in to it recently.
 """
 
 import hashlib
-from typing import Any
 
-from sqlalchemy import Index, String, bindparam, delete, func, select
+from sqlalchemy import Index, String, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from taskapi.db import Id, Timestamp, affected_rows, ago, now, seconds_since, transaction, upsert
+from taskapi.db import Id, Timestamp, affected_rows, ago, now, seconds_since, transaction
 from taskapi.errors import RateLimited
 from taskapi.extensions import db
 from taskapi.models.session import has_signed_in_from, network_of
 from taskapi.models.user import User, key_of
-from taskapi.statement import Statement
 
 MINUTES = 15
 PER_PAIR = 10
@@ -44,23 +42,16 @@ class LoginFailure(db.Model):
     __table_args__ = (Index("ix_login_failures_account_address_at", "account", "address", "at"),)
 
 
-_new = insert(LoginAccount.__table__).values(
-    account=bindparam("account"), in_a_row=0, last_failure_at=bindparam("now")
-)
-# Creates or locks the row, so that concurrent attempts are counted one after another.
-LOCK_ACCOUNT = Statement(
-    _new.on_conflict_do_update(
-        index_elements=["account"], set_={"account": _new.excluded.account}
-    ).returning(LoginAccount.in_a_row, LoginAccount.last_failure_at)
-)
-
-
 def count_attempt(user: User | None, name: str, address: str) -> None:
     """Count an attempt as failed before the password is checked, or raise RateLimited."""
     account, network, moment = _account_of(user, name), network_of(address), now()
+    new = insert(LoginAccount).values(account=account, in_a_row=0, last_failure_at=moment)
+    # Creates or locks the row, so that concurrent attempts are counted one after another.
+    lock = new.on_conflict_do_update(index_elements=["account"], set_={"account": account})
     with transaction():
-        state = LOCK_ACCOUNT.first(account=account, now=moment)
-        assert state is not None
+        failures = db.session.scalars(
+            lock.returning(LoginAccount), execution_options={"populate_existing": True}
+        ).one()
         of_pair = select(func.count(), func.min(LoginFailure.at)).where(
             LoginFailure.account == account,
             LoginFailure.address == network,
@@ -69,39 +60,31 @@ def count_attempt(user: User | None, name: str, address: str) -> None:
         count, first_at = db.session.execute(of_pair).one()
         if count >= PER_PAIR:
             raise _too_many(first_at)
-        is_blocked = state.in_a_row >= IN_A_ROW and state.last_failure_at > ago(minutes=MINUTES)
+        last_at = failures.last_failure_at
+        is_blocked = failures.in_a_row >= IN_A_ROW and last_at > ago(minutes=MINUTES)
         if is_blocked and not (user and has_signed_in_from(user.id, address)):
-            raise _too_many(state.last_failure_at)
+            raise _too_many(last_at)
         db.session.add(LoginFailure(account=account, address=network, at=moment))
-        in_a_row = min(state.in_a_row, 10**6) + 1
-        upsert(LoginAccount, account=account, in_a_row=in_a_row, last_failure_at=moment)
+        failures.in_a_row += 1
+        failures.last_failure_at = moment
 
 
-def reset_failures(user: User, address: str) -> None:
-    """Reset both counts after a successful login."""
+def reset_failures(user: User, address: str | None = None) -> None:
+    """Reset the count of failures in a row, and those from one address or from all."""
     account = _account_of(user, "")
+    failures = delete(LoginFailure).where(LoginFailure.account == account)
+    if address is not None:
+        failures = failures.where(LoginFailure.address == network_of(address))
     with transaction():
-        _delete(LoginAccount, LoginAccount.account == account)
-        _delete(
-            LoginFailure,
-            LoginFailure.account == account,
-            LoginFailure.address == network_of(address),
-        )
-
-
-def unlock(user: User) -> None:
-    """Reset all counts of an account."""
-    account = _account_of(user, "")
-    with transaction():
-        _delete(LoginAccount, LoginAccount.account == account)
-        _delete(LoginFailure, LoginFailure.account == account)
+        db.session.execute(delete(LoginAccount).where(LoginAccount.account == account))
+        db.session.execute(failures)
 
 
 def purge() -> int:
+    failures = delete(LoginFailure).where(LoginFailure.at < ago(minutes=MINUTES))
+    accounts = delete(LoginAccount).where(LoginAccount.last_failure_at < ago(days=1))
     with transaction():
-        return _delete(LoginFailure, LoginFailure.at < ago(minutes=MINUTES)) + _delete(
-            LoginAccount, LoginAccount.last_failure_at < ago(days=1)
-        )
+        return affected_rows(failures) + affected_rows(accounts)
 
 
 def _account_of(user: User | None, name: str) -> str:
@@ -109,10 +92,6 @@ def _account_of(user: User | None, name: str) -> str:
     if user is not None:
         return f"user:{user.id}"
     return f"name:{hashlib.sha256(key_of(name).encode()).hexdigest()}"
-
-
-def _delete(model: type[Any], *conditions: Any) -> int:
-    return affected_rows(delete(model).where(*conditions))
 
 
 def _too_many(since: str) -> RateLimited:
