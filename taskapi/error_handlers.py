@@ -41,7 +41,6 @@ def init_app(app: Flask) -> None:
 
 def error_response(error: ApiError) -> Response:
     """Return the error as JSON, or as RFC 9457 if the client prefers that."""
-    details = dict(error.details or {})
     if _wants_problem():
         body: dict[str, Any] = {
             "type": "about:blank",
@@ -51,16 +50,16 @@ def error_response(error: ApiError) -> Response:
             "code": error.code,
             "request_id": request_id(),
         }
-        if details:
-            body["errors"] = details
+        if error.details:
+            body["errors"] = error.details
         return json_response(body, error.status, {**error.headers, "Content-Type": PROBLEM})
     envelope: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
         "request_id": request_id(),
     }
-    if details:
-        envelope["details"] = details
+    if error.details:
+        envelope["details"] = error.details
     return json_response({"error": envelope, "detail": error.message}, error.status, error.headers)
 
 

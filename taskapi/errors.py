@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-Details = Mapping[str, Any]
-
 
 class ApiError(Exception):
     """An error with its status, code and message."""
@@ -17,7 +15,7 @@ class ApiError(Exception):
         message: str,
         *,
         code: str | None = None,
-        details: Details | None = None,
+        details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ):
         super().__init__(message)

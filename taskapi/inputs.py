@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 from flask import request
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import parse_options_header
 
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
 from taskapi.extensions import db
@@ -31,7 +30,10 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     length = request.content_length or 0
     try:
         if limit < length <= limit + DISCARD_LIMIT:
-            _discard_body(length)
+            # For clients that read the response only after they have sent the body.
+            request.max_content_length = length
+            while request.stream.read(64 * 1024):
+                pass
         elif length <= limit:
             # Werkzeug truncates chunked bodies silently; one more byte shows that it did.
             request.max_content_length = limit + 1
@@ -43,21 +45,9 @@ def read_body(accepts: tuple[str, ...], limit: int) -> bytes:
     if length > limit:
         raise TooLarge(f"The body must not exceed {limit} bytes.")
     raw = request.get_data()
-    if raw and _media_type(environ.get("CONTENT_TYPE", "")) not in accepts:
+    if raw and request.mimetype not in accepts:
         raise UnsupportedMediaType(f"Send the body as {' or '.join(accepts)}.")
     return raw
-
-
-def _discard_body(length: int) -> None:
-    """Read a too large body, for clients that read the response only afterwards."""
-    request.max_content_length = length
-    while request.stream.read(64 * 1024):
-        pass
-
-
-@lru_cache(maxsize=64)  # few different ones are sent
-def _media_type(content_type: str) -> str:
-    return parse_options_header(content_type)[0].lower()
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -71,9 +61,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 def load_form(raw: bytes, schema: Schema, **by_grant: Schema) -> dict[str, Any]:
     """Load a form by the schema for its `grant_type`."""
-    values = _pairs(raw)
-    schema = by_grant.get(values.get("grant_type", [""])[0], schema)
-    return load(schema, _single(values))
+    values = _parameters(raw)
+    return load(by_grant.get(values.get("grant_type", ""), schema), values)
 
 
 def load_query(schema: Schema) -> dict[str, Any]:
@@ -82,21 +71,12 @@ def load_query(schema: Schema) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _load_query(schema: Schema, raw: bytes) -> dict[str, Any]:
-    """Parse and cache a query string."""
     lists = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
-    return load(schema, _single(_pairs(raw), lists))
+    return load(schema, _parameters(raw, lists))
 
 
-def _single(values: dict[str, list[str]], lists: Collection[str] = ()) -> dict[str, Any]:
-    """Return the value of each name; only lists can have several."""
-    doubles = [name for name, given in values.items() if len(given) > 1 and name not in lists]
-    if doubles:
-        raise Invalid({name: ["Must not be given more than once."] for name in doubles})
-    return {name: given if name in lists else given[0] for name, given in values.items()}
-
-
-def _pairs(raw: bytes) -> dict[str, list[str]]:
-    """Return the values of a query string or form; they must be UTF-8 without NUL."""
+def _parameters(raw: bytes, lists: Collection[str] = ()) -> dict[str, Any]:
+    """Parse a query string or form, in UTF-8 without NUL; only lists can have several values."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200
@@ -108,4 +88,7 @@ def _pairs(raw: bytes) -> dict[str, list[str]]:
         if "\x00" in name or "\x00" in value:
             raise ApiError("Parameters must not contain NUL.")
         values.setdefault(name, []).append(value)
-    return values
+    doubles = [name for name, given in values.items() if len(given) > 1 and name not in lists]
+    if doubles:
+        raise Invalid({name: ["Must not be given more than once."] for name in doubles})
+    return {name: given if name in lists else given[0] for name, given in values.items()}

@@ -1,6 +1,6 @@
 """Models. Importing this package registers every table."""
 
-from taskapi.models import (
+from taskapi.models import (  # noqa: F401
     calendar,
     comment,
     delivery,
@@ -15,19 +15,3 @@ from taskapi.models import (
     user,
     webhook,
 )
-
-__all__ = [
-    "calendar",
-    "comment",
-    "delivery",
-    "event",
-    "idempotency",
-    "job",
-    "project",
-    "session",
-    "task",
-    "throttle",
-    "token",
-    "user",
-    "webhook",
-]

@@ -103,10 +103,7 @@ class TokenSchema(RequestSchema):
 
     id = Id(dump_only=True)
     name = fields.String(
-        required=True,
-        pre_load=trim,
-        validate=one_line(100),
-        metadata={"example": "backup script"},
+        required=True, pre_load=trim, validate=one_line(100), metadata={"example": "backup script"}
     )
     scope = fields.String(required=True, validate=OneOf(SCOPES))
     prefix = fields.String(dump_only=True, metadata={"example": "tsk_Zk3vQ1"})

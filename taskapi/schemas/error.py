@@ -13,26 +13,17 @@ CODES = (
     *("UNSUPPORTED_MEDIA_TYPE", "IDEMPOTENCY_KEY_REUSED", "RATE_LIMITED", "INTERNAL_ERROR"),
     "SERVICE_UNAVAILABLE",
 )
+_NUMBER = {"type": "integer", "minimum": 0}
 PLACE = {
-    "index": "The operation of a bulk request, from 0.",
-    "row": "The row of an import, from 1.",
+    "index": _NUMBER | {"description": "The operation of a bulk request, from 0."},
+    "row": _NUMBER | {"description": "The row of an import, from 1."},
 }
 
 
 class Details(fields.Dict):
     def __init__(self, **more: Any):
         about = {"description": "The messages for each invalid field or parameter."}
-        metadata = OPTIONAL | about | more.pop("metadata", {})
-        super().__init__(values=fields.List(fields.String()), metadata=metadata, **more)
-
-
-class PlacedDetails(Details):
-    """Details that also say which operation or row is invalid."""
-
-    def __init__(self) -> None:
-        number = {"type": "integer", "minimum": 0}
-        place = {name: number | {"description": about} for name, about in PLACE.items()}
-        super().__init__(metadata={"properties": place})
+        super().__init__(values=fields.List(fields.String()), metadata=OPTIONAL | about | more)
 
 
 class ErrorFactsSchema(Schema):
@@ -60,7 +51,7 @@ class ProblemSchema(Schema):
 
 
 class PlacedErrorFactsSchema(ErrorFactsSchema):
-    details = PlacedDetails()
+    details = Details(properties=PLACE)
 
 
 class PlacedErrorSchema(ErrorSchema):
@@ -68,4 +59,4 @@ class PlacedErrorSchema(ErrorSchema):
 
 
 class PlacedProblemSchema(ProblemSchema):
-    errors = PlacedDetails()
+    errors = Details(properties=PLACE)

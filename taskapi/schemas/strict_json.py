@@ -1,8 +1,10 @@
 """Strict JSON: UTF-8, no duplicate names, NaN, Infinity, NUL or lone surrogates."""
 
 import json
+import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from taskapi.errors import ApiError, Invalid
@@ -12,12 +14,9 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 def parse_json(raw: bytes) -> Any:
-    """Parse a document."""
-    try:
+    with _decoding():
         text = raw.decode("utf-8")
         value = _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise _fault(error) from None
     if "\\u" in text:
         _refuse_forbidden(value)
     return value
@@ -25,39 +24,33 @@ def parse_json(raw: bytes) -> Any:
 
 def items_of(text: str) -> Iterator[Any]:
     """Yield the items of an array one by one, to save memory."""
-    try:
-        yield from _items(text)
-    except (ValueError, RecursionError) as error:
-        raise _fault(error) from None
+    with _decoding():
+        place = _after_space(text, 0)
+        if not text.startswith("[", place):
+            _DECODER.decode(text)  # malformed, or not an array
+            raise Invalid({"body": ["Must be a JSON array of tasks."]})
+        place = _after_space(text, place + 1)
+        has_more = not text.startswith("]", place)
+        number = 0
+        while has_more:
+            start = place
+            number += 1
+            value, place = _DECODER.raw_decode(text, start)
+            if text.find("\\u", start, place) >= 0:
+                _refuse_forbidden(value, row=number)
+            yield value
+            place = _after_space(text, place)
+            has_more = text.startswith(",", place)
+            if has_more:
+                place = _after_space(text, place + 1)
+        if not text.startswith("]", place):
+            raise json.JSONDecodeError("", text, place)
+        if _after_space(text, place + 1) != len(text):
+            raise json.JSONDecodeError("", text, place + 1)
 
 
 def malformed(message: str) -> ApiError:
     return ApiError(message, code="MALFORMED_JSON")
-
-
-def _items(text: str) -> Iterator[Any]:
-    place = _after_space(text, 0)
-    if not text.startswith("[", place):
-        _DECODER.decode(text)  # malformed, or not an array
-        raise Invalid({"body": ["Must be a JSON array of tasks."]})
-    place = _after_space(text, place + 1)
-    has_more = not text.startswith("]", place)
-    number = 0
-    while has_more:
-        start = place
-        number += 1
-        value, place = _DECODER.raw_decode(text, start)
-        if text.find("\\u", start, place) >= 0:
-            _refuse_forbidden(value, row=number)
-        yield value
-        place = _after_space(text, place)
-        has_more = text.startswith(",", place)
-        if has_more:
-            place = _after_space(text, place + 1)
-    if not text.startswith("]", place):
-        raise json.JSONDecodeError("", text, place)
-    if _after_space(text, place + 1) != len(text):
-        raise json.JSONDecodeError("", text, place + 1)
 
 
 def _after_space(text: str, place: int) -> int:
@@ -66,37 +59,40 @@ def _after_space(text: str, place: int) -> int:
     return found.end()
 
 
-class _Refused(ValueError):
-    pass
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Turn the errors of the decoder into ours."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise malformed("The body is not UTF-8.") from None
+    except RecursionError:
+        raise malformed("The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise _invalid(f" (line {error.lineno}, column {error.colno})") from None
+    except ValueError:  # more digits than int() accepts
+        raise _invalid(": a number is too large") from None
 
 
-def _fault(error: Exception) -> ApiError:
-    if isinstance(error, UnicodeDecodeError):
-        return malformed("The body is not UTF-8.")
-    if isinstance(error, RecursionError):
-        return malformed("The body is nested too deeply.")
-    if isinstance(error, json.JSONDecodeError):
-        place = f"line {error.lineno}, column {error.colno}"
-        return malformed(f"The body is not valid JSON ({place}).")
-    reason = str(error) if isinstance(error, _Refused) else "a number is too large"
-    return malformed(f"The body is not valid JSON: {reason}.")
+def _invalid(reason: str) -> ApiError:
+    return malformed(f"The body is not valid JSON{reason}.")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _Refused("duplicate name in an object")
+        raise _invalid(": duplicate name in an object")
     return found
 
 
 def _refuse_constant(word: str) -> NoReturn:
-    raise _Refused(f"{word} is not a number")
+    raise _invalid(f": {word} is not a number")
 
 
 def _finite(word: str) -> float:
     number = float(word)
-    if number in (float("inf"), float("-inf")):
-        raise _Refused("a number is too large")
+    if math.isinf(number):
+        raise _invalid(": a number is too large")
     return number
 
 
@@ -111,12 +107,9 @@ def _refuse_forbidden(value: Any, **place: int) -> None:
 def _path_of_forbidden(value: Any) -> list[str] | None:
     if isinstance(value, str):
         return [] if _FORBIDDEN.search(value) else None
-    inner: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, list):
-        inner = enumerate(value)
-    elif isinstance(value, dict):
-        inner = value.items()
-    for name, each in inner:
+        value = dict(enumerate(value))
+    for name, each in value.items() if isinstance(value, dict) else ():
         if isinstance(name, str) and _FORBIDDEN.search(name):
             return []  # such a name cannot be printed
         path = _path_of_forbidden(each)
