@@ -1,6 +1,5 @@
 """The `webhooks` section of the document: what is sent to the URL of a webhook."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,19 +14,6 @@ from taskapi.worker.http import RESPONSE_LIMIT, TIMEOUT
 
 Json = dict[str, Any]
 
-MEANINGS = {
-    "task.created": "A task was created.",
-    "task.updated": "A task was changed in any way.",
-    "task.completed": "The status of a task became `done`; `task.updated` is sent as well.",
-    "task.deleted": "A task was moved to the trash.",
-    "task.restored": "A task was restored from the trash.",
-    "task.overdue": "The due time of a task has passed. It is sent once for each due time.",
-    "task.assigned": "A task was assigned to a member of its project.",
-    "comment.created": "A comment was added to a task.",
-    "project.member_added": "A member was added to a project; sent to its owners and the member.",
-    "project.member_removed": "A member left a project; sent to its owners and the member.",
-    WEBHOOK_TEST: "`POST /webhooks/{id}/test` was called.",
-}
 DELIVERY = (
     "Signed as Standard Webhooks 1.0 defines it. First attempts are sent in the order of the"
     " changes; otherwise `data.task.version` gives the order."
@@ -51,24 +37,25 @@ def webhooks_section(ref: Callable[[Schema], Json]) -> Json:
     data = {name: project if name in MEMBER_EVENTS else task for name in WEBHOOK_EVENTS}
     data["comment.created"] = task | {"comment": ref(CommentSchema())}
     data[WEBHOOK_TEST] = {"message": TEXT}
-    return {name: {"post": _message(name, properties)} for name, properties in data.items()}
+    meanings = WEBHOOK_EVENTS | {WEBHOOK_TEST: "`POST /webhooks/{id}/test` was called."}
+    return {name: {"post": _message(name, about, data[name])} for name, about in meanings.items()}
 
 
-def _message(name: str, data: Json) -> Json:
+def _message(name: str, about: str, data: Json) -> Json:
     payload = {
         "type": TEXT | {"const": name},
         "timestamp": TEXT | {"format": "date-time"},
         "data": _object(data),
     }
     headers = [
-        {"in": "header", "name": header, "required": True, "description": about, "schema": TEXT}
-        for header, about in HEADERS.items()
+        {"in": "header", "name": header, "required": True, "description": text, "schema": TEXT}
+        for header, text in HEADERS.items()
     ]
     return {
         "operationId": name.replace(".", "_"),
         "tags": ["webhooks"],
-        "summary": re.split("[.;]( |$)", MEANINGS[name])[0],
-        "description": f"{MEANINGS[name]} {DELIVERY}",
+        "summary": about.partition(".")[0],
+        "description": f"{about} {DELIVERY}",
         "security": [],
         "parameters": headers,
         "requestBody": {

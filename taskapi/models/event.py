@@ -14,11 +14,19 @@ from taskapi.statement import Statement
 KEPT_DAYS = 90
 AUDIT_KEPT_DAYS = 365
 # The events that webhooks can subscribe to.
+WEBHOOK_EVENTS = {
+    "task.created": "A task was created.",
+    "task.updated": "A task was changed in any way.",
+    "task.completed": "The status of a task became `done`. `task.updated` is sent as well.",
+    "task.deleted": "A task was moved to the trash.",
+    "task.restored": "A task was restored from the trash.",
+    "task.overdue": "The due time of a task has passed. It is sent once for each due time.",
+    "task.assigned": "A task was assigned to a member of its project.",
+    "comment.created": "A comment was added to a task.",
+    "project.member_added": "A user was added to a project. Its owners and the member receive it.",
+    "project.member_removed": "A member left a project. Its owners and the member receive it.",
+}
 MEMBER_EVENTS = ("project.member_added", "project.member_removed")
-WEBHOOK_EVENTS = (
-    *("task.created", "task.updated", "task.completed", "task.deleted", "task.restored"),
-    *("task.overdue", "task.assigned", "comment.created", *MEMBER_EVENTS),
-)
 WEBHOOK_TEST = "webhook.test"
 ACTIONS = (
     *(*WEBHOOK_EVENTS, WEBHOOK_TEST),
