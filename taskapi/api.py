@@ -61,7 +61,7 @@ class Operation:
     names_place: bool = False  # errors name the operation or row
     media: tuple[str, ...] = (JSON,)  # media types of the response
     forms: tuple[Schema, ...] = ()  # the body as a form
-    headers: Mapping[str, str] = field(default_factory=dict)  # of the response
+    headers: tuple[str, ...] = ()  # of the response, besides those that follow from above
     example: Any = None  # of the body, instead of the generated one
     errors: Mapping[int, str] = field(default_factory=dict)  # besides those that follow from above
     tag: str = ""

@@ -63,6 +63,8 @@ HEADERS: dict[str, tuple[str, str | int]] = {
     "Retry-After": ("Seconds to wait.", 5),
     "ETag": ("The version, for If-Match and If-None-Match.", '"7-1"'),
     "Link": ("The next, previous, first and last page, where known.", '</api/v1>; rel="next"'),
+    "Location": ("The URL of what was created.", "/api/v1/tasks/7"),
+    "Content-Disposition": ("The suggested file name.", 'attachment; filename="tasks.json"'),
     "Idempotency-Replayed": ("This is the stored response to an earlier request.", "true"),
     "WWW-Authenticate": ("The authentication scheme.", "Bearer"),
 }
@@ -324,9 +326,7 @@ def _references(names: Iterable[str]) -> Json:
 
 def _response(operation: Operation, status: int, headers: Iterable[str]) -> Json:
     limits = LIMIT_HEADERS if operation.is_limited else []
-    described = _references(["X-Request-ID", *headers, *limits])
-    for name, about in operation.headers.items() if status < 300 else ():
-        described[name] = {"description": about, "schema": {"type": "string"}}
+    described = _references(["X-Request-ID", *operation.headers, *headers, *limits])
     phrase = "Success" if status == 200 else HTTPStatus(status).phrase.capitalize()
     return {"description": phrase, "headers": described}
 

@@ -46,7 +46,6 @@ def delete_calendar_feed(caller: Caller) -> None:
     media=(ICAL,),
     is_conditional=True,
     returns=NotJsonSchema(),
-    headers={"ETag": "Changes when one of the tasks changes."},
 )
 def read_calendar(token: str) -> Response:
     """Get a calendar feed (RFC 5545).

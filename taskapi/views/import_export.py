@@ -131,7 +131,7 @@ def _perform(caller: Caller, visible: VisibleTasks, given: Any) -> dict[str, Any
     admin_only=OWNER,
     returns=schemas.TaskSchema(many=True),
     media=(JSON, CSV),
-    headers={"Content-Disposition": "The suggested file name."},
+    headers=("Content-Disposition",),
 )
 def export_tasks(caller: Caller, query: dict[str, Any]) -> Response:
     """Export tasks as JSON or CSV.
@@ -208,7 +208,7 @@ def _check_project(caller: Caller, query: dict[str, Any], **_: Any) -> None:
     returns=schemas.ImportResultSchema(),
     names_place=True,
     also={202: JOB},
-    headers={"Location": "The URL of the job, with 202."},
+    headers=("Location",),
 )
 def import_tasks(caller: Caller, query: dict[str, Any], raw: bytes) -> Response:
     """Import tasks from an exported JSON or CSV file.

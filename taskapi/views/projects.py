@@ -50,7 +50,7 @@ def list_projects(caller: Caller, query: dict[str, Any]) -> Response:
     is_idempotent=True,
     status=201,
     returns=PROJECT,
-    headers={"Location": "The URL of the project."},
+    headers=("Location",),
 )
 def create_project(caller: Caller, body: dict[str, Any]) -> Response:
     """Create a project."""

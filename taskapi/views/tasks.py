@@ -126,7 +126,7 @@ def _may_create(
     check_replay=_may_create,
     status=201,
     returns=TASK,
-    headers={"Location": "The URL of the task."},
+    headers=("Location",),
 )
 def create_task(
     caller: Caller,

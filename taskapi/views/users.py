@@ -74,7 +74,7 @@ def list_users(caller: Caller, query: dict[str, Any]) -> Response:
     example={"username": "ben", "password": "Correct-Horse-7", "role": "user"},
     status=201,
     returns=USER,
-    headers={"Location": "The URL of the user."},
+    headers=("Location",),
     errors={409: "The username or e-mail is taken."},
 )
 def create_user(caller: Caller, body: dict[str, Any]) -> Response:

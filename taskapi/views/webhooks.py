@@ -35,7 +35,7 @@ def list_webhooks(caller: Caller, query: dict[str, Any]) -> Response:
     body=schemas.WebhookSchema(),
     status=201,
     returns=schemas.WebhookSecretSchema(),
-    headers={"Location": "The URL of the webhook."},
+    headers=("Location",),
     errors={409: "Too many webhooks."},
 )
 def create_webhook(caller: Caller, body: dict[str, Any]) -> Response:
