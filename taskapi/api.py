@@ -65,6 +65,11 @@ class Operation:
     example: Any = None  # of the body, instead of the generated one
     errors: Mapping[int, str] = field(default_factory=dict)  # besides those that follow from above
     tag: str = ""
+    of: str = ""  # whose tasks: "user" or "project", where one view has several routes
+
+    @property
+    def name(self) -> str:
+        return f"{self.view.__name__}_of_{self.of}" if self.of else self.view.__name__
 
 
 class Api(Blueprint):

@@ -3,14 +3,12 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
-from apispec import APISpec
+from apispec import APISpec, BasePlugin
 from apispec.ext.marshmallow import MarshmallowPlugin
-from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from marshmallow import Schema, fields, validate
 from werkzeug.http import HTTP_STATUS_CODES
@@ -19,9 +17,9 @@ from taskapi.api import Operation, operations
 from taskapi.error_handlers import PROBLEM
 from taskapi.errors import ApiError
 from taskapi.inputs import FORM, JSON, MERGE_PATCH
-from taskapi.openapi_webhooks import webhooks_section
+from taskapi.openapi_webhooks import webhook_operations
 from taskapi.schemas import error as errors
-from taskapi.schemas.fields import FullMatch, Id, PageSchema, RequestSchema
+from taskapi.schemas.fields import MAX_ID, PageSchema, RequestSchema
 from taskapi.version import __version__
 
 Json = dict[str, Any]
@@ -55,6 +53,8 @@ SECURITY_SCHEMES: dict[str, Json] = {
         "flows": {"password": {**TOKEN_URLS, "scopes": {}}},
     },
 }
+TOKEN: list[Json] = [{name: []} for name in SECURITY_SCHEMES]
+SECURITY = {"anyone": [], "optional": [{}, *TOKEN]}  # all other callers need a token
 HEADERS: dict[str, tuple[str, str | int]] = {
     "X-Request-ID": ("The ID of the request in the log.", "6f1c0e5e-2f0a"),
     "X-RateLimit-Limit": ("The number of requests allowed in a minute.", 60),
@@ -72,93 +72,108 @@ LIMIT_HEADERS = [name for name in HEADERS if name.startswith("X-RateLimit")]
 ERROR_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 429: "Retry-After", 503: "Retry-After"}
 CODES = {error.status: error.code for error in ApiError.__subclasses__()}
 PLACED = (400, 403, 404, 409, 412)  # of bulk requests and imports: with an operation or row
-TEXT = {"schema": {"type": "string"}}
-_VARIABLE = re.compile(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>")
+TEXT: Json = {"type": "string"}
+ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}
+ID_OR_ME = TEXT | {"pattern": "^(me|[1-9][0-9]{0,18})$", "examples": ["me"]}
+KEY = TEXT | {"minLength": 1, "maxLength": 255}
+PARAMETERS: dict[str, tuple[str, Json]] = {  # by converter, or by name of a header
+    "id": ("The ID of the {}.", ID),
+    "user": ("The ID of the {}, or `me`.", ID_OR_ME),
+    "string": ("The {}.", TEXT),
+    "Idempotency-Key": ("A key chosen by the client, for safe retries; kept for 24 hours.", KEY),
+    "If-None-Match": ("An ETag; the response is 304 if it matches.", TEXT),
+    "If-Match": ("An ETag; the response is 412 if it no longer matches.", TEXT),
+}
+VARIABLE = re.compile(r"<(\w+):(\w+)>")
 
 
 def make_document(app: Flask) -> Json:
     """Generate the document. This is slow, so cache it."""
-    spec = Spec(
+    plugin = MarshmallowPlugin(schema_name_resolver=name_of)
+    spec = APISpec(
         title="Task API",
         version=__version__,
         openapi_version="3.1.0",
-        plugins=[Plugin(schema_name_resolver=name_of)],
+        plugins=[plugin, RequestsAndResponses()],
         info={
             "description": ABOUT,
             "contact": {"name": "The maintainers"},
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         servers=[{"url": "/", "description": "The server of this document."}],
+        webhooks=webhook_operations(),
     )
-    spec.options["webhooks"] = webhooks_section(spec.schema)
-    spec.add_components()
+    plugin.converter.add_attribute_function(_finish_field)  # type: ignore[union-attr]
+    for webhook in spec.options["webhooks"].values():
+        plugin.operation_helper(operations=webhook)
+    for name, scheme in SECURITY_SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
+    for name, (about, example) in HEADERS.items():
+        schema = {"type": "integer"} if isinstance(example, int) else TEXT
+        if example == "true":
+            schema = TEXT | {"enum": ["true"]}
+        header = {"description": about, "schema": schema, "example": example}
+        spec.components.header(name, header | {"required": name == "X-Request-ID"})
+    for status in sorted(CODES.keys() - {405}):  # a method that is not in the document
+        error = _error(status, errors.ErrorSchema(), errors.ProblemSchema())
+        spec.components.response(f"Error{status}", error)
+    for status in PLACED:
+        error = _error(status, errors.PlacedErrorSchema(), errors.PlacedProblemSchema())
+        spec.components.response(f"PlacedError{status}", error)
     declared = operations(app)
-    paths: dict[str, Json] = {}
-    for rule, operation in declared:
-        methods = paths.setdefault(_VARIABLE.sub(r"{\2}", rule), {})
-        methods[operation.method.lower()] = spec.operation(rule, operation)
-    _add_links(paths)
     # In the order of their declaration, those of any user last.
-    for path in sorted(paths, key=lambda path: "/users/{user_id}/" in path):
-        spec.path(path, operations=paths[path])
-    for tag in dict.fromkeys(operation.tag for _, operation in declared):
-        module = sys.modules[app.blueprints[tag].import_name]
-        spec.tag({"name": tag, "description": module.__doc__})
+    for rule, operation in sorted(declared, key=lambda each: "/users/<user:user_id>/" in each[0]):
+        described = describe(rule, operation)
+        if operation.status == 201:
+            described["responses"][201] |= _links(rule, declared)
+        path = VARIABLE.sub(r"{\2}", rule)
+        spec.path(path, operations={operation.method.lower(): described})
+    for name, blueprint in app.blueprints.items():
+        spec.tag({"name": name, "description": sys.modules[blueprint.import_name].__doc__})
     return spec.to_dict()
 
 
-class Converter(OpenAPIConverter):
-    """apispec's, for schemas of requests and responses in JSON Schema 2020-12."""
+class RequestsAndResponses(BasePlugin):
+    """Completes the schemas of apispec's plugin, for requests or for responses."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.add_attribute_function(_finish_field)  # type: ignore[no-untyped-call]
-
-    def schema2jsonschema(self, schema: Any) -> Json:
-        made: Json = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+    def schema_helper(self, name: str, definition: Json, **more: Any) -> Json:
+        schema = more["schema"]
         if _is_request(schema):
-            return {**made, **schema.json_schema}
+            return {**schema.json_schema}
         # A response may grow: clients should accept fields that they do not know.
-        made.pop("additionalProperties", None)
-        made["required"] = [
-            name for name, field in schema.fields.items() if "optional" not in field.metadata
-        ]
-        return made
+        definition.pop("additionalProperties", None)
+        shown = schema.fields.items()
+        return {"required": [name for name, field in shown if "optional" not in field.metadata]}
 
 
 def _finish_field(self: Any, field: fields.Field[Any], ret: Json) -> Json:
     """Add the schemas of parts, values that are known only now, and the example as a list."""
-    schemas = [request_of(schema) for schema in field.metadata.get("schemas", ())]
-    if schemas:
+    references = [
+        self.resolve_nested_schema(request_of(schema))
+        for schema in field.metadata.get("schemas", ())
+    ]
+    if references:
         ret.clear()
-        references = [self.resolve_nested_schema(schema) for schema in schemas]
         return references[0] if len(references) == 1 else {"oneOf": references}
     ret.update({name: value() for name, value in ret.items() if callable(value)})
     return {"examples": [ret.pop("example")]} if "example" in ret else {}
 
 
-class Plugin(MarshmallowPlugin):
-    Converter = Converter
-
-
 def request_of(schema: Schema) -> Schema:
     """The schema without its read-only fields."""
+    writable = [name for name, field in schema.fields.items() if not field.dump_only]
     return type(schema)(
-        exclude={*schema.exclude, *_read_only(schema)}, partial=schema.partial, many=schema.many
+        only=writable, exclude=schema.exclude, partial=schema.partial, many=schema.many
     )
 
 
-def _read_only(schema: Schema) -> set[str]:
-    return {name for name, field in schema.fields.items() if field.dump_only}
-
-
 def _is_request(schema: Schema) -> bool:
-    return isinstance(schema, RequestSchema) and not _read_only(schema)
+    is_read_only = [field.dump_only for field in schema.fields.values()]
+    return isinstance(schema, RequestSchema) and not any(is_read_only)
 
 
 def name_of(schema: Any) -> str:
     """The name of the class, with what the instance is for."""
-    schema = schema() if isinstance(schema, type) else schema
     name: str = type(schema).__name__.removesuffix("Schema")
     name += "Request" if _is_request(schema) else ""
     for field in ("user_id", "project_id"):
@@ -169,203 +184,131 @@ def name_of(schema: Any) -> str:
 @cache
 def _page_of(schema: type[Schema]) -> Schema:
     items = fields.List(fields.Nested(schema))
-    return PageSchema.from_dict({"items": items}, name=f"{name_of(schema)}Page")()
+    return PageSchema.from_dict({"items": items}, name=f"{name_of(schema())}Page")()
 
 
-class Spec(APISpec):
-    @property
-    def converter(self) -> Any:
-        return self.plugins[0].converter  # type: ignore[attr-defined]
+def example_of(field: Any) -> Any:
+    """A value of the field, from its metadata or those of its parts."""
+    if "example" in field.metadata:
+        return field.metadata["example"]
+    if isinstance(field.validate, validate.OneOf):
+        return next(iter(field.validate.choices))
+    if isinstance(field, fields.List):
+        return [example_of(field.inner)]
+    if isinstance(field, fields.Nested):
+        value = {name: example_of(part) for name, part in field.schema.fields.items()}
+        return [value] if field.schema.many else value
+    return True if isinstance(field, fields.Boolean) else "text"
 
-    def schema(self, schema: Schema) -> Json:
-        """A reference to the schema, which becomes a component."""
-        found: Json = self.converter.resolve_nested_schema(schema)
-        return found
 
-    def add_components(self) -> None:
-        for name, (about, example) in HEADERS.items():
-            kind = "integer" if isinstance(example, int) else "string"
-            schema = {"type": kind, **({"enum": ["true"]} if example == "true" else {})}
-            header = {"description": about, "schema": schema, "example": example}
-            self.components.header(name, header | {"required": name == "X-Request-ID"})
-        for name, scheme in SECURITY_SCHEMES.items():
-            self.components.security_scheme(name, scheme)
-        shapes = self.schema(errors.ErrorSchema()), self.schema(errors.ProblemSchema())
-        for status in sorted(CODES.keys() - {405}):  # a method that is not in the document
-            self.components.response(f"Error{status}", _error(status, *shapes))
-        shapes = self.schema(errors.PlacedErrorSchema()), self.schema(errors.PlacedProblemSchema())
-        for status in PLACED:
-            self.components.response(f"PlacedError{status}", _error(status, *shapes))
+def describe(rule: str, operation: Operation) -> Json:
+    """The operation, with schemas and names of components that apispec turns into references."""
+    summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n")
+    described: Json = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": summary.rstrip(".") + (f" of a {operation.of}" if operation.of else ""),
+        "description": " ".join([*more.split(), CALLERS[operation.caller]]),
+        "security": SECURITY.get(operation.caller, TOKEN),
+        "parameters": _parameters(rule, operation),
+        "responses": _responses(rule, operation),
+    }
+    if operation.body is not None:
+        body = request_of(operation.body)
+        content = {kind: _body(operation, body, kind) for kind in operation.accepts}
+        described["requestBody"] = {"required": not operation.is_body_optional, "content": content}
+    return described
 
-    def operation(self, rule: str, operation: Operation) -> Json:
-        summary, _, more = inspect.cleandoc(operation.view.__doc__ or "").partition("\n")
-        name = operation.view.__name__
-        for path, owner in ("<user:user_id>/tasks", "user"), ("<id:project_id>/tasks", "project"):
-            if path in rule:
-                name, summary = f"{name}_of_{owner}", f"{summary.rstrip('.')} of a {owner}."
-        about = [" ".join(more.split()), CALLERS[operation.caller]]
-        fields_of = [schema.fields for schema in (operation.query, operation.body) if schema]
-        admin_only = [name for name in operation.admin_only if any(name in f for f in fields_of)]
-        if admin_only:
-            about.append(f"Only an admin may set `{'` and `'.join(admin_only)}`.")
-        if operation.is_idempotent:
-            about.append("Can be retried safely with an Idempotency-Key.")
-        security: list[Json] = [{name: []} for name in SECURITY_SCHEMES]
-        security = {"anyone": [], "optional": [{}, *security]}.get(operation.caller, security)
-        described: Json = {
-            "operationId": name,
-            "tags": [operation.tag],
-            "summary": summary.rstrip("."),
-            "description": " ".join(filter(None, about)),
-            "security": security,
-            "parameters": self.parameters(rule, operation),
-            "responses": self.responses(rule, operation),
-        }
-        if operation.body is not None:
-            described["requestBody"] = self.body(operation, request_of(operation.body))
-        return described
 
-    def parameters(self, rule: str, operation: Operation) -> list[Json]:
-        path = {name: _path_field(kind, name) for kind, name in _VARIABLE.findall(rule)}
-        headers = {}
-        if operation.is_idempotent:
-            about = "A key chosen by the client, kept for 24 hours."
-            headers["Idempotency-Key"] = about, [validate.Length(1, 255)]
-        if operation.is_conditional and operation.method == "GET":
-            headers["If-None-Match"] = "An ETag; the response is 304 if it matches.", []
-        elif operation.is_conditional:
-            headers["If-Match"] = "An ETag; the response is 412 if it no longer matches.", []
-        header: dict[str, fields.Field[Any]] = {
-            name: fields.String(validate=limits, metadata={"description": about})
-            for name, (about, limits) in headers.items()
-        }
-        found: list[Json] = []
-        for location, schema in (
-            ("path", Schema.from_dict(path)()),
-            ("query", operation.query),
-            ("header", Schema.from_dict(header)()),
-        ):
-            found += self.converter.schema2parameters(schema, location=location)
-        return found
+def _parameters(rule: str, operation: Operation) -> list[Json]:
+    found = [_parameter("path", name, kind) for kind, name in VARIABLE.findall(rule)]
+    found.append({"in": "query", "schema": operation.query})
+    if operation.is_idempotent:
+        found.append(_parameter("header", "Idempotency-Key"))
+    if operation.is_conditional:
+        name = "If-None-Match" if operation.method == "GET" else "If-Match"
+        found.append(_parameter("header", name))
+    return found
 
-    def body(self, operation: Operation, schema: Schema) -> Json:
-        content: Json = {}
-        for kind in operation.accepts:
-            if kind not in (JSON, MERGE_PATCH, FORM):
-                content[kind] = TEXT
-                continue
-            shape = self.schema(schema)
-            if kind == FORM:
-                forms = [self.schema(form) for form in operation.forms]
-                shape = {"oneOf": forms} if len(forms) > 1 else forms[0]
-            example = operation.example or self.example(shape, operation.admin_only)
-            content[kind] = _media(shape, example)
-        return {"required": not operation.is_body_optional, "content": content}
 
-    def responses(self, rule: str, operation: Operation) -> Json:
-        status = 204 if operation.returns is None else operation.status
-        schemas = {status: operation.returns, **operation.also}
-        found = {str(each): self.response(operation, each, schemas[each]) for each in schemas}
-        if operation.method == "GET" and operation.is_conditional:
-            found["304"] = _response(operation, 304, ["ETag"])
-        for each, about in _errors_of(rule, operation).items():
-            prefix = "Placed" if operation.names_place and each in PLACED else ""
-            error: Json = {"$ref": f"#/components/responses/{prefix}Error{each}"}
-            found.setdefault(str(each), error | ({"description": about} if about else {}))
-        return found
+def _parameter(place: str, name: str, kind: str | None = None) -> Json:
+    about, schema = PARAMETERS[kind or name]
+    about = about.format(name.removesuffix("_id"))
+    return {"in": place, "name": name, "description": about, "schema": schema}
 
-    def response(self, operation: Operation, status: int, schema: Schema | None) -> Json:
-        headers = ["Idempotency-Replayed"] if operation.is_idempotent else []
-        if schema is None:
-            return _response(operation, status, headers)
-        has_version = {"id", "version"} <= schema.fields.keys()
-        is_one = not (operation.is_page or schema.many)
-        if (has_version and is_one) or (operation.is_conditional and operation.method == "GET"):
-            headers.append("ETag")
-        if operation.is_page:
-            headers.append("Link")
-            schema = _page_of(type(schema))
-        response = _response(operation, status, headers)
-        shape = self.schema(schema) if JSON in operation.media else {}
+
+def _body(operation: Operation, body: Schema, kind: str) -> Json:
+    if kind not in (JSON, MERGE_PATCH, FORM):
+        return {"schema": TEXT}
+    schemas = operation.forms if kind == FORM else (body,)
+    media = _media(schemas[0], operation.example)
+    return media if len(schemas) == 1 else media | {"schema": {"oneOf": [*schemas]}}
+
+
+def _responses(rule: str, operation: Operation) -> dict[int, Json]:
+    schemas = {operation.status if operation.returns else 204: operation.returns, **operation.also}
+    if operation.is_conditional and operation.method == "GET":
+        schemas[304] = None
+    found = {status: _response(operation, status, schemas[status]) for status in schemas}
+    for status in sorted(_errors_of(rule, operation) - found.keys()):
+        prefix = "Placed" if operation.names_place and status in PLACED else ""
+        found[status] = {"$ref": f"#/components/responses/{prefix}Error{status}"}
+        if status in operation.errors:
+            found[status]["description"] = operation.errors[status]
+    return found
+
+
+def _response(operation: Operation, status: int, schema: Schema | None) -> Json:
+    names = ["X-Request-ID", *operation.headers]
+    if operation.is_limited:
+        names += LIMIT_HEADERS
+    if operation.is_idempotent:
+        names.append("Idempotency-Replayed")
+    if operation.is_page:
+        names.append("Link")
+    elif (operation.is_conditional and operation.method == "GET") or (
+        schema is not None and {"id", "version"} <= schema.fields.keys() and not schema.many
+    ):
+        names.append("ETag")
+    phrase = "Success" if status == 200 else HTTPStatus(status).phrase.capitalize()
+    response: Json = {"description": phrase, "headers": {name: name for name in names}}
+    if schema is not None:
+        shown = _page_of(type(schema)) if operation.is_page else schema
         response["content"] = {
-            kind: _media(shape, self.example(shape)) if kind == JSON else TEXT
-            for kind in operation.media
+            kind: _media(shown) if kind == JSON else {"schema": TEXT} for kind in operation.media
         }
-        return response
-
-    def example(self, schema: Json, without: tuple[str, ...] = ()) -> Any:
-        """A value that fits the schema, from the examples of its parts."""
-        if "$ref" in schema:
-            schema = self.components.schemas[schema["$ref"].rpartition("/")[2]]
-        for name in ("examples", "enum"):
-            if name in schema:
-                return schema[name][0]
-        if "default" in schema:
-            return schema["default"]
-        for name in ("oneOf", "anyOf"):
-            if name in schema:
-                return self.example(schema[name][0], without)
-        if "array" in schema["type"]:
-            return [self.example(schema["items"], without)]
-        if "object" in schema["type"]:
-            parts = schema.get("properties", {}).items()
-            return {
-                name: self.example(part, without) for name, part in parts if name not in without
-            }
-        simple = {"integer": schema.get("minimum", 1), "number": 1.5, "boolean": True}
-        return next((simple[kind] for kind in simple if kind in schema["type"]), "text")
+    return response
 
 
-def _media(schema: Json, example: Any) -> Json:
+def _media(schema: Schema, example: Any = None) -> Json:
+    example = example or example_of(fields.Nested(schema))
     return {"schema": schema, "examples": {"example": {"value": example}}}
 
 
-def _references(names: Iterable[str]) -> Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _response(operation: Operation, status: int, headers: Iterable[str]) -> Json:
-    limits = LIMIT_HEADERS if operation.is_limited else []
-    described = _references(["X-Request-ID", *operation.headers, *headers, *limits])
-    phrase = "Success" if status == 200 else HTTPStatus(status).phrase.capitalize()
-    return {"description": phrase, "headers": described}
-
-
-def _error(status: int, error: Json, problem: Json) -> Json:
+def _error(status: int, error: Schema, problem: Schema) -> Json:
     title, request_id = HTTP_STATUS_CODES[status], HEADERS["X-Request-ID"][1]
     facts = {"code": CODES[status], "request_id": request_id}
     envelope = {"error": {**facts, "message": title}, "detail": title}
     rfc9457 = {"type": "about:blank", "title": title, "status": status, "detail": title, **facts}
-    names = [ERROR_HEADERS[status]] if status in ERROR_HEADERS else []
+    names = ["X-Request-ID", *LIMIT_HEADERS]
+    if status in ERROR_HEADERS:
+        names.append(ERROR_HEADERS[status])
     return {
         "description": title,
-        "headers": _references(["X-Request-ID", *LIMIT_HEADERS, *names]),
+        "headers": {name: name for name in names},
         "content": {JSON: _media(error, envelope), PROBLEM: _media(problem, rfc9457)},
     }
 
 
-def _path_field(kind: str, name: str) -> fields.Field[Any]:
-    if kind == "user":
-        return fields.String(
-            required=True,
-            validate=FullMatch("^(me|[1-9][0-9]{0,18})$"),
-            metadata={"description": "The ID of the user, or `me`.", "example": "me"},
-        )
-    thing = name.removesuffix("_id").replace("_", " ")
-    if kind == "id":
-        return Id(required=True, metadata={"description": f"The ID of the {thing}."})
-    return fields.String(required=True, metadata={"description": f"The {thing}."})
-
-
-def _errors_of(rule: str, operation: Operation) -> dict[int, str]:
-    """The statuses that the operation may fail with, with a description where it helps."""
-    caller, is_read = operation.caller, operation.method == "GET"
-    found = {400}
+def _errors_of(rule: str, operation: Operation) -> set[int]:
+    """The statuses that the operation may fail with."""
+    caller, is_write = operation.caller, operation.method != "GET"
+    found = {400, *operation.errors}
     if operation.is_limited or caller != "anyone":
         found |= {429, 500, 503}
     if caller != "anyone":
         found.add(401)
-        if caller != "user" or not is_read or operation.admin_only or "<user:" in rule:
+        if caller != "user" or is_write or operation.admin_only or "<user:" in rule:
             found.add(403)
     if "<" in rule:
         found.add(404)
@@ -373,21 +316,18 @@ def _errors_of(rule: str, operation: Operation) -> dict[int, str]:
         found |= {413, 415}
     if operation.is_idempotent:
         found |= {409, 422}
-    if operation.is_conditional and not is_read:
+    if operation.is_conditional and is_write:
         found.add(412)
-    return dict(sorted({**dict.fromkeys(found, ""), **operation.errors}.items()))
+    return found
 
 
-def _add_links(paths: dict[str, Json]) -> None:
-    """Link each 201 to the operations on what was created, by its ID."""
-    for path, methods in paths.items():
-        created = methods.get("post", {}).get("responses", {}).get("201")
-        for below, others in paths.items() if created else ():
-            variable = re.fullmatch(rf"{re.escape(path)}/\{{(\w+)\}}[^{{]*", below)
-            if variable is None:
-                continue
-            given = {name: f"$request.path.{name}" for name in re.findall(r"\{(\w+)\}", path)}
-            given[variable[1]] = "$response.body#/id"
-            for other in others.values():
-                link = {"operationId": other["operationId"], "parameters": given}
-                created.setdefault("links", {})[other["operationId"]] = link
+def _links(rule: str, declared: list[tuple[str, Operation]]) -> Json:
+    """Link to the operations on what is created below the path, by its ID."""
+    given = {name: f"$request.path.{name}" for _, name in VARIABLE.findall(rule)}
+    links: Json = {}
+    for other_rule, other in declared:
+        below = re.fullmatch(r"/<\w+:(\w+)>[^<]*", other_rule.removeprefix(rule))
+        if below:
+            parameters = given | {below[1]: "$response.body#/id"}
+            links[other.name] = {"operationId": other.name, "parameters": parameters}
+    return {"links": links} if links else {}

@@ -1,9 +1,6 @@
 """The `webhooks` section of the document: what is sent to the URL of a webhook."""
 
-from collections.abc import Callable
 from typing import Any
-
-from marshmallow import Schema
 
 from taskapi.models.event import MEMBER_EVENTS, WEBHOOK_EVENTS, WEBHOOK_TEST
 from taskapi.schemas.comment import CommentSchema
@@ -14,6 +11,7 @@ from taskapi.worker.http import RESPONSE_LIMIT, TIMEOUT
 
 Json = dict[str, Any]
 
+TEXT: Json = {"type": "string"}
 DELIVERY = (
     "Signed as Standard Webhooks 1.0 defines it. First attempts are sent in the order of the"
     " changes; otherwise `data.task.version` gives the order."
@@ -28,17 +26,20 @@ HEADERS = {
     "webhook-timestamp": "The time of this attempt, in Unix time.",
     "webhook-signature": "`v1,` and a signature, for each secret that is valid now.",
 }
-TEXT = {"type": "string"}
+TASK = {"task": TaskSchema()}
+MEMBER = {"project": EventProjectSchema(), "member": MemberSchema()}
+DATA: dict[str, Json] = {
+    **dict.fromkeys(WEBHOOK_EVENTS, TASK),
+    **dict.fromkeys(MEMBER_EVENTS, MEMBER),
+    "comment.created": TASK | {"comment": CommentSchema()},
+    WEBHOOK_TEST: {"message": TEXT},
+}
 
 
-def webhooks_section(ref: Callable[[Schema], Json]) -> Json:
-    task, member = {"task": ref(TaskSchema())}, ref(MemberSchema())
-    project = {"project": ref(EventProjectSchema()), "member": member}
-    data = {name: project if name in MEMBER_EVENTS else task for name in WEBHOOK_EVENTS}
-    data["comment.created"] = task | {"comment": ref(CommentSchema())}
-    data[WEBHOOK_TEST] = {"message": TEXT}
+def webhook_operations() -> Json:
+    """Return the operations by event, with schemas that apispec turns into references."""
     meanings = WEBHOOK_EVENTS | {WEBHOOK_TEST: "`POST /webhooks/{id}/test` was called."}
-    return {name: {"post": _message(name, about, data[name])} for name, about in meanings.items()}
+    return {name: {"post": _message(name, about, DATA[name])} for name, about in meanings.items()}
 
 
 def _message(name: str, about: str, data: Json) -> Json:

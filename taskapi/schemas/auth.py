@@ -36,7 +36,6 @@ class LoginSchema(RequestSchema):
         "description": "Either a username or an e-mail, and the password.",
         "minProperties": 2,
         "maxProperties": 2,
-        "examples": [{"username": "ana", "password": "Correct-Horse-7"}],
     }
 
     @validates_schema(skip_on_field_errors=True)

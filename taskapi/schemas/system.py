@@ -27,7 +27,7 @@ class QueueHealthSchema(ComponentSchema):
     """The state of the queue."""
 
     depth = Count(metadata=OPTIONAL)
-    oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL)
+    oldest_seconds = fields.Float(allow_none=True, metadata=OPTIONAL | {"example": 1.5})
     in_progress = Count(metadata=OPTIONAL)
 
 

@@ -62,6 +62,7 @@ def register(body: dict[str, Any]) -> dict[str, Any]:
     is_sign_in=True,
     body=LOGIN,
     forms=(LOGIN_FORM, REFRESH_FORM),
+    example={"username": "ana", "password": "Correct-Horse-7"},
     accepts=(JSON, FORM),
     takes_raw_body=True,
     returns=schemas.SignedInSchema(),

@@ -52,9 +52,9 @@ def also_of_user(
     """Declare the rule, also below /users/{id} and /projects/{id}."""
 
     def register(view: View) -> View:
-        declare(f"/users/<user:user_id>{rule}", **declared | (nested or {}))(view)
+        declare(f"/users/<user:user_id>{rule}", of="user", **declared | (nested or {}))(view)
         if in_project:
-            declare(f"/projects/<id:project_id>{rule}", **declared | in_project)(view)
+            declare(f"/projects/<id:project_id>{rule}", of="project", **declared | in_project)(view)
         declare(rule, **declared)(view)
         return view
 
