@@ -27,8 +27,7 @@ _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\u00a0-\u2027\u202a-\U0010ffff-]{1,64}"
     r"@(?:[\w](?:[\w-]{0,61}[\w])?\.)+[\w-]{2,63}"
 )
-
-
+_BAD_USERNAME = "Must be 3 to 50 of the letters A-Z a-z, digits, '.', '_', '-'."
 ROLE_HINT = {"role": " Only an admin can set 'role'."}
 
 
@@ -50,34 +49,6 @@ class NewPassword(Password):
                 "and not the username.",
                 "minLength": lambda: settings().password_min_length,
                 "pattern": r"[A-Z][\s\S]*[0-9]|[0-9][\s\S]*[A-Z]",
-            },
-            **more,
-        )
-
-
-class Username(fields.String):
-    def __init__(self, **more: Any):
-        error = "Must be 3 to 50 of the letters A-Z a-z, digits, '.', '_', '-'."
-        super().__init__(
-            pre_load=trim,
-            validate=FullMatch("^[A-Za-z0-9._-]{3,50}$", error=error),
-            metadata={"minLength": 3, "maxLength": 50, "example": "ana"},
-            **more,
-        )
-
-
-class Email(fields.String):
-    """An e-mail address. Unlike marshmallow's field, allows letters of any alphabet."""
-
-    def __init__(self, **more: Any):
-        super().__init__(
-            pre_load=trim,
-            validate=_check_email,
-            metadata={
-                "format": "email",
-                "minLength": 3,
-                "maxLength": MAX_EMAIL,
-                "example": "ana@example.org",
             },
             **more,
         )
@@ -105,8 +76,24 @@ class UserSchema(Schema):
 
 
 class NamesSchema(RequestSchema):
-    username = Username(allow_none=True)
-    email = Email(allow_none=True)
+    username = fields.String(
+        allow_none=True,
+        pre_load=trim,
+        validate=FullMatch("^[A-Za-z0-9._-]{3,50}$", error=_BAD_USERNAME),
+        metadata={"minLength": 3, "maxLength": 50, "example": "ana"},
+    )
+    # Unlike marshmallow's field for e-mails, it allows letters of any alphabet.
+    email = fields.String(
+        allow_none=True,
+        pre_load=trim,
+        validate=_check_email,
+        metadata={
+            "format": "email",
+            "minLength": 3,
+            "maxLength": MAX_EMAIL,
+            "example": "ana@example.org",
+        },
+    )
 
 
 class CreateUserSchema(NamesSchema):

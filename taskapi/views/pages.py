@@ -36,7 +36,10 @@ def index() -> Response:
     status = current_app.extensions["health"].report()["status"]
     about = {"description": DESCRIPTION, "version": __version__, "status": status}
     if request.accept_mimetypes.best_match([JSON, HTML]) == HTML:
-        response = _page(FIRST_PAGE, "index.html", **about, base=_base())
+        config = settings()
+        # Not from the Host header, which can be forged.
+        here = "https://your.host" if config.is_production else f"http://localhost:{config.port}"
+        response = _page(FIRST_PAGE, "index.html", **about, base=config.public_url or here)
     else:
         links = {"docs": "/docs", "redoc": "/redoc", "openapi": "/openapi.json"}
         links |= {"health": "/health/detailed", "api": "/api/v1"}
@@ -93,10 +96,3 @@ def _page(policy: str, template: str, **facts: Any) -> Response:
     response = Response(render_template(template, **facts), mimetype=HTML)
     response.headers["Content-Security-Policy"] = policy
     return response
-
-
-def _base() -> str:
-    """Return the base URL from the settings, because the Host header can be forged."""
-    config = settings()
-    here = "https://your.host" if config.is_production else f"http://localhost:{config.port}"
-    return config.public_url or here
