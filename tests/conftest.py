@@ -62,6 +62,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[servers_key] = Servers(os.environ)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that uses a database with each kind, or with the one of its marker."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker
+    sqlite = (
+        pytest.param("sqlite", marks=pytest.mark.slow) if marker("slow_on_sqlite") else "sqlite"
+    )
+    marked = [each for each in ("sqlite", "postgres") if marker(each)]
+    metafunc.parametrize("backend", marked or [sqlite, "postgres"])
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Start the servers before the worker processes of pytest-xdist."""
@@ -134,13 +146,6 @@ def all_databases(
     yield of_kind
     for databases in made.values():
         databases.close()
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def backend(request: pytest.FixtureRequest) -> str:
-    """Tests that use a database run once with each of these."""
-    kind: str = request.param
-    return kind
 
 
 @pytest.fixture

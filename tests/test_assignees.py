@@ -22,7 +22,6 @@ from tests.support.projects import (
     token,
 )
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 NOT_IDS = (0, -1, 2**63, "1", "me", "none", True, 1.5, [1])
 
 
@@ -268,7 +267,7 @@ def test_admin_changes_the_owner_of_a_task(client, team, admin):
     assert (found["user_id"], found["assignee_id"]) == (team.other.id, None)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_fields_that_admin_tokens_can_set(client, team, admin):
     one = task(client, team.owner, team.project)
     add(client, team.owner, team.project, admin, "viewer")

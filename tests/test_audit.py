@@ -6,8 +6,6 @@ from tests.support.client import login
 from tests.support.projects import add, project
 from tests.support.projects import task as project_task
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 def audit(client, who, **query):
     answer = client.get("/audit", query_string={"limit": 100, **query}, as_=who)
@@ -15,7 +13,7 @@ def audit(client, who, **query):
     return answer.json["items"]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_logins_and_failed_logins(client, cast, alice, admin):
     assert login(client, "alice", "Wrong-Password-1").status_code == 401
     login(client, "nobody", "Wrong-Password-1")
@@ -72,7 +70,7 @@ def test_changes_to_users_and_tokens_contain_no_secret(client, alice, bob, admin
         assert hidden not in text
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_admin_changes_to_other_users_tasks(client, alice, admin):
     task = client.post("/tasks", json={"title": "alice's"}, as_=alice).json
     own = client.post("/tasks", json={"title": "admin's"}, as_=admin).json
@@ -88,7 +86,7 @@ def test_admin_changes_to_other_users_tasks(client, alice, admin):
     ]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_admin_in_projects_is_audited_unless_a_member(client, alice, admin):
     shared = project(client, alice)
     one = project_task(client, alice, shared)

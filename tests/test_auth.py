@@ -9,8 +9,6 @@ from tests.support.calls import at_once
 from tests.support.client import GOOD, code_of, login
 from tests.support.forging import claims_of
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 USER = {"id", "username", "email", "role", "is_active", "created_at", "updated_at", "version"}
 
 
@@ -33,7 +31,7 @@ def test_register_returns_tokens_and_user(client):
     assert client.get("/users/me", as_=body["access_token"]).get_json() == user
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_email_is_the_username_if_there_is_none(client):
     made = register(client, email="Ana@Example.org").get_json()
     assert made["user"]["username"] == made["user"]["email"] == "Ana@Example.org"
@@ -44,7 +42,7 @@ def test_email_is_the_username_if_there_is_none(client):
         assert login(client, name).status_code == status
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_registrations(client, admin):
     body: dict[str, Any]
     usernames: list[Any] = [
@@ -118,7 +116,7 @@ def test_email_that_is_too_long_after_normalisation(client):
             assert client.post("/auth/login", json=body).status_code in (200, 401)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_registration_can_be_closed(make_app, make_client):
     closed = make_client(make_app(REGISTRATION="closed"))
     for options in (
@@ -146,7 +144,7 @@ def test_login_by_username_or_email_case_insensitively(client, cast):
         assert claims_of(answer.get_json()["access_token"])["sub"] == str(person.id)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_logins(client, alice):
     good: dict[str, Any] = {"username": "alice", "password": GOOD}
     for body in (
@@ -163,7 +161,7 @@ def test_invalid_logins(client, alice):
         assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR"), body
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_oauth2_password_form_and_any_authorization_header(client, alice):
     form = {"username": "alice", "password": alice.password}
     extra = {"grant_type": "password", "scope": "", "client_id": "docs", "client_secret": "x"}
@@ -182,7 +180,7 @@ def test_the_oauth2_password_form_and_any_authorization_header(client, alice):
         assert (answer.status_code, code_of(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_forms(client, alice):
     good = "username=alice&password=x"
     for form in (
@@ -199,7 +197,7 @@ def test_invalid_forms(client, alice):
     assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unknown_wrong_and_disabled_get_the_same_response(client, cast, admin):
     gone = cast.user("gone")
     cast.user("here")
@@ -216,7 +214,7 @@ def test_unknown_wrong_and_disabled_get_the_same_response(client, cast, admin):
     assert got[0][2]["WWW-Authenticate"] == "Bearer"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_auth_responses_are_not_cached(client, alice, admin):
     reset = f"/users/{alice.id}/reset-token"
     for method, path, caller, body in (

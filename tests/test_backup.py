@@ -32,16 +32,12 @@ def url(databases, app):
     return databases.shared()
 
 
-sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-postgres_only = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-
-
 def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(statement).fetchall()
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_backup_during_writes_can_be_restored(run, alice, client, make_app, tmp_path, secrets):
     answered: list[Any] = []
     stopped = threading.Event()
@@ -87,7 +83,7 @@ def test_backup_during_writes_can_be_restored(run, alice, client, make_app, tmp_
     assert Cast(restored, again).sign_in(alice.username, alice.password).id == alice.id
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_existing_file_is_replaced_only_with_force(run, alice, tmp_path):
     file = tmp_path / "copy.sqlite3"
     file.write_text("precious")
@@ -101,7 +97,7 @@ def test_existing_file_is_replaced_only_with_force(run, alice, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["copy.sqlite3"]
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_errors_are_one_line(run, app, tmp_path):
     nowhere = run("backup", tmp_path / "missing" / "copy.sqlite3")
     assert nowhere.exit_code == 1
@@ -113,7 +109,7 @@ def test_errors_are_one_line(run, app, tmp_path):
     assert not (tmp_path / "no.sqlite3").exists()
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_damaged_database_is_not_copied(run, url, alice, tmp_path):
     damaged = tmp_path / "damaged.sqlite3"
     assert run("backup", damaged).exit_code == 0
@@ -125,7 +121,7 @@ def test_damaged_database_is_not_copied(run, url, alice, tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["damaged.sqlite3"]
 
 
-@postgres_only
+@pytest.mark.postgres
 def test_postgres_command_works(run, url, alice, client, databases, tmp_path):
     assert client.post("/tasks", json={"title": "kept"}, as_=alice).status_code == 201
     file = tmp_path / "tasks.dump"
@@ -146,7 +142,7 @@ def test_postgres_command_works(run, url, alice, client, databases, tmp_path):
         assert restored.execute("SELECT username FROM users").fetchall() == [("alice",)]
 
 
-@postgres_only
+@pytest.mark.postgres
 @pytest.mark.parametrize(
     ("address", "named"),
     [

@@ -17,7 +17,7 @@ from tests.support.servers import ROOT
 
 pytestmark = [
     pytest.mark.needs_tools,
-    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
+    pytest.mark.sqlite,
 ]
 
 SCREENSHOTS = ROOT / "build" / "screenshots"

@@ -13,7 +13,6 @@ from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
 from tests.support.webhooks import task
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 DUE = "2030-06-01T09:30:00Z"
 
 
@@ -56,7 +55,7 @@ def test_feed_contains_tasks_with_a_due_time(client, root, alice, bob):
     assert len({str(each["UID"]) for each in found.values()}) == 3
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_feed_of_an_admins_write_token_has_only_their_own_tasks(client, root, alice, admin):
     body = {"name": "calendar", "scope": "write"}
     token = client.post("/auth/tokens", json=body, as_=admin).json["token"]
@@ -65,7 +64,7 @@ def test_feed_of_an_admins_write_token_has_only_their_own_tasks(client, root, al
     assert set(events_of(root.get(address(client, token)))) == {"own"}
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_feed_conforms_to_rfc_5545(client, root, alice):
     url = address(client, alice)
     due(client, alice, title="ä" * 200, description="long " * 200)
@@ -99,7 +98,7 @@ def test_feed_has_at_most_1000_tasks_from_30_days_ago(client, root, alice):
     assert "9-99" not in found  # the last one
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_address_is_absolute_with_public_url(make_app, make_client, root, alice):
     public = make_client(make_app(PUBLIC_URL="https://tasks.example.org/"))
     url = public.post("/users/me/calendar", as_=alice).json["url"]
@@ -107,7 +106,7 @@ def test_address_is_absolute_with_public_url(make_app, make_client, root, alice)
     assert root.get(url.removeprefix("https://tasks.example.org")).status_code == 200
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_changed_task_is_the_same_event(client, root, alice):
     url = address(client, alice)
     one = due(client, alice)
@@ -132,7 +131,7 @@ def test_changed_task_is_the_same_event(client, root, alice):
     assert len(tags) == 4
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_a_new_address_replaces_the_old_one(client, root, alice, admin):
     first, second = address(client, alice), address(client, alice)
     assert root.get(first).status_code == 404
@@ -146,14 +145,14 @@ def test_a_new_address_replaces_the_old_one(client, root, alice, admin):
     assert root.get(third).status_code == 404
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_addresses_are_limited(make_app):
     limited = make_app(RATE_LIMIT_PER_MINUTE="2").test_client()
     statuses = [limited.get("/calendar/made-up.ics").status_code for _ in range(3)]
     assert statuses == [404, 404, 429]
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_token_is_not_logged(live_server, alice, databases):
     server = live_server(LOG_LEVEL="DEBUG", DATABASE_URL=databases.shared())
 

@@ -8,10 +8,8 @@ import pytest
 from tests.support.client import code_of
 from tests.support.matrix import CALLERS, REFUSED, ROWS, Scene
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
-
-@on_sqlite
+@pytest.mark.sqlite
 def test_matrix_covers_every_operation(app, root):
     served = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
@@ -36,7 +34,7 @@ def make_scene(client, root, cast):
     return lambda: Scene(client, root, cast, next(numbers))
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("caller", CALLERS)
 def test_callers_with_a_valid_token(make_scene, caller):
     got, scene = {}, None
@@ -62,7 +60,7 @@ def test_callers_with_a_valid_token(make_scene, caller):
     assert got == {row.name: row.expected(caller) for row in ROWS}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_callers_without_a_valid_token(make_scene, rows):
     scene = make_scene()
     before, tokens = scene.state(), scene.refused_tokens(rows)
@@ -79,7 +77,7 @@ def test_callers_without_a_valid_token(make_scene, rows):
             assert row.call(scene, kind, token).status_code == row.expected(kind), (kind, row.name)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_order_of_the_checks(client, alice, bob, admin):
     """Each call is wrong in all that follows as well."""
     last, taken = f"/users/{admin.id}", {"username": "bob"}
@@ -134,7 +132,7 @@ def test_lists_counts_and_files_contain_only_visible_tasks(client, alice, people
             assert path in FILES or answer.json["total"] == int(sees), (path, who)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_stored_response_is_replayed_to_its_user_only(client, alice, people):
     task = client.post("/tasks", as_=alice, json={"title": "Hers"}).json
     client.delete(f"/tasks/{task['id']}", as_=alice)

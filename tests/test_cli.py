@@ -15,8 +15,6 @@ from tests.support.live import PASSED_ON
 from tests.support.receiver import eventually
 from tests.support.servers import ROOT, free_port
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def flask(app):
@@ -33,7 +31,7 @@ def flask(app):
     return run
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_help_and_usage_errors(flask):
     names = ["create", "list", "promote", "demote", "disable", "enable", "set-password"]
     names += ["reset-link", "ensure-admin"]
@@ -47,7 +45,7 @@ def test_help_and_usage_errors(flask):
         assert flask(*args).exit_code == 2
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_create_and_list(flask, client):
     first = flask("users", "create", "ana", "--password-stdin", input=f"{GOOD}\n")
     assert first.exit_code == 0
@@ -86,7 +84,7 @@ def test_create_fails_with_one_line(flask, cast):
     assert flask("users", "list").output.count("\n") == 1
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_promote_demote_disable_enable(flask, client, alice, admin):
     assert flask("users", "promote", "ALICE").exit_code == 0
     assert client.get("/users", as_=alice).status_code == 200
@@ -107,7 +105,7 @@ def test_promote_demote_disable_enable(flask, client, alice, admin):
         assert "nobody" in result.output
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_set_password_and_reset_link(flask, client, make_app, alice, secrets):
     weak = flask("users", "set-password", "alice", "--password-stdin", input="weak")
     assert weak.exit_code == 1
@@ -126,7 +124,7 @@ def test_set_password_and_reset_link(flask, client, make_app, alice, secrets):
     assert login(client, "alice", "Orchard-by-9-hills").status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_tokens_create(flask, client, alice, secrets):
     result = flask("tokens", "create", "alice", "backup", "--scope", "write")
     assert result.exit_code == 0
@@ -143,7 +141,7 @@ def test_tokens_create(flask, client, alice, secrets):
 ADMIN = {"ADMIN_USERNAME": "boss", "ADMIN_EMAIL": "boss@example.org", "ADMIN_PASSWORD": GOOD}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_ensure_admin_creates_an_admin_once(flask, make_app, client):
     assert flask("users", "ensure-admin").exit_code == 0, "without settings it does nothing"
     weak = flask("users", "ensure-admin", of=make_app(**ADMIN | {"ADMIN_PASSWORD": "weak"}))
@@ -263,7 +261,7 @@ def test_commands_without_a_database_print_no_password(tmp_path):
         assert "nobody:x" not in error_of("users", "list", DATABASE_URL=url)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_input_that_is_not_utf8_and_an_invalid_setting(databases):
     url = databases.fresh()
     args = ("users", "create", "ana", "--password-stdin")
@@ -272,7 +270,7 @@ def test_input_that_is_not_utf8_and_an_invalid_setting(databases):
     assert "BCRYPT_ROUNDS" in error_of("users", "list", BCRYPT_ROUNDS="many")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_prompt_states_the_rules_and_hides_the_password(databases, client):
     """On a terminal, as a person would use it."""
     parent, child = pty.openpty()

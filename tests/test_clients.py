@@ -13,7 +13,6 @@ import pytest
 
 from tests.support.servers import ROOT
 
-sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 ACCOUNT = {"username": "tess", "password": "Correct-Horse-7"}
 
 
@@ -31,7 +30,7 @@ def run(*command, cwd=ROOT):
     return ran.stdout
 
 
-@sqlite_only
+@pytest.mark.sqlite
 @pytest.mark.needs_tools
 def test_openapi_python_client(live_server, tmp_path, monkeypatch):
     url = live_server().url
@@ -78,7 +77,7 @@ def test_openapi_python_client(live_server, tmp_path, monkeypatch):
     assert call("tasks.list_tasks", tess).total == 0
 
 
-@sqlite_only
+@pytest.mark.sqlite
 @pytest.mark.needs_tools
 def test_openapi_typescript(live_server, tmp_path):
     url = live_server().url
@@ -99,7 +98,7 @@ def test_openapi_typescript(live_server, tmp_path):
     }
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_authlib_logs_in_and_refreshes(live_server, root):
     from authlib.integrations.requests_client import OAuth2Session  # slow to import
 

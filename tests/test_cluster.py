@@ -24,12 +24,9 @@ from tests.support.programs import daemon, nginx, program
 from tests.support.rows import Rows
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.postgres
+
 # --- two instances on one PostgreSQL and one Redis ------------------------------------------------
-
-
-@pytest.fixture
-def backend():
-    return "postgres"
 
 
 @pytest.fixture

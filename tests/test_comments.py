@@ -19,7 +19,6 @@ from tests.support.projects import (
     task,
 )
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 FIELDS = ["id", "task_id", "user_id", "username", "text", "created_at", "updated_at", "version"]
 
 
@@ -68,7 +67,7 @@ def test_create_change_and_delete(client, team, one, path):
     refused(client.patch(its, json={"text": "x"}, as_=team.editor), 404)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_bodies(client, alice):
     path = f"/tasks/{task(client, alice)['id']}/comments"
     said = ok(client.post(path, json={"text": "x"}, as_=alice), 201)

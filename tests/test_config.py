@@ -15,6 +15,8 @@ import pytest
 from tests.support.live import PASSED_ON
 from tests.support.servers import ROOT
 
+pytestmark = pytest.mark.sqlite
+
 KEY = "E8R4R_VuwLCANXDUu5GNZPnZJsrrdS0gUKdXKf5UzuQuxrMTzbkZTIdNXAke9Yrz"
 HEX = "3c5933033cffbd68081cdc64c15d4381aa1d4f38753ecff31d2a34d898d8024e"
 PRODUCTION = {"TASKAPI_ENV": "production", "SECRET_KEY": KEY, "BCRYPT_ROUNDS": "12"}
@@ -55,11 +57,6 @@ FREE_TEXT = {
     *("HOST", "METRICS_TOKEN", "SENTRY_DSN"),
     *("ADMIN_USERNAME", "ADMIN_EMAIL", "ADMIN_PASSWORD"),
 }
-
-
-@pytest.fixture
-def backend():
-    return "sqlite"
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def record(request, backend):
     return request.config.getoption("record_contract") and backend == "sqlite"
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_openapi_contract_is_unchanged(root, record):
     promise = promise_of(root.get("/openapi.json").json)
     if record:

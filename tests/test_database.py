@@ -29,7 +29,7 @@ CREATE TRIGGER wait BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION wait();
 """
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_a_slow_statement_is_cancelled_and_affects_no_other_request(databases, live_server):
     url = databases.fresh()
     Rows(url).run(SLOW)
@@ -54,7 +54,7 @@ def test_a_slow_statement_is_cancelled_and_affects_no_other_request(databases, l
     assert call(server.url, "GET", "/tasks?skip=0", token=token).json["total"] == 20
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)  # SQLite waits in the process
+@pytest.mark.postgres  # SQLite waits in the process
 def test_waiting_for_a_lock_does_not_block_other_threads(
     app, databases, make_client, alice, client
 ):

@@ -16,8 +16,6 @@ from tests.support.rows import now
 from tests.support.webhooks import hook, sent, task
 from tests.support.worker import is_settled, let_claims_lapse, let_retries_come_due, working
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def app_settings():
@@ -126,7 +124,7 @@ def test_failed_deliveries_are_retried_over_three_days(client, alice, receiver, 
     assert client.get(path, as_=alice).json["failing_since"] is None
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_inactive_webhook_receives_nothing(client, alice, receiver, rows, app):
     """By its owner or by a 410; what was pending is cancelled, what happens meanwhile is lost."""
     receiver.answer = lambda message, _: 410 if message.path == "/gone" else 204
@@ -150,7 +148,7 @@ def test_inactive_webhook_receives_nothing(client, alice, receiver, rows, app):
     assert [m.json["data"]["task"]["id"] for m in receiver.messages].count(last["id"]) == 2
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_test_and_redeliver(client, alice, receiver, worker):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -172,7 +170,7 @@ def test_test_and_redeliver(client, alice, receiver, worker):
     assert client.post(f"{path}/deliveries/999999/redeliver", as_=alice).status_code == 404
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_redirects_are_not_followed(client, alice, receiver, worker):
     webhook = hook(client, alice, receiver)
     other = Receiver()
@@ -235,7 +233,7 @@ BROKEN = {
 }
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_malformed_or_large_response_is_a_failed_attempt(client, alice, receiver, rows, worker):
     written = dict.fromkeys(BROKEN, 0)
 
@@ -265,7 +263,7 @@ def test_malformed_or_large_response_is_a_failed_attempt(client, alice, receiver
         attempted(client, alice, webhook, times=2)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_a_body_of_any_kind_below_64_kib_is_a_success(client, alice, receiver, worker):
     answers = [
         OK + b"Content-Length: 65000\r\n\r\n" + b"x" * 65000,
@@ -294,7 +292,7 @@ DRIPS = {
 }
 
 
-@only_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
 def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds):
     """Whatever arrives meanwhile; seconds in all, and not between two bytes."""
@@ -321,7 +319,7 @@ def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds
         over.set()
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
     client, alice, bob, receiver, worker, hanging
 ):
@@ -340,7 +338,7 @@ def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
     eventually(lambda: receiver.count("/works") == 2, seconds=1)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, rows, app, hanging):
     for _ in range(10):
         hook(client, alice, receiver, "/hangs")
@@ -357,7 +355,7 @@ def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, 
         eventually(lambda: is_settled(rows))
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_unexpected_exception_is_a_failed_attempt(client, alice, receiver, rows, app, monkeypatch):
     """Unnoted, it would be repeated at once for ever."""
 
@@ -375,7 +373,7 @@ def test_unexpected_exception_is_a_failed_attempt(client, alice, receiver, rows,
     assert delivery["next_attempt_at"] > delivery["last_attempt_at"]
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_failed_batch_keeps_its_claim(client, alice, bob, receiver, rows, app):
     faulty = hook(client, alice, receiver)
     task(client, alice)

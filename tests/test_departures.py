@@ -14,10 +14,6 @@ from tests.support.receiver import eventually
 from tests.support.rows import Rows
 from tests.support.webhooks import hook
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-# In SQLite every writer waits for any other.
-on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
-
 
 @contextmanager
 def held(rows: Rows, statement: str, waiting: int = 1, **values: Any) -> Iterator[Any]:
@@ -146,7 +142,7 @@ def test_deleted_webhook_receives_nothing(client, alice, beside, rows, receiver,
     assert {message.path for message in receiver.messages} == {"/stays"}
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_webhook_created_during_a_change_receives_it(client, alice, beside, rows, receiver, worker):
     path = f"/tasks/{client.post('/tasks', json={'title': 'x'}, as_=alice).json['id']}"
     with held(rows, "UPDATE tasks SET title = 'y'") as start:
@@ -198,7 +194,7 @@ def test_two_users_reassigned_to_each_other(client, alice, bob, admin, beside, r
     assert client.get("/tasks/admin/all", as_=admin).json["total"] == 2
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_new_owner_can_write_during_reassignment(client, alice, bob, admin, beside, rows):
     client.post("/tasks", json={"title": "x"}, as_=alice)
     with held(rows, "UPDATE tasks SET title = 'y'") as start:
@@ -222,7 +218,7 @@ def test_task_created_during_reassignment_is_reassigned(client, alice, bob, admi
 # --- the last admin -----------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_last_active_admin_is_protected(client, cast, admin, alice):
     path = f"/users/{admin.id}"
     me = {"current_password": admin.password}

@@ -45,7 +45,7 @@ def assert_valid(document, schema):
 # --- Heroku, Render -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_procfile_commands_exist(app):
     processes = procfile()
     assert processes.pop("release") == RELEASE
@@ -162,7 +162,7 @@ def what_docker_copies(to: Path) -> None:
             shutil.copy(source, to / name)
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_image_contains_all_required_files(tmp_path, databases):
     app = tmp_path / "app"
     app.mkdir()

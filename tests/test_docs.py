@@ -7,10 +7,7 @@ import pytest
 
 from tests.support.servers import ROOT
 
-pytestmark = [
-    pytest.mark.usefixtures("backend"),
-    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite
 
 STATIC = ROOT / "taskapi" / "static"
 

@@ -12,10 +12,7 @@ from tests.support.live import PASSED_ON
 from tests.support.rows import Rows, ago
 from tests.support.servers import ROOT, free_port
 
-pytestmark = [
-    pytest.mark.usefixtures("backend"),
-    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite
 
 ERROR, HINT = "ERROR", "hint"
 SOUND = {

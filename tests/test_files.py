@@ -14,8 +14,6 @@ from tests.support.client import code_of, signed_in
 from tests.support.rows import Rows
 from tests.support.tasks import PRIORITIES, STATUSES, plant_many
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 KEPT = ("title", "description", "status", "priority", "due_at", "tags")
 COLUMNS = [
     *("id", "user_id", "project_id", "assignee_id"),
@@ -70,7 +68,7 @@ tasks = st.fixed_dictionaries(
 )
 
 
-@only_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", ["json", "csv"])
 @given(given_tasks=st.lists(tasks, min_size=1, max_size=8))
 @settings(
@@ -101,7 +99,7 @@ def test_export_and_import_round_trip(client, rows, alice, bob, kind, given_task
     assert kept(twice) == kept(originals) * 2
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_export_formats(client, alice):
     for path in ("json", "csv"):
         assert exported(client, alice, path).headers["Content-Disposition"] == (
@@ -125,7 +123,7 @@ def test_export_formats(client, alice):
     ]
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_formulas_are_escaped_in_csv(client, alice):
     """At its start, in its lines and behind `;`, which separates cells in many countries."""
     cells = {
@@ -156,7 +154,7 @@ def test_formulas_are_escaped_in_csv(client, alice):
         assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in other)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_export_applies_filters(client, alice, bob, admin):
     for person, title, tag in ((alice, "One", "x"), (alice, "Two", "y"), (bob, "Three", "x")):
         client.post("/tasks", as_=person, json={"title": title, "tags": [tag]})
@@ -177,7 +175,7 @@ def test_export_applies_filters(client, alice, bob, admin):
         assert answer.json["error"]["details"].keys() == {query.split("=")[0]}
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_import_ignores_read_only_columns(client, alice, bob):
     row = {
         "id": 1,
@@ -240,7 +238,7 @@ def refused(answer, number, name):
     assert name is None or name in {key.split(".")[0] for key in error["details"]}
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_invalid_row_is_reported_by_number_and_nothing_is_imported(client, alice):
     for faulty, name in FAULTY_ROWS:
         for number in (1, 2, 5):
@@ -252,7 +250,7 @@ def test_invalid_row_is_reported_by_number_and_nothing_is_imported(client, alice
     assert client.get("/tasks", as_=alice).json["total"] == 0
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_invalid_files_are_rejected(client, alice):
     for data, kind in (
         (b"", "csv"),
@@ -336,7 +334,7 @@ def test_export_memory_is_bounded(live_server, databases):
             )
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_at_most_two_exports_at_a_time(client, alice, bob):
     def export(who=alice):
         return client.get("/tasks/export", as_=who, buffered=False)

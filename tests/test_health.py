@@ -8,7 +8,7 @@ import pytest
 from tests.support.servers import free_port
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_health_touches_nothing(make_app):
     away = make_app(
         DATABASE_URL=f"postgresql://nobody:known@127.0.0.1:{free_port()}/none",
@@ -38,7 +38,7 @@ def detailed(app):
     return answer
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_unavailable_database_is_a_503(make_app):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     answer = detailed(make_app(DATABASE_URL=url))
@@ -49,7 +49,7 @@ def test_unavailable_database_is_a_503(make_app):
     assert "known" not in answer.text
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_frozen_database_is_a_503_within_two_seconds(make_app):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -60,7 +60,7 @@ def test_frozen_database_is_a_503_within_two_seconds(make_app):
         assert app.test_client().get("/health").status_code == 200
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_unavailable_limiter_storage_is_degraded(make_app):
     app = make_app(REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
     answer = detailed(app)
@@ -74,7 +74,7 @@ def test_missing_migrations_are_reported(make_app, databases):
     assert report["database"]["status"] == "away" or not report["database"]["is_at_head"]
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_report_is_cached_for_a_second(make_app):
     def latency():
         answer = client.get("/health/detailed")
@@ -88,7 +88,7 @@ def test_report_is_cached_for_a_second(make_app):
     assert latency() != first
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_requests_without_database_get_503_with_retry_after(make_app, alice):
     url = f"postgresql://nobody:known@127.0.0.1:{free_port()}/none"
     client = make_app(DATABASE_URL=url).test_client()

@@ -16,7 +16,6 @@ from tests.support.client import BASE, code_of, signed_in
 from tests.support.rows import Rows, ago
 
 KEY = {"Idempotency-Key": "a key"}
-SLOW_ON_SQLITE = [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"]
 
 
 def post(client, person, title="x", headers=KEY):
@@ -72,7 +71,7 @@ def test_a_key_is_per_user_method_path_and_query(client, alice, bob, admin):
     assert total(client, alice) == 4
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_a_key_has_1_to_255_characters(client, alice):
     for key in ("", "x" * 256):
         answer = post(client, alice, headers={"Idempotency-Key": key})
@@ -177,7 +176,7 @@ def held(rows, sql):
         connection.execute("BEGIN")
 
 
-@pytest.mark.parametrize("backend", SLOW_ON_SQLITE, indirect=True)
+@pytest.mark.slow_on_sqlite
 def test_duplicate_gets_409_after_five_seconds(client, rows, alice):
     post(client, alice)
     with held(rows, "DELETE FROM idempotency_keys"):

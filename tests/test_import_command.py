@@ -17,10 +17,8 @@ from tests.support.rows import ago
 from tests.support.servers import ROOT
 from tests.support.worker import environment, is_settled, let_claims_lapse, settle, working
 
-only_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
-
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_the_command_shows_progress(client, alice, app, rows, tmp_path):
     file = tmp_path / "tasks.csv"
     file.write_bytes(as_csv(new_rows(1200)))
@@ -130,7 +128,7 @@ def test_import_cancelled_by_a_worker_creates_nothing(client, alice, app, rows, 
 
 
 @pytest.mark.slow
-@only_postgres
+@pytest.mark.postgres
 def test_slow_import_keeps_its_claim(client, alice, app, rows, importing):
     lock = ExitStack()
     lock.enter_context(tasks_locked(rows))

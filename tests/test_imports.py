@@ -22,11 +22,8 @@ from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
 from tests.support.worker import is_settled, let_retries_come_due, settle, working
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-only_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 
-
-@only_sqlite
+@pytest.mark.sqlite
 def test_over_100_rows_become_a_job(client, alice, bob, admin, app, rows):
     response = start_import(client, alice, new_rows(101))
     queued = response.get_json()
@@ -95,7 +92,7 @@ def test_every_task_has_its_event(client, alice, app, rows):
     assert [each["action"] for each in activity] == ["task.created"]
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_invalid_file_creates_nothing(client, alice, app, rows):
     """The row is named; a file that ends too early has none; of a small one all is said at once."""
     given = new_rows(2 * BATCH + 10)
@@ -117,7 +114,7 @@ def test_invalid_file_creates_nothing(client, alice, app, rows):
     nothing_is_left(rows)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_dry_run_of_any_size_is_immediate(client, alice):
     response = client.post("/tasks/import?dry_run=true", json=new_rows(1000), as_=alice)
     assert response.status_code == 200
@@ -138,7 +135,7 @@ def test_dry_run_of_any_size_is_immediate(client, alice):
     assert client.post("/tasks/import", json=[], as_=alice).json == {"created": 0}
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_idempotency_key_creates_one_job(client, alice):
     headers = {"Idempotency-Key": "once"}
     first, again = (start_import(client, alice, new_rows(150), **headers) for _ in range(2))
@@ -186,7 +183,7 @@ def test_job_of_a_stopped_worker_is_continued(client, alice, app, rows):
     nothing_is_left(rows)
 
 
-@only_postgres  # on SQLite nobody else can write during the last step of an import
+@pytest.mark.postgres  # on SQLite nobody else can write during the last step of an import
 def test_running_import_keeps_its_claim(client, alice, app, rows):
     response = start_import(client, alice, new_rows(2 * BATCH))
     with working(app), working(app):
@@ -211,7 +208,7 @@ def tasks_refused(rows):
     rows.run("DROP TRIGGER refuse_tasks")
 
 
-@only_sqlite
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("tasks_refused")
 def test_temporary_errors_are_retried(client, alice, app, rows):
     response = start_import(client, alice, new_rows(101))
@@ -227,7 +224,7 @@ def test_temporary_errors_are_retried(client, alice, app, rows):
     nothing_is_left(rows)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_disabled_user_imports_nothing(client, alice, admin, app, rows):
     start_import(client, alice, new_rows(101))
     client.patch(f"/users/{alice.id}", json={"is_active": False}, as_=admin)

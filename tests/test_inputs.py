@@ -10,7 +10,6 @@ import pytest
 from tests.support.client import GOOD, code_of
 from tests.support.rows import Rows
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 PROBLEM = "application/problem+json"
 DEEP = 100_000
 NOT_JSON = [
@@ -81,7 +80,7 @@ def with_bodies(everywhere):
     return found
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "body", [*NOT_JSON, *NO_TEXT, *NOT_WHAT_IS_ASKED, b" " * (2**20 + 1)], ids=shortly
 )
@@ -107,7 +106,7 @@ def test_invalid_bodies(root, with_bodies, admin, body):
         assert seconds < 1, where
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", TYPES, ids=shortly)
 def test_invalid_content_types(root, with_bodies, admin, kind):
     for method, path, described in with_bodies:
@@ -117,14 +116,14 @@ def test_invalid_content_types(root, with_bodies, admin, kind):
         assert (answer.status_code, code_of(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE"), path
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_content_type_with_charset_and_any_case(client, alice):
     body = json.dumps({"username": "alice", "password": alice.password})
     for kind in ("application/json; charset=utf-8", "Application/JSON", "application/json;x=y"):
         assert client.post("/auth/login", data=body, content_type=kind).status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unexpected_bodies(client, alice, admin):
     for method, path, caller in [
         ("GET", "/users/me", alice),
@@ -138,7 +137,7 @@ def test_unexpected_bodies(client, alice, admin):
         assert answer.json["error"]["details"].keys() == {"foo"}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unknown_parameters_are_rejected_everywhere(root, everywhere, admin):
     odd = ["foo=1", "foo", "=1", "Limit=1", "limit%20=1", "%F0%9F%98%80=1", "foo[]=1"]
     not_text = ["a=%ff", "a=%00", "%00=1", "a=%ed%a0%80", "q=%FF", "cursor=%00"]
@@ -153,7 +152,7 @@ def test_unknown_parameters_are_rejected_everywhere(root, everywhere, admin):
             assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST"), (method, path)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_trailing_slash_without_redirect(root, everywhere, admin):
     for method, path, _ in everywhere:
         if path in ("/", "/api/v1/auth/logout", "/api/v1/auth/logout-all"):
@@ -170,7 +169,7 @@ def test_trailing_slash_without_redirect(root, everywhere, admin):
             assert slashed.status_code not in (301, 302, 307, 308, 405), path
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_head_and_options(root, everywhere, admin):
     for method, path, _ in everywhere:
         if method == "GET":
@@ -196,7 +195,7 @@ ODD_HEADERS = [
 ]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unusual_headers(client, alice):
     for headers in ODD_HEADERS:
         answer = client.get("/users/me", as_=alice, headers=headers)
@@ -238,7 +237,7 @@ def failures(client, person):
     }
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("accept", "is_problem"),
     [
@@ -280,7 +279,7 @@ def test_error_format_depends_on_accept(client, alice, accept, is_problem):
     assert client.get("/users/me", as_=alice, headers=headers).mimetype == "application/json"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unknown_paths(root):
     for path in (
         *("/nothing-at-the-root", "/api", "/api/v1", "/api/v2/tasks", "/api/v1//tasks", "/%00"),
@@ -291,7 +290,7 @@ def test_unknown_paths(root):
             assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_405_has_allow(client, alice):
     for path, methods in [
         ("/auth/login", {"POST", "OPTIONS"}),
@@ -307,7 +306,7 @@ def test_405_has_allow(client, alice):
 
 
 # On SQLite, whose errors say less of their cause, a table that is gone is the database's failure.
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_unexpected_error_is_a_500_without_details(databases, make_app, make_client, caplog, alice):
     url = databases.fresh()
     broken = make_client(make_app(DATABASE_URL=url))
@@ -322,7 +321,7 @@ def test_unexpected_error_is_a_500_without_details(databases, make_app, make_cli
     assert any(record.exc_info for record in caplog.records), "but the log has it"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_order_of_the_checks(client, alice, make_app, make_client):
     """Route, method, who, what they may, size and type, content, row, precondition."""
     huge = {"data": b"x" * (2**20 + 1), "content_type": "text/plain"}

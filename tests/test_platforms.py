@@ -13,13 +13,10 @@ import redis
 
 from tests.support.servers import free_port
 
+pytestmark = pytest.mark.postgres
+
 FORGED, CLIENT, EDGE = "198.51.100.66", "203.0.113.7", "192.0.2.40"
 BY_PLATFORM = {"HOST": "", "TASKAPI_ENV": "", "BCRYPT_ROUNDS": "12"}
-
-
-@pytest.fixture
-def backend():
-    return "postgres"
 
 
 @pytest.fixture

@@ -24,8 +24,6 @@ from tests.support.projects import (
     together,
 )
 
-# In SQLite every writer waits for any other.
-on_postgres = pytest.mark.parametrize("backend", ["postgres"], indirect=True)
 ROUNDS = 8
 
 
@@ -231,7 +229,7 @@ def test_concurrent_deletion_of_users_and_projects(client, cast, admin, make):
 # --- while somebody else's change is being written ----------------------------------------------
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_successor_being_disabled_is_skipped(client, cast, alice, admin, meanwhile):
     first, second = cast.user("first"), cast.user("second")
     of = project(client, alice, editor=[first], viewer=[second])
@@ -242,7 +240,7 @@ def test_successor_being_disabled_is_skipped(client, cast, alice, admin, meanwhi
     assert active_owners(client, admin, of) == [second.id]
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_task_moved_during_a_write(client, team, meanwhile):
     second = project(client, team.owner, "Second", editor=[team.editor])
     hidden = project(client, team.owner, "Hidden")
@@ -263,7 +261,7 @@ def test_task_moved_during_a_write(client, team, meanwhile):
     assert found["title"] == "Changed"
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_task_moved_out_during_deletion_of_the_project(client, team, meanwhile):
     one, two = (task(client, team.editor, team.project) for _ in "12")
     own = inbox(client, team.editor)["id"]
@@ -277,7 +275,7 @@ def test_task_moved_out_during_deletion_of_the_project(client, team, meanwhile):
     assert ids(items(client, team.editor, "/tasks?deleted=true")) == {two["id"]}
 
 
-@on_postgres
+@pytest.mark.postgres
 def test_events_match_tasks_after_concurrent_changes(client, team, meanwhile, rows):
     """A task that was changed just before somebody's assignments are cleared."""
     one = task(client, team.owner, team.project, assignee_id=team.editor.id)

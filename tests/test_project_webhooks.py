@@ -21,8 +21,6 @@ from tests.support.receiver import eventually
 from tests.support.webhooks import hook
 from tests.support.worker import is_settled, working
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def app_settings():
@@ -172,7 +170,7 @@ def test_events_of_deleted_users_and_projects(client, cast, team, admin, receive
     assert (last["id"], last["user_id"], last["assignee_id"]) == (one["id"], team.owner.id, None)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_pending_deliveries_to_former_members_are_not_sent(client, team, receiver, received, rows):
     """Also where the first attempt has failed before."""
     made = hook(client, team.viewer, receiver, "/viewer", events=["task.created"])

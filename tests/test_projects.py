@@ -22,7 +22,6 @@ from tests.support.projects import (
     task,
 )
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 KEY = {"Idempotency-Key": "a key"}
 FIELDS = [
     *("id", "name", "description", "is_inbox", "is_archived", "role"),
@@ -120,7 +119,7 @@ def test_etag_has_id_version_and_role(client, team, admin):
     assert ok(client.get(team.path, as_=admin))["role"] == "viewer"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_bodies(client, alice):
     made = project(client, alice)
     path = f"/projects/{made['id']}"

@@ -20,7 +20,6 @@ from tests.support.servers import ROOT
 
 README = (ROOT / "README.md").read_text()
 MARK = "---- next block ----"
-sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 BLOCKS = re.compile(r"^```(sh|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -119,7 +118,7 @@ def commands_in(context: click.Context, command: click.Command) -> dict[str, cli
     return found
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_command_table_lists_every_command(app):
     rows = dict(re.findall(r"^\| `(flask [a-z -]+)` \| (.+) \|$", README, re.MULTILINE))
     app.cli.name = "flask"
@@ -135,7 +134,7 @@ def section(title: str, level: str = "###") -> str:
     return README.partition(f"\n{level} {title}\n")[2].partition("\n#")[0]
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_lists_section_names_every_filter_and_sort_key(root, client, alice):
     filters, _, orders = section("Lists").partition("They are sorted with")
     pages, _, filters = filters.partition("Tasks are filtered by")
@@ -156,7 +155,7 @@ def test_lists_section_names_every_filter_and_sort_key(root, client, alice):
         assert status == (200 if field in named else 400), field
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_endpoint_table_lists_every_route_and_method(root):
     paths = root.get("/openapi.json").json["paths"]
     routes = {path: {method.upper() for method in item} for path, item in paths.items()}
@@ -169,21 +168,21 @@ def test_endpoint_table_lists_every_route_and_method(root):
     assert listed == routes
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_task_table_lists_every_field(client, alice):
     rows = re.findall(r"^\| (`.+?`) \|", section("Task fields"), re.MULTILINE)
     task = client.post("/tasks", json={"title": "One"}, as_=alice).json
     assert sorted(re.findall("`(.+?)`", " ".join(rows))) == sorted(task)
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_status_table_lists_every_error_code(root):
     schemas = root.get("/openapi.json").json["components"]["schemas"]
     codes = set(re.findall(r"`([A-Z_]+)`", section("Status codes")))
     assert codes == set(schemas["Problem"]["properties"]["code"]["enum"])
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_changelog_has_released_the_current_version(root):
     changelog = (ROOT / "CHANGELOG.md").read_text()
     released = re.findall(r"^## (\d+\.\d+\.\d+) \(\d{4}-\d\d-\d\d\)$", changelog, re.MULTILINE)
@@ -212,7 +211,7 @@ FOREIGN_NAMES = {
 }
 
 
-@sqlite_only
+@pytest.mark.sqlite
 def test_names_of_similar_apis_are_rejected_with_a_hint(client, alice, admin):
     rows = re.findall(
         r"^\| (.+) \| (.+) \|$", section("If you come from a similar API"), re.MULTILINE
@@ -229,7 +228,7 @@ def test_names_of_similar_apis_are_rejected_with_a_hint(client, alice, admin):
         assert any(f"'{ours}'" in str(each.json["error"]["details"][name]) for each in responses)
 
 
-@sqlite_only
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["is_admin", "is_superuser"])
 def test_is_admin_is_rejected_with_a_hint(client, alice, admin, name):
     change = {name: True, "current_password": alice.password}

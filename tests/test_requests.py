@@ -8,7 +8,7 @@ import pytest
 from tests.support.calls import call
 from tests.support.client import GOOD
 
-pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.sqlite
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ORIGIN = "https://app.example.org"
 

@@ -29,8 +29,6 @@ from tests.support.rows import ago
 from tests.support.webhooks import hook
 from tests.support.worker import is_settled, working
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def app_settings():
@@ -79,13 +77,13 @@ def test_operations_by_role(scenes, caller):
     call_all(scenes, caller)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("caller", CALLERS[len(PEOPLE) :])
 def test_operations_by_personal_token(scenes, caller):
     call_all(scenes, caller)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_operations_without_a_token(scenes):
     scene = scenes.new()
     before = scenes.state()
@@ -125,7 +123,7 @@ def test_an_admin_who_is_a_member(client, team, admin):
         )
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_order_of_the_checks(client, team):
     one = task(client, team.owner, team.project)
     member = f"{team.path}/members/{team.editor.id}"

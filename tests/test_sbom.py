@@ -39,7 +39,7 @@ def test_bill_matches_the_cyclonedx_schema(bill):
     assert errors == []
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_bill_has_the_current_version(bill, root):
     version = root.get("/", headers={"Accept": "application/json"}).json["version"]
     assert bill["metadata"]["component"]["version"] == version

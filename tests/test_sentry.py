@@ -48,7 +48,7 @@ def sentry():
     server.server_close()
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_reports_contain_no_private_data(live_server, databases, sentry):
     address, came = sentry
     url = databases.fresh()

@@ -17,12 +17,9 @@ from tests.support.client import GOOD, signed_in
 from tests.support.servers import ROOT
 from tests.support.sockets import HOST, dial, exchange, head_and_body, read_all
 
+pytestmark = pytest.mark.sqlite
+
 KIB, MIB = 1024, 1024 * 1024
-
-
-@pytest.fixture
-def backend():
-    return "sqlite"
 
 
 @pytest.fixture(scope="module")

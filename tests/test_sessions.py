@@ -11,8 +11,6 @@ from tests.support.calls import at_once
 from tests.support.client import GOOD, code_of
 from tests.support.rows import ago
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 def refresh(client, token):
     return client.post("/auth/refresh", json={"refresh_token": token})
@@ -46,7 +44,7 @@ def test_refresh_returns_new_tokens_and_user(client, alice):
     assert is_in(client, alice.token), "the old access token lives as long as its session"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_refresh_token_as_bearer(client, alice):
     options: dict[str, Any]
     for options in ({}, {"json": {}}):
@@ -55,7 +53,7 @@ def test_the_refresh_token_as_bearer(client, alice):
         assert code_of(client.post("/auth/refresh", **options)) == "UNAUTHORIZED"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_oauth2_refresh_form(client, alice):
     form = {"grant_type": "refresh_token", "refresh_token": alice.refresh_token}
     for path in ("/auth/refresh", "/auth/login"):
@@ -99,7 +97,7 @@ def test_a_session_expires(client, alice, set_back):
     assert not is_in(client, alice.token)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_token_lifetimes(client, alice, make_app, make_client):
     def days(token):
         (session,) = client.get("/auth/sessions", as_=token).get_json()["items"]
@@ -113,7 +111,7 @@ def test_token_lifetimes(client, alice, make_app, make_client):
     assert days(made["access_token"]) == pytest.approx(2, abs=0.001)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_database_contains_no_valid_token(rows, client, alice):
     refresh(client, alice.refresh_token)
     stored = str(rows.all("SELECT * FROM sessions"))
@@ -122,7 +120,7 @@ def test_database_contains_no_valid_token(rows, client, alice):
         assert len(part) < 12 or part not in stored
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_forged_refresh_tokens(client, alice, bob):
     mine, theirs = alice.refresh_token, bob.refresh_token
     forged = ["x", "..", "1.1.", "1.1", "a.b.c", "1.1.1.1", "-1.1.x", "0.0.x", "\uff11.1.x"]
@@ -201,7 +199,7 @@ def test_what_ends_sessions_personal_tokens_and_reset_tokens(app, client, cast, 
     assert is_in(client, admin.token)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_logout_by_refresh_token_alone_or_by_nothing(client, cast, alice):
     for access_token in (None, "expired.or.nonsense"):
         session = cast.sign_in("alice", alice.password)
@@ -246,7 +244,7 @@ def test_active_sessions(client, alice, bob):
     assert client.get("/auth/sessions", as_=alice).get_json()["total"] == 1
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_pages_of_sessions_and_invalid_ids(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
@@ -276,9 +274,7 @@ def test_last_used_at_is_accurate_to_five_minutes(client, alice, set_back):
     assert last_used() > before
 
 
-@pytest.mark.parametrize(
-    "backend", [pytest.param("sqlite", marks=pytest.mark.slow), "postgres"], indirect=True
-)
+@pytest.mark.slow_on_sqlite
 def test_failed_update_of_last_used_at_fails_no_request(client, rows, alice, set_back):
     set_back("last_used_at", 600)
     with rows.connection() as held:

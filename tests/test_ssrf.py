@@ -11,7 +11,7 @@ from tests.support.receiver import Receiver, eventually
 from tests.support.webhooks import hook, move_webhook, sent, task
 from tests.support.worker import working
 
-pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.sqlite
 UNREACHABLE = "The address is not reachable."
 
 INSIDE = [

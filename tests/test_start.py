@@ -63,7 +63,7 @@ def test_missing_migrations_prevent_start(databases):
     assert_refused(*words, **SETTINGS, DATABASE_URL=url)
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_newer_migrations_do_not_prevent_start(databases, live_server):
     url = databases.fresh()
     newer = "29991231_of_a_later_version"
@@ -72,7 +72,7 @@ def test_newer_migrations_do_not_prevent_start(databases, live_server):
     assert httpx.get(f"{server.url}/health").status_code == 200
 
 
-@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+@pytest.mark.postgres
 def test_unavailable_database_does_not_prevent_start(live_server):
     nobody = f"postgresql://ana:not-told@127.0.0.1:{free_port()}/tasks"
     begin = time.monotonic()

@@ -98,7 +98,7 @@ BAD_ZONES = ["", "Nowhere", "europe/berlin", "../../etc/passwd", "/etc/passwd", 
 BAD_ZONES += ["x" * 5000, "zone.tab", "Europe/", "Europe/Berlin\n", "🙂"]
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.sqlite
 def test_invalid_time_zone_is_a_400(client, alice):
     for name in BAD_ZONES:
         answer = client.get("/tasks/stats", query_string={"tz": name}, as_=alice)

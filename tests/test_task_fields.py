@@ -75,7 +75,6 @@ TITLES = [
     *["İ" * 200, "\ufeff", "\u200b", "%_\\'\";--", "' OR 1=1", "null", "עברית 日本語 🙂rite"],
     "%s %(x)s {0} $1 :title ?",
 ]
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def sent_everywhere(client, person, task, body):
         )
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", BAD_FIELDS)
 def test_invalid_field_is_a_400_with_its_name(client, alice, task, name):
     for value in BAD_FIELDS[name]:
@@ -119,7 +118,7 @@ def test_invalid_field_is_a_400_with_its_name(client, alice, task, name):
     assert client.get("/tasks", as_=alice).json["items"] == [task]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_read_only_fields_cannot_be_set(client, alice, task):
     for name in UNKNOWN:
         for value in (1, "2026-01-01T00:00:00Z", None):
@@ -200,7 +199,7 @@ def test_search_escapes_wildcards(client, alice):
         assert [t["title"] for t in tagged] == [name]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_parameter_is_a_400_with_its_name(client, alice, admin):
     lists = (("/tasks", alice), ("/users/me/tasks", alice), ("/tasks/admin/all", admin))
     for query in BAD_QUERIES:
@@ -212,7 +211,7 @@ def test_invalid_parameter_is_a_400_with_its_name(client, alice, admin):
             assert details & {name.split(".")[0], "body"}, query
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_paths_without_parameters_reject_all(client, alice, task):
     one = f"/tasks/{task['id']}"
     for query in ("limit=1", "x=1", "status=todo", "user_id=1"):

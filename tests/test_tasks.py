@@ -26,7 +26,6 @@ FIELDS = {
     *(*FULL, "id", "user_id", "project_id", "assignee_id"),
     *("completed_at", "created_at", "updated_at", "version"),
 }
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 
 def made(client, person, path="/tasks", **fields):
@@ -113,7 +112,7 @@ def test_completed_at_follows_the_status(client, alice):
     assert born_done["completed_at"] == born_done["created_at"]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 @pytest.mark.parametrize("bad", ["0", "-1", "abc", str(2**63), "9" * 30, "٣", "1.0", "01", "1e3"])
 def test_invalid_path_id_is_a_404(client, alice, bad):
     made(client, alice)

@@ -8,8 +8,6 @@ from tests.support.calls import at_once
 from tests.support.client import GOOD, code_of
 from tests.support.rows import ago
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 WRONG = "Wrong-1-password"
 
 
@@ -60,14 +58,14 @@ def test_spelling_of_the_name_does_not_matter(login, bob):
     assert got == [401] * 10 + [429] * 2
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_unknown_names_behave_the_same(login):
     assert [login("nobody").status_code for _ in range(11)] == [401] * 10 + [429]
     assert login("NOBODY").status_code == 429
     assert login("nobody-else").status_code == 401
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_ipv6_addresses_count_by_network(login, fail, bob):
     for number in range(10):
         fail(1, address=f"2001:db8:1:2::{number + 1:x}")
@@ -75,7 +73,7 @@ def test_ipv6_addresses_count_by_network(login, fail, bob):
     assert login("bob", GOOD, address="2001:db8:1:3::1").status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_form_and_the_current_password_count_too(client, login, bob):
     form = {"username": "bob", "password": WRONG}
     for _ in range(10):
@@ -118,21 +116,21 @@ def test_known_addresses_are_allowed_after_100_failures(rows, login, bob, under_
     assert login("bob", GOOD, address="203.0.113.1").status_code == 200, "a success resets it"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_known_ipv6_networks(rows, login, bob, under_attack):
     rows.run("UPDATE sessions SET address = '2001:db8:1:2::7'")
     assert login("bob", GOOD, address="2001:db8:1:3::7").status_code == 429
     assert login("bob", GOOD, address="2001:db8:1:2:ffff::1").status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_account_block_ends_15_minutes_after_the_last_failure(rows, login, bob, under_attack):
     for minutes, status in ((14, 429), (16, 200)):
         rows.run("UPDATE login_accounts SET last_failure_at = :t", t=ago(minutes=minutes))
         assert login("bob", GOOD, address="203.0.113.1").status_code == status
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_enable_resets_both_counts(app, login, bob, under_attack, fail):
     assert login("bob", GOOD, address="198.51.100.0").status_code == 429
     assert login("bob", GOOD, address="203.0.113.1").status_code == 429
@@ -142,7 +140,7 @@ def test_enable_resets_both_counts(app, login, bob, under_attack, fail):
     assert login("bob", GOOD, address="203.0.113.1").status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_names_are_stored_as_digests(rows, login):
     """What was typed as a name may be a password."""
     login("My-secret-password-7")

@@ -12,8 +12,6 @@ from tests.support.forging import KEY, claims_of, decoded, encoded, resigned, si
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 HEADER = {"alg": "HS256", "typ": "JWT"}
 OTHER_KEY = "another-key-that-is-long-enough-for-HS256"
 CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "type")
@@ -32,7 +30,7 @@ def refused(client, token, code="INVALID_TOKEN", **options):
 # --- access tokens ------------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_the_claims_of_an_access_token(client, cast, alice):
     header, claims = decoded(alice.token.split(".")[0]), claims_of(alice.token)
     assert header == HEADER
@@ -44,7 +42,7 @@ def test_the_claims_of_an_access_token(client, cast, alice):
     assert claims_of(second.token)["jti"] != claims["jti"]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_other_algorithms_are_rejected(client, alice):
     _, payload, kept = alice.token.split(".")
     no_words: tuple[Any, ...] = ("none", "None", "NONE", "nOnE", "", None, 0, [], {}, "HS1")
@@ -58,7 +56,7 @@ def test_other_algorithms_are_rejected(client, alice):
         refused(client, signed({"alg": word, "typ": "JWT"}, claims_of(alice.token), KEY, hash_name))
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_other_keys_are_rejected(client, alice):
     pem = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQ\n-----END PUBLIC KEY-----"
     known = [pem, alice.token, alice.token.split(".")[1]]
@@ -66,7 +64,7 @@ def test_other_keys_are_rejected(client, alice):
         refused(client, resigned(alice.token, key))
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_header_parameters_are_ignored(client, alice):
     claims = claims_of(alice.token)
     header: Any
@@ -85,7 +83,7 @@ def test_header_parameters_are_ignored(client, alice):
         refused(client, signed(header, claims, KEY))
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_missing_or_invalid_claims(client, alice):
     claims: Any
     for claims in ([], "alice", None, 1, {}):
@@ -124,7 +122,7 @@ def test_token_of_another_user_or_session(client, alice, bob):
     refused(client, resigned(alice.token, KEY, sid=2**62), "TOKEN_REVOKED")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_times(client, alice):
     now = int(time.time())
     refused(client, resigned(alice.token, KEY, exp=now - 1), "TOKEN_EXPIRED")
@@ -142,7 +140,7 @@ def test_times(client, alice):
     refused(client, token, "TOKEN_EXPIRED")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_manipulated_tokens(client, alice):
     header, payload, signature = alice.token.split(".")
     other = base64.urlsafe_b64encode(b"x" * 32).rstrip(b"=").decode()
@@ -159,7 +157,7 @@ def test_manipulated_tokens(client, alice):
         refused(client, token)
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_authorization_header(client, alice):
     for header in (
         "",
@@ -180,7 +178,7 @@ def test_authorization_header(client, alice):
         refused(client, "", "UNAUTHORIZED", query_string={name: alice.token})
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_secret_key_rotation(make_app, make_client, alice):
     rotated = make_client(make_app(SECRET_KEY=f"{OTHER_KEY},{KEY}"))
     assert rotated.get("/users/me", as_=alice).status_code == 200
@@ -218,7 +216,7 @@ def test_secret_is_shown_once_and_stored_as_a_digest(rows, client, alice):
     assert make(client, alice, expires_at=None)["expires_at"] is None
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_token_requests(client, alice, admin):
     good: dict[str, Any] = {"name": "n", "scope": "read"}
     times = ["2020-01-01T00:00:00Z", "2999-01-01", "2999-01-01T00:00:00", 32503680000, ""]
@@ -240,7 +238,7 @@ def test_invalid_token_requests(client, alice, admin):
     assert make(client, admin, "admin")["scope"] == "admin"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_scope_is_checked_before_the_body(client, admin, alice):
     token = make(client, admin, "admin")["token"]
     for answer in (
@@ -251,7 +249,7 @@ def test_scope_is_checked_before_the_body(client, admin, alice):
         assert (answer.status_code, code_of(answer)) == (403, "INSUFFICIENT_SCOPE")
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_personal_token_has_the_rights_of_its_user(client, cast, admin):
     second = cast.admin("second")
     token = make(client, second, "admin")["token"]
@@ -287,7 +285,7 @@ def test_expiry_and_last_use_of_a_personal_token(rows, client, alice):
     assert code_of(client.get("/users/me", as_=token)) == "TOKEN_EXPIRED"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_every_character_of_a_personal_token_counts(client, alice):
     token = make(client, alice)["token"]
     for wrong in (token[:-1], token + "x", token.upper(), token[4:], "TSK_" + token[4:]):

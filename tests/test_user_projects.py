@@ -21,8 +21,6 @@ from tests.support.projects import (
     task,
 )
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def team(client, cast):
@@ -151,7 +149,7 @@ def test_project_without_other_members_is_reassigned(client, cast, alice, bob, a
         assert (found["user_id"], found["project_id"]) == (bob.id, each["project_id"])
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_archived_projects_and_admins(client, cast, team, admin):
     ok(client.patch(team.path, json={"is_archived": True}, as_=team.owner))
     one = task(client, team.owner, team.project)

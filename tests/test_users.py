@@ -6,8 +6,6 @@ import pytest
 
 from tests.support.client import GOOD, code_of, login
 
-on_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 def change_me(client, person, **changes):
     body = {"current_password": person.password, **changes}
@@ -43,7 +41,7 @@ def test_change_own_names(client, alice):
     assert change_me(client, alice, username="ALICE.B").get_json()["username"] == "ALICE.B"
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_a_name_can_be_removed_if_another_remains(client, alice, bob):
     assert change_me(client, bob, username=None).get_json()["username"] == "bob@example.org"
     assert change_me(client, alice, username=None).status_code == 400
@@ -51,7 +49,7 @@ def test_a_name_can_be_removed_if_another_remains(client, alice, bob):
     assert change_me(client, bob, username="bob", email=None).get_json()["email"] is None
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_fields_that_users_cannot_change(client, alice):
     names = ["role", "is_active", "password", "id", "version", "created_at", "is_admin", "foo"]
     for name in names:
@@ -89,7 +87,7 @@ def test_deleting_the_own_account_deletes_everything(client, cast, alice, bob, a
 # --- others -------------------------------------------------------------------------------------
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_other_missing_and_invalid_ids(client, alice, bob, admin):
     malformed = ["0", "-1", "abc", str(2**63), "1.0", "\u0663", "01", "+1", "1e3", "%00", "ME", " "]
     for method in ("GET", "PATCH", "DELETE"):
@@ -102,7 +100,7 @@ def test_other_missing_and_invalid_ids(client, alice, bob, admin):
     assert client.post("/users/999999/reset-token", as_=admin).status_code == 404
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_admin_creates_a_user(client, admin):
     body = {"username": "carol", "password": GOOD, "role": "admin", "is_active": False}
     answer = client.post("/users", json=body, as_=admin)
@@ -132,7 +130,7 @@ def test_admin_changes_a_user(client, alice, admin):
     assert login(client, "ana", GOOD).status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_admin_needs_the_current_password_for_own_changes(client, admin):
     path = f"/users/{admin.id}"
     for changes in ({"username": "root-2"}, {"email": "r@example.org"}, {"password": GOOD}):
@@ -143,7 +141,7 @@ def test_admin_needs_the_current_password_for_own_changes(client, admin):
         assert client.patch(path, json=changes | right, as_=admin).status_code == 200
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_changes_by_an_admin(client, alice, admin):
     path = f"/users/{alice.id}"
     bodies: list[dict[str, Any]] = [
@@ -170,7 +168,7 @@ def test_invalid_changes_by_an_admin(client, alice, admin):
     assert "'role'" in client.get("/users?is_admin=true", as_=admin).get_json()["detail"]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_conditional_requests(client, alice, admin):
     path = f"/users/{alice.id}"
     tag = client.get("/users/me", as_=alice).headers["ETag"]
@@ -235,7 +233,7 @@ def test_user_list_pages_filters_and_sorting(client, people, admin):
     assert [each["username"] for each in last["items"]] == ["anton"]
 
 
-@on_sqlite
+@pytest.mark.sqlite
 def test_invalid_queries_of_the_user_list(client, people, admin):
     for query in (
         *("role=boss", "is_active=1", "is_active=True", "foo=1", "status=todo", "page=2"),

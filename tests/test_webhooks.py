@@ -11,8 +11,6 @@ from tests.support.receiver import eventually
 from tests.support.webhooks import hook, let_old_secrets_expire, sent, task
 from tests.support.worker import settle, working
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 @pytest.fixture
 def app_settings():
@@ -52,7 +50,7 @@ def test_changes_are_delivered_signed_and_in_order(client, alice, receiver, work
     assert (items[0]["status_code"], items[0]["attempts"], items[0]["error"]) == (204, 1, None)
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_secret_is_shown_once_and_stored_encrypted(client, alice, receiver, rows):
     made = hook(client, alice, receiver)
     assert made["secret"].startswith("whsec_")
@@ -62,7 +60,7 @@ def test_secret_is_shown_once_and_stored_encrypted(client, alice, receiver, rows
     assert made["secret"].removeprefix("whsec_") not in str(rows.all("SELECT * FROM webhooks"))
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_rotated_secret_signs_for_a_day(client, alice, receiver, rows, make_app):
     webhook = hook(client, alice, receiver)
     rotated = client.post(f"/webhooks/{webhook['id']}/rotate-secret", as_=alice)
@@ -135,7 +133,7 @@ def test_reassigned_tasks_are_delivered(client, alice, bob, admin, receiver, wor
     assert {m.json["data"]["task"]["user_id"] for m in receiver.messages} == {bob.id}
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_webhooks_of_other_users_are_not_accessible(client, alice, bob, admin, receiver):
     path = f"/webhooks/{hook(client, alice, receiver)['id']}"
     for who in (bob, admin):
@@ -154,7 +152,7 @@ def test_webhooks_of_other_users_are_not_accessible(client, alice, bob, admin, r
     assert client.get(path, as_=alice).json["is_active"] is True
 
 
-@only_sqlite
+@pytest.mark.sqlite
 def test_updates_and_invalid_requests(client, alice, receiver):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"

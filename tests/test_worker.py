@@ -24,8 +24,6 @@ from tests.support.worker import (
     working,
 )
 
-only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-
 
 def overdue(rows):
     """The tasks of which it was recorded that they are overdue."""
