@@ -5,12 +5,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from functools import partial
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, g, request
+from sqlalchemy import event
 
 from taskapi.auth import bearer
 from taskapi.config import Settings, settings
@@ -58,9 +58,13 @@ def remove_shared_folder() -> None:
 def init_app(app: Flask, config: Settings) -> None:
     if config.metrics_token:
         limit = config.database_pool_size + config.database_max_overflow
-        metrics = app.extensions["metrics"] = Metrics(limit)
+        metrics = app.extensions["metrics"] = Metrics()
         app.before_request(_begin)
         app.after_request(metrics.count)
+        with app.app_context():
+            event.listen(db.engine, "connect", lambda *_: metrics.connection_limit.set(limit))
+            event.listen(db.engine, "checkout", lambda *_: metrics.connections_in_use.inc())
+            event.listen(db.engine, "checkin", lambda *_: metrics.connections_in_use.dec())
 
 
 def exposition() -> Response:
@@ -78,8 +82,7 @@ def exposition() -> Response:
 class Metrics:
     """The metrics of this process, or of all workers of gunicorn if they share a folder."""
 
-    def __init__(self, pool_limit: int) -> None:
-        self._pool_limit = pool_limit
+    def __init__(self) -> None:
         # Slow to import. It reads PROMETHEUS_MULTIPROC_DIR, which gunicorn.conf.py sets, once.
         import prometheus_client as client
 
@@ -104,17 +107,19 @@ class Metrics:
             "Logins with a wrong username or password, or rejected after too many failures.",
             registry=registry,
         )
-        self._connections = client.Gauge(
+        connections = client.Gauge(
             "taskapi_database_connections",
             "Connections of the pools; `limit` is their maximum.",
             ("state",),
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.connections_in_use = connections.labels("in_use")
+        self.connection_limit = connections.labels("limit")  # of processes with connections
 
     def count(self, response: Response) -> Response:
         # Labels are known routes and methods only, because clients can send any path and method.
-        route = request.url_rule.rule if request.url_rule else "none"
+        route = str(request.url_rule or "none")
         method = request.method if request.method in METHODS else "other"
         self._requests.labels(method, route, response.status_code).inc()
         self._seconds.labels(method, route).observe(time.perf_counter() - g.metrics_began)
@@ -122,14 +127,7 @@ class Metrics:
             self._limited.inc()
         elif route == LOGIN and response.status_code in (401, 429):
             self._failed_logins.inc()
-        # After the response, when the connection of this request is back in the pool.
-        response.call_on_close(partial(self._record_pool, db.engine.pool))
         return response
-
-    def _record_pool(self, pool: Any) -> None:
-        self._connections.labels("in_use").set(pool.checkedout())
-        self._connections.labels("idle").set(pool.checkedin())
-        self._connections.labels("limit").set(self._pool_limit)
 
     def text(self) -> bytes:
         registry = self._client.CollectorRegistry()
