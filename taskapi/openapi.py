@@ -20,6 +20,7 @@ from taskapi.inputs import FORM, JSON, MERGE_PATCH
 from taskapi.openapi_webhooks import webhook_operations
 from taskapi.schemas import error as errors
 from taskapi.schemas.fields import MAX_ID, PageSchema, RequestSchema
+from taskapi.schemas.task import BULK_OPERATIONS
 from taskapi.version import __version__
 
 Json = dict[str, Any]
@@ -106,6 +107,8 @@ def make_document(app: Flask) -> Json:
     plugin.converter.add_attribute_function(_finish_field)  # type: ignore[union-attr]
     for webhook in spec.options["webhooks"].values():
         plugin.operation_helper(operations=webhook)
+    for part in map(request_of, BULK_OPERATIONS):  # to which a field refers by name
+        spec.components.schema(name_of(part), schema=part)
     for name, scheme in SECURITY_SCHEMES.items():
         spec.components.security_scheme(name, scheme)
     for name, (about, example) in HEADERS.items():
@@ -146,10 +149,10 @@ class RequestsAndResponses(BasePlugin):
         return {"required": [name for name, field in shown if "optional" not in field.metadata]}
 
 
-def _finish_field(self: Any, field: fields.Field[Any], ret: Json) -> Json:
+def _finish_field(_: Any, field: fields.Field[Any], ret: Json) -> Json:
     """Add the schemas of parts, values that are known only now, and the example as a list."""
     references = [
-        self.resolve_nested_schema(request_of(schema))
+        {"$ref": f"#/components/schemas/{name_of(request_of(schema))}"}
         for schema in field.metadata.get("schemas", ())
     ]
     if references:

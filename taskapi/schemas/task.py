@@ -181,12 +181,15 @@ class BulkDeleteSchema(RequestSchema):
     version = Id(metadata={"example": 1})
 
 
+BULK_OPERATIONS = (BulkCreateSchema(), BulkUpdateSchema(), BulkDeleteSchema())
+
+
 class BulkSchema(RequestSchema):
     # Operations are validated one after another; the first error is reported.
     operations = fields.List(
         fields.Raw(
             allow_none=True,
-            metadata={"schemas": [BulkCreateSchema(), BulkUpdateSchema(), BulkDeleteSchema()]},
+            metadata={"schemas": BULK_OPERATIONS},
         ),
         required=True,
         validate=validate.Length(1, 100),
