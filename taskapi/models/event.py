@@ -120,6 +120,7 @@ def record(action: str, **fields: Any) -> None:
 
 def event_values(action: str, *, is_audit: bool = True, **fields: Any) -> dict[str, Any]:
     """Return the values of all columns, from the fields and the origin of the change."""
+    assert fields.keys() <= _values.keys()
     return {
         **dict.fromkeys(_values),
         **origin.get()._asdict(),
