@@ -4,7 +4,9 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,19 +16,23 @@ import flask_migrate
 import pytest
 import redis
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from taskapi import create_app
 from taskapi.extensions import db
 from taskapi.logging import JsonFormatter
+from tests.support.calls import at_once
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
 from tests.support.live import LiveServer
+from tests.support.projects import Team, new_team
 from tests.support.receiver import Receiver
 from tests.support.rows import Rows
 from tests.support.secrets import Secrets
 from tests.support.servers import Servers, addresses
 from tests.support.worker import Worker, working
 
+Request = Callable[[], TestResponse]
 SETTINGS = {
     "TASKAPI_ENV": "development",
     "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
@@ -242,6 +248,56 @@ def bob(cast: Cast) -> Person:
 @pytest.fixture
 def admin(cast: Cast) -> Person:
     return cast.admin()
+
+
+@pytest.fixture
+def team(client: ApiClient, cast: Cast) -> Team:
+    return new_team(client, cast)
+
+
+# --- concurrent requests ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prepare(app: Flask, make_client: Callable[[Flask], ApiClient]) -> Callable[..., Request]:
+    """`prepare("POST", path, …)` returns a function that sends the request with a new client."""
+
+    def request(method: str, path: str, **options: Any) -> Request:
+        return partial(make_client(app).open, path, method=method, **options)
+
+    return request
+
+
+@pytest.fixture
+def send_at_once(prepare: Callable[..., Request]) -> Callable[..., list[TestResponse]]:
+    """`send_at_once((alice, "POST", path, body), …)` returns the responses in this order."""
+
+    def run(*requests: tuple[Any, ...]) -> list[TestResponse]:
+        return at_once(
+            [
+                prepare(method, path, as_=person, **({"json": body[0]} if body else {}))
+                for person, method, path, *body in requests
+            ]
+        )
+
+    return run
+
+
+@pytest.fixture
+def holding(rows: Rows) -> Callable[..., AbstractContextManager[Any]]:
+    """`with holding("UPDATE …") as start:` commits the statement once the requests wait for it.
+
+    `start(request)` runs a request of `prepare` in a thread; its `.result()` is available after
+    the block.
+    """
+
+    @contextmanager
+    def run(statement: str, waiting: int = 1, **values: Any) -> Iterator[Any]:
+        with ThreadPoolExecutor(5) as pool, rows.held(statement, **values):
+            yield pool.submit
+            rows.until_blocked(waiting)
+
+    return run
 
 
 # --- observing ----------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from tests.support.projects import (
     ids,
     inbox,
     items,
-    new_team,
     ok,
     patch,
     project,
@@ -23,11 +22,6 @@ from tests.support.projects import (
 )
 
 NOT_IDS = (0, -1, 2**63, "1", "me", "none", True, 1.5, [1])
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
 
 
 def bulk(client, who, *operations):

@@ -10,7 +10,6 @@ from tests.support.projects import (
     comment,
     get,
     items,
-    new_team,
     ok,
     patch,
     refused,
@@ -20,11 +19,6 @@ from tests.support.projects import (
 )
 
 FIELDS = ["id", "task_id", "user_id", "username", "text", "created_at", "updated_at", "version"]
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Deleting users: their tasks, concurrent requests, the last admin."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -11,40 +8,17 @@ import pytest
 from tests.support.calls import at_once
 from tests.support.client import code_of
 from tests.support.receiver import eventually
-from tests.support.rows import Rows
 from tests.support.webhooks import hook
-
-
-@contextmanager
-def held(rows: Rows, statement: str, waiting: int = 1, **values: Any) -> Iterator[Any]:
-    """`with held(rows, "DELETE …") as start:` commits once `waiting` of the calls wait for it.
-
-    `start(call)` starts a call on a thread of its own; its `.result()` is there after the block.
-    """
-    with ThreadPoolExecutor(5) as elsewhere, rows.held(statement, **values):
-        yield elsewhere.submit
-        rows.until_blocked(waiting)
-
-
-@pytest.fixture
-def beside(app, make_client):
-    """`beside("POST", path, …)`: a call for another thread, on a client of its own."""
-
-    def call(method, path, **options):
-        return partial(make_client(app).open, path, method=method, **options)
-
-    return call
-
 
 # --- a user who is deleted during their own request ---------------------------------------------
 
 
 @pytest.fixture
-def while_deleted(rows, alice):
+def while_deleted(holding, rows, alice):
     """`while_deleted(call)`: its answer, when alice is deleted before it can write anything."""
 
     def run(call):
-        with held(rows, "DELETE FROM users WHERE id = :id", id=alice.id) as start:
+        with holding("DELETE FROM users WHERE id = :id", id=alice.id) as start:
             answer = start(call)
         for table in owned_tables(rows):
             left = rows.value(f"SELECT count(*) FROM {table} WHERE user_id = :id", id=alice.id)
@@ -83,36 +57,36 @@ WRITES: dict[str, tuple[str, str, Any]] = {
 
 
 @pytest.mark.parametrize("what", WRITES)
-def test_caller_deleted_during_a_request(alice, beside, while_deleted, what):
+def test_caller_deleted_during_a_request(alice, prepare, while_deleted, what):
     assert alice.password == ME["current_password"]
     method, path, body = WRITES[what]
-    answer = while_deleted(beside(method, path, json=body, as_=alice))
+    answer = while_deleted(prepare(method, path, json=body, as_=alice))
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
 
 
-def test_token_and_idempotency_key_of_a_deleted_user(client, alice, beside, while_deleted):
+def test_token_and_idempotency_key_of_a_deleted_user(client, alice, prepare, while_deleted):
     token = client.post("/auth/tokens", json={"name": "n", "scope": "write"}, as_=alice).json
     key = {"Idempotency-Key": "k"}
-    call = beside("POST", "/tasks", json={"title": "x"}, as_=token["token"], headers=key)
+    call = prepare("POST", "/tasks", json={"title": "x"}, as_=token["token"], headers=key)
     answer = while_deleted(call)
     assert (answer.status_code, code_of(answer)) == (401, "TOKEN_REVOKED")
 
 
-def test_user_deleted_during_refresh_or_login(client, cast, alice, beside, rows, while_deleted):
+def test_user_deleted_during_refresh_or_login(client, cast, alice, holding, prepare, while_deleted):
     body = {"refresh_token": alice.refresh_token}
-    answer = while_deleted(beside("POST", "/auth/refresh", json=body))
+    answer = while_deleted(prepare("POST", "/auth/refresh", json=body))
     assert answer.status_code == 401
     assert code_of(answer) in ("TOKEN_REVOKED", "INVALID_TOKEN")
     bob = cast.user("bob")
-    with held(rows, "DELETE FROM users WHERE id = :id", id=bob.id) as start:
+    with holding("DELETE FROM users WHERE id = :id", id=bob.id) as start:
         body = {"username": "bob", "password": bob.password}
-        coming = start(beside("POST", "/auth/login", json=body))
+        coming = start(prepare("POST", "/auth/login", json=body))
     answer = coming.result()
     assert (answer.status_code, code_of(answer)) == (401, "INVALID_CREDENTIALS")
 
 
-def test_user_deleted_during_password_reset(alice, admin, beside, while_deleted):
-    answer = while_deleted(beside("POST", f"/users/{alice.id}/reset-token", as_=admin))
+def test_user_deleted_during_password_reset(alice, admin, prepare, while_deleted):
+    answer = while_deleted(prepare("POST", f"/users/{alice.id}/reset-token", as_=admin))
     assert (answer.status_code, code_of(answer)) == (404, "NOT_FOUND")
 
 
@@ -124,7 +98,7 @@ def app_settings():
     return {"WEBHOOK_ALLOW_PRIVATE": "1"}
 
 
-def test_deleted_webhook_receives_nothing(client, alice, beside, rows, receiver, worker):
+def test_deleted_webhook_receives_nothing(client, alice, holding, prepare, receiver, worker):
     task = client.post("/tasks", json={"title": "x"}, as_=alice).json
     stays = hook(client, alice, receiver, "/stays")
     calls = {
@@ -134,8 +108,8 @@ def test_deleted_webhook_receives_nothing(client, alice, beside, rows, receiver,
     }
     for path, (method, body, status) in calls.items():
         number = hook(client, alice, receiver, "/goes")["id"]
-        with held(rows, "DELETE FROM webhooks WHERE id = :id", id=number) as start:
-            coming = start(beside(method, path.format(number), json=body, as_=alice))
+        with holding("DELETE FROM webhooks WHERE id = :id", id=number) as start:
+            coming = start(prepare(method, path.format(number), json=body, as_=alice))
         assert coming.result().status_code == status, coming.result().text
     assert client.post(f"/webhooks/{stays['id']}/test", as_=alice).status_code == 202
     eventually(lambda: len(receiver.messages) == 3)
@@ -143,10 +117,12 @@ def test_deleted_webhook_receives_nothing(client, alice, beside, rows, receiver,
 
 
 @pytest.mark.postgres
-def test_webhook_created_during_a_change_receives_it(client, alice, beside, rows, receiver, worker):
+def test_webhook_created_during_a_change_receives_it(
+    client, alice, holding, prepare, rows, receiver, worker
+):
     path = f"/tasks/{client.post('/tasks', json={'title': 'x'}, as_=alice).json['id']}"
-    with held(rows, "UPDATE tasks SET title = 'y'") as start:
-        coming = start(beside("PATCH", path, json={"title": "z"}, as_=alice))
+    with holding("UPDATE tasks SET title = 'y'") as start:
+        coming = start(prepare("PATCH", path, json={"title": "z"}, as_=alice))
         rows.until_blocked()
         hook(client, alice, receiver)
     assert coming.result().status_code == 200
@@ -171,23 +147,23 @@ def test_tasks_are_deleted_or_reassigned(client, alice, bob, admin):
     assert client.get(f"/tasks/{kept['id']}", as_=admin).status_code == 404
 
 
-def test_new_owner_deleted_at_the_same_time(client, alice, bob, admin, beside, rows):
+def test_new_owner_deleted_at_the_same_time(client, alice, bob, admin, holding, prepare):
     task = client.post("/tasks", json={"title": "Kept"}, as_=alice).json
-    with held(rows, "DELETE FROM users WHERE id = :id", id=bob.id) as start:
-        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+    with holding("DELETE FROM users WHERE id = :id", id=bob.id) as start:
+        coming = start(prepare("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
     answer = coming.result()
     assert (answer.status_code, code_of(answer)) == (400, "VALIDATION_ERROR")
     assert answer.get_json()["error"]["details"].keys() == {"reassign_to"}
     assert client.get(f"/tasks/{task['id']}", as_=alice).json == task
 
 
-def test_two_users_reassigned_to_each_other(client, alice, bob, admin, beside, rows):
+def test_two_users_reassigned_to_each_other(client, alice, bob, admin, holding, prepare):
     for each in (alice, bob):
         client.post("/tasks", json={"title": "Kept"}, as_=each)
     touched = "UPDATE users SET version = version WHERE id = :id"
-    with held(rows, touched, waiting=2, id=admin.id) as start:
+    with holding(touched, waiting=2, id=admin.id) as start:
         coming = [
-            start(beside("DELETE", f"/users/{one.id}?reassign_to={other.id}", as_=admin))
+            start(prepare("DELETE", f"/users/{one.id}?reassign_to={other.id}", as_=admin))
             for one, other in ((alice, bob), (bob, alice))
         ]
     assert sorted(each.result().status_code for each in coming) == [204, 400]
@@ -195,22 +171,24 @@ def test_two_users_reassigned_to_each_other(client, alice, bob, admin, beside, r
 
 
 @pytest.mark.postgres
-def test_new_owner_can_write_during_reassignment(client, alice, bob, admin, beside, rows):
+def test_new_owner_can_write_during_reassignment(client, alice, bob, admin, holding, prepare, rows):
     client.post("/tasks", json={"title": "x"}, as_=alice)
-    with held(rows, "UPDATE tasks SET title = 'y'") as start:
-        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+    with holding("UPDATE tasks SET title = 'y'") as start:
+        coming = start(prepare("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
         rows.until_blocked()
         for each in (bob, admin):
             assert client.post("/tasks", json={"title": "Mine"}, as_=each).status_code == 201
     assert coming.result().status_code == 204
 
 
-def test_task_created_during_reassignment_is_reassigned(client, alice, bob, admin, beside, rows):
+def test_task_created_during_reassignment_is_reassigned(
+    client, alice, bob, admin, holding, prepare, rows
+):
     made = client.post("/tasks", json={"title": "x"}, as_=alice).json
     columns = ", ".join(rows.one("SELECT * FROM tasks").keys() - {"id"})
     again = f"INSERT INTO tasks ({columns}) SELECT {columns} FROM tasks WHERE id = :id"
-    with held(rows, again, id=made["id"]) as start:
-        coming = start(beside("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
+    with holding(again, id=made["id"]) as start:
+        coming = start(prepare("DELETE", f"/users/{alice.id}?reassign_to={bob.id}", as_=admin))
     assert coming.result().status_code == 204
     assert client.get("/tasks", as_=bob).json["total"] == 2
 
@@ -241,16 +219,16 @@ def test_last_active_admin_is_protected(client, cast, admin, alice):
 
 
 @pytest.mark.parametrize("how", ["demote", "disable", "delete", "mixed", "command line"])
-def test_two_admins_cannot_remove_each_other(app, cast, client, rows, beside, how):
+def test_two_admins_cannot_remove_each_other(app, cast, client, rows, holding, prepare, how):
     def act(kind, user, as_):
         path = f"/users/{user.id}"
         if kind == "delete":
-            return beside("DELETE", path, as_=as_)
+            return prepare("DELETE", path, as_=as_)
         if kind == "command line":
             args = ["users", "demote", user.username]
             return partial(app.test_cli_runner().invoke, args=args)
         body = {"is_active": False} if kind == "disable" else {"role": "user"}
-        return beside("PATCH", path, json=body, as_=as_)
+        return prepare("PATCH", path, json=body, as_=as_)
 
     active = "SELECT count(*) FROM users WHERE role = 'admin' AND is_active"
     for number in range(6):
@@ -264,7 +242,7 @@ def test_two_admins_cannot_remove_each_other(app, cast, client, rows, beside, ho
             calls = [act(one, left, left), act(other, right, right)]
         if number < 2:  # both have begun when the first of them may go on
             touched = "UPDATE users SET version = version WHERE role = 'admin'"
-            with held(rows, touched, waiting=2) as start:
+            with holding(touched, waiting=2) as start:
                 coming = [start(call) for call in calls]
             answers = [each.result() for each in coming]
         else:

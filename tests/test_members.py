@@ -22,20 +22,6 @@ from tests.support.projects import (
     task,
 )
 
-ROUNDS = 8
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
-
-
-@pytest.fixture
-def make(app, make_client):
-    """A client of one's own for each thread."""
-    return lambda: make_client(app)
-
-
 # --- adding -------------------------------------------------------------------------------------
 
 

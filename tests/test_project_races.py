@@ -1,8 +1,5 @@
 """Concurrent changes of projects, members and tasks."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -15,47 +12,14 @@ from tests.support.projects import (
     ids,
     inbox,
     items,
-    new_team,
     ok,
     patch,
     project,
     refused,
     task,
-    together,
 )
 
 ROUNDS = 8
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
-
-
-@pytest.fixture
-def make(app, make_client):
-    """A client of one's own for each thread."""
-    return lambda: make_client(app)
-
-
-@pytest.fixture
-def meanwhile(rows, make):
-    """`with meanwhile("UPDATE …") as start:` commits once the calls wait for it.
-
-    `start(person, method, path, body)` starts a call, whose `.result()` is there after the block.
-    """
-
-    @contextmanager
-    def run(statement, waiting=1, **values):
-        def start(who, method, path, body=None):
-            options = {} if body is None else {"json": body}
-            return pool.submit(partial(make().open, path, method=method, as_=who, **options))
-
-        with ThreadPoolExecutor(5) as pool, rows.held(statement, **values):
-            yield start
-            rows.until_blocked(waiting)
-
-    return run
 
 
 # --- the last owner -----------------------------------------------------------------------------
@@ -84,7 +48,7 @@ ACTS: dict[str, Any] = {
         *(("delete", "leave"), ("delete", "delete"), ("disable", "leave"), ("demote", "delete")),
     ],
 )
-def test_two_owners_cannot_remove_each_other(client, cast, admin, make, first, second):
+def test_two_owners_cannot_remove_each_other(client, cast, admin, send_at_once, first, second):
     for number in range(ROUNDS):
         left, right, stays = (cast.user(f"{name}-{number}") for name in ("left", "right", "stays"))
         of = project(client, left, owner=[right], viewer=[stays])
@@ -94,7 +58,7 @@ def test_two_owners_cannot_remove_each_other(client, cast, admin, make, first, s
             who = admin if path.startswith("/users") else self
             path = path.format(project=of["id"], self=self.id, other=other.id)
             calls.append((who, method, path, *body))
-        answers = together(make, *calls)
+        answers = send_at_once(*calls)
         statuses = [each.status_code for each in answers]
         assert set(statuses) <= {200, 204, 401, 403, 404, 409}, [each.text for each in answers]
         assert any(status < 300 for status in statuses)
@@ -104,12 +68,11 @@ def test_two_owners_cannot_remove_each_other(client, cast, admin, make, first, s
 # --- at the same time ---------------------------------------------------------------------------
 
 
-def test_former_members_are_not_assigned(client, team, make):
+def test_former_members_are_not_assigned(client, team, send_at_once):
     for number in range(ROUNDS):
         one = task(client, team.owner, team.project)
         assign = {"assignee_id": team.editor.id}
-        answers = together(
-            make,
+        answers = send_at_once(
             (team.owner, "PATCH", f"/tasks/{one['id']}", assign),
             (team.owner, "DELETE", f"{team.path}/members/{team.editor.id}"),
             (team.owner, "POST", f"{team.path}/tasks", {"title": "New", **assign}),
@@ -123,15 +86,14 @@ def test_former_members_are_not_assigned(client, team, make):
         add(client, team.owner, team.project, team.editor)
 
 
-def test_tasks_are_not_lost_with_a_project(client, cast, alice, make, admin):
+def test_tasks_are_not_lost_with_a_project(client, cast, alice, send_at_once, admin):
     """Moved, created and imported while the project is deleted."""
     for number in range(ROUNDS):
         ed = cast.user(f"ed-{number}")
         of = project(client, alice, editor=[ed])
         one, out = task(client, ed), task(client, ed, of)
         into = {"project_id": one["project_id"]}
-        answers = together(
-            make,
+        answers = send_at_once(
             (alice, "DELETE", f"/projects/{of['id']}"),
             (ed, "PATCH", f"/tasks/{one['id']}", {"project_id": of["id"]}),
             (ed, "POST", f"/projects/{of['id']}/tasks", {"title": "New"}),
@@ -153,12 +115,11 @@ def test_tasks_are_not_lost_with_a_project(client, cast, alice, make, admin):
         assert len(everything) == len(live) + len(trash) == made, others
 
 
-def test_concurrent_edits_of_two_members_are_not_lost(client, team, make):
+def test_concurrent_edits_of_two_members_are_not_lost(client, team, send_at_once):
     for number in range(ROUNDS):
         one = task(client, team.owner, team.project)
         path = f"/tasks/{one['id']}"
-        answers = together(
-            make,
+        answers = send_at_once(
             (team.owner, "PATCH", path, {"title": f"{number}"}),
             (team.editor, "PATCH", path, {"tags": ["x"]}),
             (team.editor, "POST", f"{path}/comments", {"text": "Meanwhile"}),
@@ -170,16 +131,15 @@ def test_concurrent_edits_of_two_members_are_not_lost(client, team, make):
         assert (found["assignee_id"], found["version"]) == (team.viewer.id, 4)
 
 
-def test_concurrent_additions_and_comments(client, team, make):
+def test_concurrent_additions_and_comments(client, team, send_at_once):
     body = {"user": "other", "role": "editor"}
     for _ in range(ROUNDS):
-        answers = together(make, *[(team.owner, "POST", f"{team.path}/members", body)] * 4)
+        answers = send_at_once(*[(team.owner, "POST", f"{team.path}/members", body)] * 4)
         assert sorted(each.status_code for each in answers) == [201, 409, 409, 409]
         one = task(client, team.owner, team.project)
         said = comment(client, team.other, one)
         path = f"/tasks/{one['id']}/comments"
-        answers = together(
-            make,
+        answers = send_at_once(
             (team.other, "POST", path, {"text": "Last word"}),
             (team.other, "PATCH", f"{path}/{said['id']}", {"text": "Changed"}),
             (team.owner, "DELETE", f"{team.path}/members/{team.other.id}"),
@@ -190,13 +150,12 @@ def test_concurrent_additions_and_comments(client, team, make):
         assert answers[1].status_code in (200, 404)
 
 
-def test_successor_disabled_during_deletion_of_the_owner(client, cast, admin, make):
+def test_successor_disabled_during_deletion_of_the_owner(client, cast, admin, send_at_once):
     for number in range(ROUNDS):
         owner, first, second = (cast.user(f"{name}-{number}") for name in ("o", "first", "second"))
         of = project(client, owner, editor=[first], viewer=[second])
         one = task(client, first, of, assignee_id=owner.id)
-        answers = together(
-            make,
+        answers = send_at_once(
             (admin, "DELETE", f"/users/{owner.id}"),
             (admin, "PATCH", f"/users/{first.id}", {"is_active": False}),
         )
@@ -206,7 +165,7 @@ def test_successor_disabled_during_deletion_of_the_owner(client, cast, admin, ma
         assert get(client, admin, one)["assignee_id"] is None
 
 
-def test_concurrent_deletion_of_users_and_projects(client, cast, admin, make):
+def test_concurrent_deletion_of_users_and_projects(client, cast, admin, send_at_once):
     """They lock the same rows, and never in a circle."""
     for number in range(ROUNDS):
         ann, ben = (cast.user(f"{name}-{number}") for name in ("ann", "ben"))
@@ -214,8 +173,7 @@ def test_concurrent_deletion_of_users_and_projects(client, cast, admin, make):
         for each in (of, other):
             for who in (ann, ben):
                 task(client, who, each, assignee_id=ben.id)
-        answers = together(
-            make,
+        answers = send_at_once(
             (ann, "DELETE", f"/projects/{of['id']}"),
             (admin, "DELETE", f"/users/{ben.id}"),
             (ann, "DELETE", f"/projects/{other['id']}/members/{ben.id}"),
@@ -230,18 +188,18 @@ def test_concurrent_deletion_of_users_and_projects(client, cast, admin, make):
 
 
 @pytest.mark.postgres
-def test_successor_being_disabled_is_skipped(client, cast, alice, admin, meanwhile):
+def test_successor_being_disabled_is_skipped(client, cast, alice, admin, holding, prepare):
     first, second = cast.user("first"), cast.user("second")
     of = project(client, alice, editor=[first], viewer=[second])
     disabled = "UPDATE users SET is_active = false WHERE id = :id"
-    with meanwhile(disabled, id=first.id) as start:
-        coming = start(admin, "DELETE", f"/users/{alice.id}")
+    with holding(disabled, id=first.id) as start:
+        coming = start(prepare("DELETE", f"/users/{alice.id}", as_=admin))
     assert coming.result().status_code == 204
     assert active_owners(client, admin, of) == [second.id]
 
 
 @pytest.mark.postgres
-def test_task_moved_during_a_write(client, team, meanwhile):
+def test_task_moved_during_a_write(client, team, holding, prepare):
     second = project(client, team.owner, "Second", editor=[team.editor])
     hidden = project(client, team.owner, "Hidden")
     one = task(client, team.owner, team.project)
@@ -254,20 +212,20 @@ def test_task_moved_during_a_write(client, team, meanwhile):
         ("DELETE", None, second, 204),
     ):
         ok(patch(client, team.owner, one, project_id=team.project["id"]))
-        with meanwhile(moved, to=to["id"], id=one["id"]) as start:
-            coming = start(team.editor, method, path, body)
+        with holding(moved, to=to["id"], id=one["id"]) as start:
+            coming = start(prepare(method, path, as_=team.editor, json=body))
         assert coming.result().status_code == status, coming.result().text
     (found,) = items(client, team.owner, "/tasks?deleted=true")
     assert found["title"] == "Changed"
 
 
 @pytest.mark.postgres
-def test_task_moved_out_during_deletion_of_the_project(client, team, meanwhile):
+def test_task_moved_out_during_deletion_of_the_project(client, team, holding, prepare):
     one, two = (task(client, team.editor, team.project) for _ in "12")
     own = inbox(client, team.editor)["id"]
     moved = "UPDATE tasks SET project_id = :own, version = version + 1 WHERE id = :id"
-    with meanwhile(moved, own=own, id=one["id"]) as start:
-        coming = start(team.owner, "DELETE", team.path)
+    with holding(moved, own=own, id=one["id"]) as start:
+        coming = start(prepare("DELETE", team.path, as_=team.owner))
     assert coming.result().status_code == 204
     assert get(client, team.editor, one)["project_id"] == own
     actions = [e["action"] for e in items(client, team.editor, f"/tasks/{one['id']}/activity")]
@@ -276,12 +234,12 @@ def test_task_moved_out_during_deletion_of_the_project(client, team, meanwhile):
 
 
 @pytest.mark.postgres
-def test_events_match_tasks_after_concurrent_changes(client, team, meanwhile, rows):
+def test_events_match_tasks_after_concurrent_changes(client, team, holding, prepare, rows):
     """A task that was changed just before somebody's assignments are cleared."""
     one = task(client, team.owner, team.project, assignee_id=team.editor.id)
     changed = "UPDATE tasks SET title = 'New', version = version + 1 WHERE id = :id"
-    with meanwhile(changed, id=one["id"]) as start:
-        coming = start(team.owner, "DELETE", f"{team.path}/members/{team.editor.id}")
+    with holding(changed, id=one["id"]) as start:
+        coming = start(prepare("DELETE", f"{team.path}/members/{team.editor.id}", as_=team.owner))
     assert coming.result().status_code == 204
     found = get(client, team.owner, one)
     assert (found["title"], found["assignee_id"], found["version"]) == ("New", None, 3)
@@ -289,15 +247,15 @@ def test_events_match_tasks_after_concurrent_changes(client, team, meanwhile, ro
     assert rows.value(last, id=one["id"]) == 3
 
 
-def test_user_deleted_while_being_added_or_assigned(client, team, meanwhile):
+def test_user_deleted_while_being_added_or_assigned(client, team, holding, prepare):
     gone = "DELETE FROM users WHERE id = :id"
-    with meanwhile(gone, id=team.other.id) as start:
+    with holding(gone, id=team.other.id) as start:
         body = {"user": team.other.username, "role": "viewer"}
-        coming = start(team.owner, "POST", f"{team.path}/members", body)
+        coming = start(prepare("POST", f"{team.path}/members", as_=team.owner, json=body))
     refused(coming.result(), 400, "user")
     one = task(client, team.owner, team.project)
-    with meanwhile(gone, id=team.editor.id) as start:
+    with holding(gone, id=team.editor.id) as start:
         body = {"assignee_id": team.editor.id}
-        coming = start(team.owner, "PATCH", f"/tasks/{one['id']}", body)
+        coming = start(prepare("PATCH", f"/tasks/{one['id']}", as_=team.owner, json=body))
     refused(coming.result(), 400, "assignee_id")
     refused(patch(client, team.owner, one, assignee_id=MISSING), 400, "assignee_id")

@@ -8,7 +8,6 @@ from tests.support.projects import (
     add,
     comment,
     items,
-    new_team,
     ok,
     patch,
     project,
@@ -25,11 +24,6 @@ from tests.support.worker import is_settled, working
 @pytest.fixture
 def app_settings():
     return {"WEBHOOK_ALLOW_PRIVATE": "1"}
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from tests.support.projects import (
     ids,
     inbox,
     items,
-    new_team,
     ok,
     patch,
     project,
@@ -27,11 +26,6 @@ FIELDS = [
     *("id", "name", "description", "is_inbox", "is_archived", "role"),
     *("created_at", "updated_at", "version"),
 ]
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
 
 
 # --- the Inbox ----------------------------------------------------------------------------------

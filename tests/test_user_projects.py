@@ -11,7 +11,6 @@ from tests.support.projects import (
     ids,
     inbox,
     items,
-    new_team,
     ok,
     patch,
     project,
@@ -20,11 +19,6 @@ from tests.support.projects import (
     set_role,
     task,
 )
-
-
-@pytest.fixture
-def team(client, cast):
-    return new_team(client, cast)
 
 
 def delete(client, admin, who, to=None):

@@ -1,13 +1,11 @@
 """Projects with members, tasks and comments, over HTTP."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.support.calls import at_once
 from tests.support.client import ApiClient, Cast, Person, code_of
 
 CODES = {
@@ -111,22 +109,6 @@ def token(client: ApiClient, who: Person | str, scope: str) -> str:
         "token"
     ]
     return made
-
-
-def together(make: Callable[[], ApiClient], *calls: tuple[Any, ...]) -> list[TestResponse]:
-    """The responses to calls `(person, method, path, body?)` that begin at the same moment."""
-    return at_once(
-        [
-            partial(
-                make().open,
-                path,
-                method=method,
-                as_=who,
-                **({"json": body[0]} if body else {}),
-            )
-            for who, method, path, *body in calls
-        ]
-    )
 
 
 @dataclass(frozen=True)
