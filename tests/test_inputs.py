@@ -322,20 +322,32 @@ def test_unexpected_error_is_a_500_without_details(databases, make_app, make_cli
 
 
 @pytest.mark.sqlite
-def test_the_order_of_the_checks(client, alice, make_app, make_client):
-    """Route, method, who, what they may, size and type, content, row, precondition."""
+def test_the_order_of_the_checks(client, alice, bob, admin, make_app, make_client):
+    """Each request also fails every check that follows."""
     huge = {"data": b"x" * (2**20 + 1), "content_type": "text/plain"}
-    odd = {"data": b"x", "content_type": "text/plain"}
-    for status, answer in [
-        (404, client.put("/nowhere", **huge)),
-        (405, client.put("/users", **huge)),
-        (401, client.post("/users", **huge)),
-        (403, client.post("/users", as_=alice, **huge)),
-        (413, client.patch("/users/me?foo=1", as_=alice, **huge)),
-        (415, client.patch("/users/me?foo=1", as_=alice, **odd)),
-        (400, client.patch("/users/me?foo=1", as_=alice, json={}, headers={"If-Match": '"x"'})),
-    ]:
-        assert answer.status_code == status
+    text = {"data": "{", "content_type": "text/plain"}
+    stale: dict[str, Any] = {"headers": {"If-Match": '"x"'}}
+    missing, last, taken = "/users/999999", f"/users/{admin.id}", {"username": "bob"}
+    for status, method, path, caller, options in (
+        (404, "PUT", "/nowhere", None, huge),
+        (404, "PUT", "/users/x", None, huge),
+        (405, "PUT", "/users", None, huge),
+        (401, "POST", "/users", None, huge),
+        (401, "PATCH", last, None, huge),
+        (403, "POST", "/users", alice, huge),
+        (403, "PATCH", last, alice, huge),
+        (413, "PATCH", "/users/me?foo=1", alice, huge),
+        (415, "PATCH", "/users/me?foo=1", alice, text),
+        (415, "PATCH", missing, admin, stale | text),
+        (400, "PATCH", "/users/me?foo=1", alice, stale | {"json": {}}),
+        (400, "PATCH", missing, admin, stale | {"json": {"role": "x"}}),
+        (404, "PATCH", missing, admin, stale | {"json": taken}),
+        (412, "PATCH", last, admin, stale | {"json": {"role": "user"}}),
+        (409, "PATCH", last, admin, {"json": {"role": "user"}}),
+        (409, "PATCH", f"/users/{alice.id}", admin, {"json": taken}),
+    ):
+        answer = client.open(path, method=method, as_=caller, **options)
+        assert answer.status_code == status, (method, path, answer.text)
     limited = make_client(make_app(RATE_LIMIT_PER_MINUTE="1"))
     limited.get("/users/me", as_=alice)
     for answer in (limited.post("/users", as_=alice, **huge), limited.get("/users", as_=alice)):

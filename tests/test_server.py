@@ -65,16 +65,6 @@ def test_longer_lines_are_rejected_by_gunicorn(stand, request_, status):
     assert b"Traceback" not in answer
 
 
-def test_http_1_1_without_host_is_a_400(stand):
-    head, body = head_and_body(
-        exchange(stand, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
-    )
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body)["error"]["code"] == "BAD_REQUEST"
-    assert b"X-Request-ID: " in head
-    assert exchange(stand, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
-
-
 def test_several_requests_over_one_connection(stand):
     client = dial(stand)
     for _ in range(3):

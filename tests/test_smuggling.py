@@ -116,5 +116,5 @@ def test_http_1_1_without_host_is_rejected(stand, path):
     assert head.startswith(b"HTTP/1.1 400 ")
     error = json.loads(body)["error"]
     assert (error["code"], error["message"]) == ("BAD_REQUEST", "Missing Host header.")
-    assert error["request_id"].encode() in head
+    assert b"X-Request-ID: " + error["request_id"].encode() in head
     assert exchange(stand, b"GET /health HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
