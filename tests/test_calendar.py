@@ -9,9 +9,9 @@ import icalendar
 import pytest
 
 from tests.support.client import login
+from tests.support.projects import task
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
-from tests.support.webhooks import task
 
 DUE = "2030-06-01T09:30:00Z"
 

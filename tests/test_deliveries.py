@@ -11,9 +11,10 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.projects import task
 from tests.support.receiver import Receiver, eventually
 from tests.support.rows import now
-from tests.support.webhooks import hook, sent, task
+from tests.support.webhooks import hook, sent
 from tests.support.worker import is_settled, let_claims_lapse, let_retries_come_due, working
 
 

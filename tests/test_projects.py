@@ -1,10 +1,9 @@
 """Projects."""
 
-from typing import Any
-
 import icalendar
 import pytest
 
+from tests.support.client import walk
 from tests.support.projects import (
     MISSING,
     add,
@@ -206,12 +205,7 @@ def test_list_filters_sorting_and_pages(client, alice, bob, admin):
 
     for order in ("id", "-id", "name", "-name", "created_at", "-created_at"):
         whole = items(client, alice, f"/projects?sort_by={order}")
-        walked: list[Any] = []
-        cursor: str | None = ""
-        while cursor is not None:
-            page = ok(client.get(f"/projects?sort_by={order}&limit=2&cursor={cursor}", as_=alice))
-            walked, cursor = walked + page["items"], page["next_cursor"]
-        assert walked == whole, order
+        assert walk(client, alice, f"/projects?sort_by={order}&limit=2") == whole, order
     first = ok(client.get("/projects?cursor=&limit=1", as_=alice))["next_cursor"]
     for query, field in (
         ("colour=red", "colour"),
@@ -332,6 +326,10 @@ def test_deletion_moves_tasks_to_the_trash(client, team, admin):
         assert each["version"] >= 2
         kept_assignee = each["assignee_id"]
         assert kept_assignee == (team.editor.id if each["id"] == own["id"] else None)
+    restored = ok(client.post(f"/tasks/{left['id']}/restore", as_=team.editor))
+    assert restored["project_id"] == inboxes[team.editor.id]
+    assert get(client, team.editor, left) == restored
+    refused(client.get(f"/tasks/{left['id']}", as_=team.owner), 404)
     refused(client.post(f"/tasks/{mine['id']}/restore", as_=team.editor), 404)
     back = ok(client.post(f"/tasks/{mine['id']}/restore", as_=team.owner))
     assert (back["project_id"], back["assignee_id"]) == (inboxes[team.owner.id], None)

@@ -109,12 +109,13 @@ def test_an_admin_who_is_a_member(client, team, admin):
     for scope, status in (("read", 403), ("write", 403), ("admin", 200)):
         bearer = token(client, admin, scope)
         assert get(client, bearer, one)["title"] == "Changed"
-        answer = client.patch(team.path, json={"description": scope}, as_=bearer)
-        assert answer.status_code == status, scope
-        assert (
-            client.patch(f"/tasks/{one['id']}", json={"tags": [scope]}, as_=bearer).status_code
-            == status
-        )
+        for path, body in (
+            (team.path, {"description": scope}),
+            (f"/tasks/{one['id']}", {"tags": [scope]}),
+            (f"/tasks/{one['id']}", {"user_id": team.editor.id}),
+        ):
+            answer = client.patch(path, json=body, as_=bearer)
+            assert answer.status_code == status, (scope, body)
 
 
 @pytest.mark.sqlite

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.calls import at_once
-from tests.support.client import GOOD, code_of
+from tests.support.client import GOOD, code_of, walk
 from tests.support.rows import ago
 
 
@@ -248,12 +248,7 @@ def test_active_sessions(client, alice, bob):
 def test_pages_of_sessions_and_invalid_ids(client, cast, alice):
     for _ in range(4):
         cast.sign_in("alice", alice.password)
-    seen: list[int] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        page = client.get(f"/auth/sessions?limit=2&cursor={cursor}", as_=alice).get_json()
-        seen += [each["id"] for each in page["items"]]
-        cursor = page["next_cursor"]
+    seen = [each["id"] for each in walk(client, alice, "/auth/sessions?limit=2")]
     assert len(seen) == len(set(seen)) == 5
     for number in ("0", "-1", "abc", "9223372036854775808", "1.0", "٣", "01"):
         for kind in ("sessions", "tokens"):

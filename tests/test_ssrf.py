@@ -7,8 +7,9 @@ from contextlib import closing
 
 import pytest
 
+from tests.support.projects import task
 from tests.support.receiver import Receiver, eventually
-from tests.support.webhooks import hook, move_webhook, sent, task
+from tests.support.webhooks import hook, move_webhook, sent
 from tests.support.worker import working
 
 pytestmark = pytest.mark.sqlite

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.support.client import code_of
+from tests.support.client import code_of, walk
 
 CONTROL = ["\x01", "\x1f", "\x7f", "\x85", "\x9f"]
 NOT_TEXT: list[Any] = [None, 1, 1.5, True, [], {}, ["x"]]
@@ -150,12 +150,7 @@ def test_titles_of_200_characters(client, alice):
         if other.casefold() == title.casefold() and len(other) <= 200:
             found = client.get(f"/tasks?{urlencode({'q': other})}", as_=alice)
             assert title in [task["title"] for task in found.json["items"]]
-    walked: list[str] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        page = client.get(f"/tasks?sort_by=title&limit=1&cursor={cursor}", as_=alice).json
-        walked += [task["title"] for task in page["items"]]
-        cursor = page["next_cursor"]
+    walked = [task["title"] for task in walk(client, alice, "/tasks?sort_by=title&limit=1")]
     assert walked == sorted(TITLES, key=str.casefold)
 
 

@@ -7,8 +7,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from tests.conftest import SETTINGS
 from tests.support.calls import at_once, call
 from tests.support.client import signed_in
+from tests.support.projects import task
 from tests.support.receiver import eventually
-from tests.support.webhooks import hook, let_old_secrets_expire, sent, task
+from tests.support.webhooks import hook, let_old_secrets_expire, sent
 from tests.support.worker import settle, working
 
 

@@ -13,9 +13,9 @@ from tests.conftest import SETTINGS
 from tests.support.client import signed_in
 from tests.support.imports import rows as new_rows
 from tests.support.imports import start_import
+from tests.support.projects import task
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now
-from tests.support.webhooks import task
 from tests.support.worker import (
     claims,
     let_claims_lapse,

@@ -83,6 +83,22 @@ def login(client: ApiClient, name: str, password: str = GOOD) -> TestResponse:
     return client.post("/auth/login", json={"username": name, "password": password})
 
 
+def pages(client: ApiClient, who: Person, path: str) -> Iterator[Any]:
+    """Yield the pages of a list by cursor, from the first to the last."""
+    cursor: str | None = ""
+    while cursor is not None:
+        answer = client.get(f"{path}{'&' if '?' in path else '?'}cursor={cursor}", as_=who)
+        assert answer.status_code == 200, answer.text
+        page: Any = answer.json
+        yield page
+        cursor = page["next_cursor"]
+
+
+def walk(client: ApiClient, who: Person, path: str) -> list[Any]:
+    """Return the items of all pages."""
+    return [item for page in pages(client, who, path) for item in page["items"]]
+
+
 class Cast:
     """Create users over HTTP, and admins on the command line."""
 

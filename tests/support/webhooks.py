@@ -16,13 +16,6 @@ def hook(
     return answer.json
 
 
-def task(client: ApiClient, who: Person | str, **fields: Any) -> Any:
-    """A new task, whose event is delivered."""
-    answer = client.post("/tasks", json={"title": "Write", **fields}, as_=who)
-    assert answer.status_code == 201, answer.text
-    return answer.json
-
-
 def sent(client: ApiClient, who: Person | str, webhook: Any, **query: Any) -> Any:
     """The webhook's deliveries, the newest first."""
     answer = client.get(f"/webhooks/{webhook['id']}/deliveries", query_string=query, as_=who)
