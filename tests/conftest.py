@@ -24,7 +24,7 @@ from taskapi.logging import JsonFormatter
 from tests.support.calls import at_once
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
-from tests.support.live import LiveServer
+from tests.support.live import SETTINGS, LiveServer
 from tests.support.projects import Team, new_team
 from tests.support.receiver import Receiver
 from tests.support.rows import Rows
@@ -33,15 +33,6 @@ from tests.support.servers import Servers, addresses
 from tests.support.worker import Worker, working
 
 Request = Callable[[], TestResponse]
-SETTINGS = {
-    "TASKAPI_ENV": "development",
-    "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
-    "BCRYPT_ROUNDS": "4",
-    "RATE_LIMIT_PER_MINUTE": "0",
-    "RATE_LIMIT_AUTH_PER_MINUTE": "0",
-    "WORKER": "off",
-    "LOG_LEVEL": "DEBUG",
-}
 
 # --- servers: one PostgreSQL and one Valkey for all processes of a run -------------------------
 

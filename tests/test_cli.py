@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from tests.conftest import SETTINGS
 from tests.support.client import GOOD, login
-from tests.support.live import PASSED_ON
+from tests.support.live import SETTINGS, environment, run_flask
 from tests.support.receiver import eventually
 from tests.support.servers import ROOT, free_port
 
@@ -204,39 +203,18 @@ def test_demo_creates_users_and_tasks_once(flask, client, make_app):
 # --- as a process -------------------------------------------------------------------------------
 
 
-def environment(**env):
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | SETTINGS | env
-
-
-def error_of(*args, input=b"", **env):
-    """The error message of a failing command."""
-    result = subprocess.run(
-        [sys.executable, "-m", "flask", *args],
-        cwd=ROOT,
-        env=environment(**env),
-        input=input,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
-    said = result.stderr.decode()
-    assert result.returncode == 1, said
-    assert "Traceback" not in said
-    assert "Error:" in said or "Cannot start:" in said
-    return said
+def error_of(*args, input="", **env):
+    """Return the error message of a failing command."""
+    result = run_flask(*args, input=input, **SETTINGS | env)
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Error:" in result.stderr or "Cannot start:" in result.stderr
+    return result.stderr
 
 
 def test_flask_help_opens_with_what_this_is():
     for args in (["--help"], []):
-        ran = subprocess.run(
-            [sys.executable, "-m", "flask", *args],
-            cwd=ROOT,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = run_flask(*args, **SETTINGS)
         assert (ran.stderr, ran.stdout.count("Usage:")) == ("", 1)
         assert (
             ran.stdout.splitlines()[2]
@@ -265,8 +243,9 @@ def test_commands_without_a_database_print_no_password(tmp_path):
 def test_input_that_is_not_utf8_and_an_invalid_setting(databases):
     url = databases.fresh()
     args = ("users", "create", "ana", "--password-stdin")
-    error_of(*args, input=b"\xff\xfe-Ab1234", DATABASE_URL=url)
-    error_of("users", "promote", b"\xff\xfe".decode("utf-8", "surrogateescape"), DATABASE_URL=url)
+    not_utf8 = b"\xff\xfe-Ab1234".decode("utf-8", "surrogateescape")
+    error_of(*args, input=not_utf8, DATABASE_URL=url)
+    error_of("users", "promote", not_utf8, DATABASE_URL=url)
     assert "BCRYPT_ROUNDS" in error_of("users", "list", BCRYPT_ROUNDS="many")
 
 
@@ -277,7 +256,7 @@ def test_the_prompt_states_the_rules_and_hides_the_password(databases, client):
     process = subprocess.Popen(
         [sys.executable, "-m", "flask", "users", "create", "ana"],
         cwd=ROOT,
-        env=environment(DATABASE_URL=databases.shared()),
+        env=environment(SETTINGS | {"DATABASE_URL": databases.shared()}),
         stdin=child,
         stdout=child,
         stderr=child,

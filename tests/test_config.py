@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support.live import PASSED_ON
+from tests.support.live import environment
 from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.sqlite
@@ -164,7 +164,6 @@ def test_the_defaults(make_app, make_client, rows):
 def test_development_generates_and_keeps_a_secret(tmp_path):
     shutil.copytree(ROOT / "taskapi", tmp_path / "taskapi")
     shutil.copy(ROOT / "wsgi.py", tmp_path)
-    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     path = tmp_path / "instance" / "secret_key"
     kept = []
     for _ in range(2):
@@ -172,7 +171,7 @@ def test_development_generates_and_keeps_a_secret(tmp_path):
         ran = subprocess.run(
             [sys.executable, "-c", code],
             cwd=tmp_path,
-            env=env | {"FLASK_SKIP_DOTENV": "1"},
+            env=environment({}),
             capture_output=True,
             check=True,
         )

@@ -2,15 +2,13 @@
 
 import os
 import secrets
-import subprocess
-import sys
 
 import psycopg
 import pytest
 
-from tests.support.live import PASSED_ON
+from tests.support.live import run_flask
 from tests.support.rows import Rows, ago
-from tests.support.servers import ROOT, free_port
+from tests.support.servers import free_port
 
 pytestmark = pytest.mark.sqlite
 
@@ -166,23 +164,11 @@ def test_missing_migrations_are_found(kind, all_databases, sound, found):
     assert any("flask db upgrade" in each for each in found(sound | {"DATABASE_URL": url}))
 
 
-def run_doctor(**env: str) -> subprocess.CompletedProcess[str]:
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "doctor"],
-        cwd=ROOT,
-        env=passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi.py"} | env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_exit_code_is_1_if_there_are_errors(sound):
-    well = run_doctor(**sound)
+    well = run_flask("doctor", **sound)
     assert (well.returncode, well.stdout, well.stderr) == (0, "No problems found.\n", "")
 
-    ill = run_doctor(**{**sound, "CORS_ORIGINS": "*", "LOG_LEVEL": "DEBUG"})
+    ill = run_flask("doctor", **{**sound, "CORS_ORIGINS": "*", "LOG_LEVEL": "DEBUG"})
     assert ill.returncode == 1
     assert ill.stdout.startswith("ERROR  CORS_ORIGINS=*")
     assert "\nhint   LOG_LEVEL=DEBUG" in ill.stdout
@@ -190,7 +176,9 @@ def test_exit_code_is_1_if_there_are_errors(sound):
 
 
 def test_it_runs_with_invalid_settings_and_prints_no_secret(sound):
-    refused = run_doctor(**{**sound, "SECRET_KEY": "change-me-hidden-" * 3, "PORT": "http"})
+    refused = run_flask(
+        "doctor", **{**sound, "SECRET_KEY": "change-me-hidden-" * 3, "PORT": "http"}
+    )
     assert refused.returncode == 1
     assert "The service does not start: SECRET_KEY must not be a known example" in refused.stdout
     assert "The service does not start: PORT must be" in refused.stdout

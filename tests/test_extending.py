@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from tests.support.live import environment
 from tests.support.servers import ROOT
-from tests.support.worker import environment
 
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text()
 COLUMN, FIELD = re.findall(r"```python\n +(estimate.+)\n", DOCUMENT)

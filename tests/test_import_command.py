@@ -9,13 +9,13 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.conftest import SETTINGS
 from tests.support.imports import as_csv, nothing_is_left, progress, status, tasks_locked, total
 from tests.support.imports import rows as new_rows
+from tests.support.live import SETTINGS, environment
 from tests.support.receiver import eventually
 from tests.support.rows import ago
 from tests.support.servers import ROOT
-from tests.support.worker import environment, is_settled, let_claims_lapse, settle, working
+from tests.support.worker import is_settled, let_claims_lapse, settle, working
 
 
 @pytest.mark.sqlite

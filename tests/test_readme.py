@@ -15,7 +15,7 @@ import pytest
 
 from taskapi.config import Settings
 from taskapi.version import __version__
-from tests.conftest import SETTINGS
+from tests.support.live import SETTINGS
 from tests.support.servers import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import SETTINGS
+from tests.support.live import SETTINGS
 from tests.support.servers import ROOT
 
 pytestmark = pytest.mark.slow

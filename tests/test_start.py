@@ -1,6 +1,5 @@
 """Errors that prevent the start, and those that do not."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,8 +7,7 @@ import time
 import httpx
 import pytest
 
-from tests.conftest import SETTINGS
-from tests.support.live import PASSED_ON
+from tests.support.live import SETTINGS, environment
 from tests.support.rows import Rows
 from tests.support.servers import ROOT, free_port
 
@@ -18,11 +16,10 @@ KEY = "E8R4R_VuwLCANXDUu5GNZPnZJsrrdS0gUKdXKf5UzuQuxrMTzbkZTIdNXAke9Yrz"
 
 def assert_refused(*words: str, **env: str) -> None:
     """gunicorn ends with 1 and one line that has these words."""
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     started = subprocess.run(
         [sys.executable, "-m", "gunicorn", "wsgi:app"],
         cwd=ROOT,
-        env=passed_on | {"FLASK_SKIP_DOTENV": "1", "PORT": str(free_port())} | env,
+        env=environment({"PORT": str(free_port())} | env),
         capture_output=True,
         text=True,
         timeout=30,

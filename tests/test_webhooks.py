@@ -4,9 +4,9 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from tests.conftest import SETTINGS
 from tests.support.calls import at_once, call
 from tests.support.client import signed_in
+from tests.support.live import SETTINGS
 from tests.support.projects import task
 from tests.support.receiver import eventually
 from tests.support.webhooks import hook, let_old_secrets_expire, sent

@@ -9,10 +9,10 @@ import time
 import httpx
 import pytest
 
-from tests.conftest import SETTINGS
 from tests.support.client import signed_in
 from tests.support.imports import rows as new_rows
 from tests.support.imports import start_import
+from tests.support.live import SETTINGS
 from tests.support.projects import task
 from tests.support.receiver import eventually
 from tests.support.rows import ago, from_now

@@ -12,10 +12,10 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from tests.conftest import SETTINGS
 from tests.support.client import BASE, signed_in
 from tests.support.imports import nothing_is_left
 from tests.support.imports import rows as new_rows
+from tests.support.live import SETTINGS
 from tests.support.receiver import eventually
 from tests.support.worker import is_settled, pending, start_worker
 

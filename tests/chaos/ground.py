@@ -5,7 +5,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -18,16 +17,10 @@ import psutil
 import psycopg
 
 from tests.chaos.load import register
-from tests.support.live import LiveServer
-from tests.support.servers import ROOT, Postgres, free_port
+from tests.support import live
+from tests.support.servers import Postgres, free_port
 
-SETTINGS = {
-    "TASKAPI_ENV": "development",
-    "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
-    "BCRYPT_ROUNDS": "4",
-    "RATE_LIMIT_PER_MINUTE": "0",
-    "RATE_LIMIT_AUTH_PER_MINUTE": "0",
-    "WORKER": "off",
+SETTINGS = live.SETTINGS | {
     "LOG_LEVEL": "WARNING",
     "ALLOW_SPLIT_LIMITS": "1",
     "WEB_CONCURRENCY": "2",
@@ -151,8 +144,8 @@ class Ground:
 
         self.token = register(self.server.url)
 
-    def serve(self) -> LiveServer:
-        return LiveServer(self.folder / "server.log", self.env)
+    def serve(self) -> live.LiveServer:
+        return live.LiveServer(self.folder / "server.log", self.env)
 
     def workers(self) -> list[int]:
         return children(self.server.process.pid)
@@ -180,13 +173,8 @@ class Ground:
 
 
 def migrate(env: dict[str, str]) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "flask", "db", "upgrade"],
-        cwd=ROOT,
-        env={**os.environ, "FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi.py", **env},
-        check=True,
-        capture_output=True,
-    )
+    ran = live.run_flask("db", "upgrade", **env)
+    assert ran.returncode == 0, ran.stderr
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import hmac
 import json
 from typing import Any
 
-from tests.conftest import SETTINGS
+from tests.support.live import SETTINGS
 
 KEY = SETTINGS["SECRET_KEY"]
 

@@ -1,4 +1,4 @@
-"""gunicorn with our configuration, in a separate process."""
+"""gunicorn and flask commands in separate processes."""
 
 import os
 import signal
@@ -7,14 +7,45 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.servers import ROOT, free_port
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH")
-# What runs in the server counts as well. Not in commands: Ctrl-C may hit coverage's tracer while
-# it holds a lock, which then nobody gets.
+# Measure the coverage of servers, but not of commands: Ctrl-C can interrupt the tracer while it
+# holds a lock, which is then never released.
 COVERAGE = "COVERAGE_PROCESS_CONFIG"
+SETTINGS = {
+    "TASKAPI_ENV": "development",
+    "SECRET_KEY": "tests-only-zGq8Lw2Xn5Rv7Kd3Hs9Tb4Yc6Mf1Pj",
+    "BCRYPT_ROUNDS": "4",
+    "RATE_LIMIT_PER_MINUTE": "0",
+    "RATE_LIMIT_AUTH_PER_MINUTE": "0",
+    "WORKER": "off",
+    "LOG_LEVEL": "DEBUG",
+}
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings, and the few variables of this process that any program needs."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | dict(settings)
+
+
+def run_flask(*command: str, input: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with these settings only."""
+    return subprocess.run(
+        [sys.executable, "-m", "flask", *command],
+        cwd=ROOT,
+        env=environment(settings),
+        input=input,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        check=False,
+        timeout=60,
+    )
 
 
 class LiveServer:
@@ -24,16 +55,13 @@ class LiveServer:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log_file = log_file
-        environment = {
-            name: os.environ[name] for name in (*PASSED_ON, COVERAGE) if name in os.environ
-        }
-        environment |= {"FLASK_SKIP_DOTENV": "1", "PYTHONUNBUFFERED": "1"}
-        environment |= {"HOST": "127.0.0.1", "PORT": str(port)} | env
+        coverage = {COVERAGE: os.environ[COVERAGE]} if COVERAGE in os.environ else {}
+        settings = {"PYTHONUNBUFFERED": "1", "HOST": "127.0.0.1", "PORT": str(port)} | env
         with log_file.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "wsgi:app"],
                 cwd=ROOT,
-                env=environment,
+                env=environment(coverage | settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,5 @@
 """Workers in the test process or in a separate one."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from flask import Flask
 
 from taskapi.worker import http
 from taskapi.worker.loop import Worker
-from tests.support.live import PASSED_ON
+from tests.support.live import environment
 from tests.support.receiver import eventually
 from tests.support.rows import Rows, ago
 from tests.support.servers import ROOT
@@ -35,12 +34,6 @@ def working(app: Flask, *, answer_seconds: float | None = None) -> Iterator[Work
             worker.stop()
             thread.join(30)
             assert not thread.is_alive()
-
-
-def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """For a command in a process of its own."""
-    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed_on | {"FLASK_SKIP_DOTENV": "1", "FLASK_APP": "wsgi"} | dict(settings)
 
 
 def start_worker(settings: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
