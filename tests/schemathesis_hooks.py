@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 PASSWORD = "Correct-Horse-7"
-# They have to exist and to fit each other.
+# Ids must exist and belong together.
 REFERENCES = {"user_id", "project_id", "assignee_id"}
 API = os.environ["API_URL"] + "/api/v1"
 
-# The password that each of its users has: another one is, rightly, refused as not theirs.
+# All users have this password, so that `current_password` is correct.
 schemathesis.openapi.format("password", st.just(PASSWORD))
 schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(available_timezones())))
-# The start of a walk: what follows it has to be one of ours.
+# The first page; other cursors must come from the service.
 schemathesis.openapi.format("cursor", st.just(""))
 schemathesis.openapi.format("uri", st.just("https://example.org/tasks-happened"))
 moments = st.datetimes(datetime(1901, 1, 1), datetime(2998, 12, 31))
@@ -32,13 +32,13 @@ schemathesis.openapi.media_type("text/csv", st.just(b"title,tags\r\nWrite it,\r\
 
 @schemathesis.hook
 def filter_query(ctx: Any, query: Any) -> bool:
-    """A longer request line is the server's affair, and never reaches the application."""
+    """Skip long request lines, which gunicorn rejects."""
     return len(urlencode(query or {}, doseq=True)) < 7000
 
 
 @schemathesis.hook
 def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
-    """What JSON Schema cannot say: one parameter excludes another, what is named exists."""
+    """Apply rules that JSON Schema cannot express: exclusive parameters and existing ids."""
     if case.meta is None or case.meta.generation.mode != GenerationMode.POSITIVE:
         return
     if "cursor" in (case.query or {}):
@@ -50,7 +50,7 @@ def before_call(ctx: Any, case: Any, kwargs: Any) -> None:
 
 
 def _tidy(value: Any) -> Any:
-    """With what exists, one password, and without 1.0, an integer to JSON Schema alone."""
+    """Leave out references, use existing names, and turn 1.0 into the integer 1."""
     if isinstance(value, dict):
         known = {"user": Admin.name, "password": PASSWORD, "new_password": PASSWORD}
         given = {name: each for name, each in value.items() if name not in REFERENCES}
@@ -67,7 +67,7 @@ def as_csv(ctx: Any, value: Any) -> bytes:
 
 @schemathesis.auth(refresh_interval=None)
 class Admin:
-    """An admin, or another one as soon as a request has ended the account or the session."""
+    """Log in as an admin, and as a new one after a request has ended the session."""
 
     token = "none"
     name = "nobody"

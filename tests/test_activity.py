@@ -90,7 +90,7 @@ def test_new_owner_sees_only_later_activity(client, alice, bob, admin):
         assert page["total"] == len(page["items"])
         return [sorted(each["changes"]) for each in page["items"]]
 
-    moved = ["project_id", "user_id"]  # to bob's Inbox
+    moved = ["project_id", "user_id"]  # into the Inbox of bob
     assert changes(bob) == [["priority"], moved]
     assert changes(admin) == [["priority"], moved, ["title"], []]
     assert client.get(f"{path}/activity", as_=alice).status_code == 404

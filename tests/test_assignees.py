@@ -25,7 +25,7 @@ def bulk(client, who, *operations):
 
 
 def ways(client, who, of, **fields):
-    """The responses to every way of writing a field: the first three create, the others change."""
+    """Return the responses of every request that sets a field: three creations, four changes."""
     one = task(client, who, of)
     body = {"title": "x", "project_id": of["id"], **fields} if of else {"title": "x", **fields}
     return [
@@ -144,7 +144,7 @@ def test_lists_are_filtered_by_project_and_assignee(client, team, admin):
     ):
         page = client.get(f"/tasks?{query}", as_=who)
         if "&project_id" in query and query.count("project_id") > 1 and page.status_code == 400:
-            continue  # it need not be repeatable
+            continue  # the filter may be given only once
         expected = {made[name]["id"] for name in names}
         assert ids(ok(page)["items"]) == expected, query
         assert page.json["total"] in (None, len(names))
@@ -178,7 +178,7 @@ def test_moving_a_task_requires_editor_in_both_projects(client, team, admin):
     refused(patch(client, team.owner, one, project_id=team.project["id"]), 404)
 
     ok(patch(client, team.editor, one, project_id=team.project["id"], assignee_id=team.viewer.id))
-    moved = ok(patch(client, team.editor, one, project_id=second["id"]))  # no viewer there
+    moved = ok(patch(client, team.editor, one, project_id=second["id"]))  # without the viewer
     assert (moved["project_id"], moved["assignee_id"]) == (second["id"], None)
     both = {"project_id": team.project["id"], "assignee_id": team.viewer.id}
     assert ok(patch(client, team.editor, one, **both))["assignee_id"] == team.viewer.id
@@ -260,4 +260,4 @@ def test_activity_before_a_move_is_visible_to_owner_and_admins(client, team, adm
         assert page["items"][0]["changes"] == {"priority": ["medium", "high"]}
         walked = walk(client, who, f"{path}?limit=1")
         assert walked == page["items"]
-        assert len(walked) in (count, count - 1)  # the move itself may be shown or not
+        assert len(walked) in (count, count - 1)  # the move itself is optional

@@ -121,7 +121,7 @@ def test_registration_can_be_closed(make_app, make_client):
     closed = make_client(make_app(REGISTRATION="closed"))
     for options in (
         {"json": {"username": "ana", "password": GOOD}},
-        {"json": {"username": "x"}},  # what the caller may do comes before what they send
+        {"json": {"username": "x"}},  # permissions are checked before the body
         {"data": "{", "content_type": "application/json"},
         {"data": "x", "content_type": "text/plain"},
     ):
@@ -174,7 +174,7 @@ def test_the_oauth2_password_form_and_any_authorization_header(client, alice):
         for options in ({"data": form}, {"json": form}):
             answer = client.post("/auth/login", headers={"Authorization": header}, **options)
             assert answer.status_code == 200, header
-    # Others take JSON alone.
+    # Other operations accept JSON only.
     for path in ("/auth/register", "/auth/password/reset"):
         answer = client.post(path, data={"username": "ana", "password": GOOD})
         assert (answer.status_code, code_of(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE")

@@ -18,7 +18,7 @@ from tests.support.old_database import programs
 
 @pytest.fixture
 def run(make_app, databases):
-    """`run("backup", …)` on the database that `app` uses."""
+    """`run("backup", …)` runs a command with the database of `app`."""
 
     def run(*arguments, **settings):
         runner = make_app(**settings).test_cli_runner()
@@ -69,12 +69,12 @@ def test_backup_during_writes_can_be_restored(run, alice, client, make_app, tmp_
     assert last.stat().st_mode & 0o777 == 0o600
     assert rows(last, "PRAGMA integrity_check") == [("ok",)]
     ids = [row[0] for row in rows(last, "SELECT id FROM tasks ORDER BY id")]
-    # All of one moment: the first so many, without a gap, each with its event.
+    # The copy is consistent: the first tasks without a gap, each with its event.
     assert ids == [task["id"] for task in answered[: len(ids)]]
     assert len(ids) >= before
     assert rows(last, "SELECT count(*) FROM events WHERE action = 'task.created'") == [(len(ids),)]
 
-    # The restore: the file is put in the place of the database.
+    # Restore by replacing the database file.
     place = Path(shutil.copy(last, tmp_path / "restored.sqlite3"))
     restored = make_app(DATABASE_URL=f"sqlite:///{place}")
     again = ApiClient(restored, secrets)
@@ -126,7 +126,7 @@ def test_postgres_command_works(run, url, alice, client, databases, tmp_path):
     assert client.post("/tasks", json={"title": "kept"}, as_=alice).status_code == 201
     file = tmp_path / "tasks.dump"
     told = run("backup", file)
-    assert told.exit_code == 1  # a job that counts on a copy has to notice
+    assert told.exit_code == 1  # so that a backup job fails
     assert "Nothing was copied" in told.output
     command = shlex.split(told.output.splitlines()[0])
     assert command[0] == "pg_dump"
@@ -150,7 +150,7 @@ def test_postgres_command_works(run, url, alice, client, databases, tmp_path):
             "postgres://ana:hidden@db.example:6543/tasks?sslmode=prefer",
             "postgresql://ana@db.example:6543/tasks?sslmode=prefer",
         ),
-        (  # several machines, as pg_dump wants them
+        (  # several hosts, in the syntax of pg_dump
             "postgresql+psycopg://ana:hidden@/tasks?host=a:5432&host=b:5433"
             "&target_session_attrs=read-write",
             "postgresql://ana@a:5432,b:5433/tasks?target_session_attrs=read-write",

@@ -1,4 +1,4 @@
-"""The benchmark itself."""
+"""The benchmark."""
 
 import json
 import subprocess

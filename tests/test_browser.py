@@ -25,7 +25,7 @@ ANA = {"username": "ana", "password": "Correct-Horse-7"}
 
 
 class Browser:
-    """A headless Chromium that remembers what it asked for and what was said on the console."""
+    """A headless Chromium that records its requests and console messages."""
 
     def __init__(self, profile: Path):
         options = webdriver.ChromeOptions()
@@ -50,7 +50,7 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
     def find(self, css: str) -> WebElement:
-        """The first such element that is visible, as soon as there is one."""
+        """Wait for a visible element, and scroll to it."""
 
         def visible(driver: webdriver.Chrome) -> WebElement | None:
             found = driver.find_elements(By.CSS_SELECTOR, css)
@@ -78,12 +78,12 @@ class Browser:
         assert self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
     def said(self) -> list[str]:
-        """Warnings and errors; Chromium's hints to page authors are neither."""
+        """Return the warnings and errors on the console."""
         found = self.driver.get_log("browser")
         return [each["message"] for each in found if each["level"] in ("WARNING", "SEVERE")]
 
     def hosts(self) -> set[str]:
-        """Every host that was asked for something."""
+        """Return the hosts of all requests."""
         messages = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
         urls = [
             urlsplit(message["params"]["request"]["url"])

@@ -73,7 +73,7 @@ BAD_IDS = (0, -1, "1", 2**63, 1.0, True, None)
 
 
 def faults(task, theirs, gone):
-    """What may be wrong with an operation, with the status and the name that it is told by."""
+    """Return invalid operations, each with its status and the field that the error names."""
     return [
         (400, {"title"}, create(title="")),
         (400, {"titel"}, create(titel="x")),

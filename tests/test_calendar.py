@@ -74,10 +74,10 @@ def test_feed_conforms_to_rfc_5545(client, root, alice):
     assert b"\n" not in data.replace(b"\r\n", b"")
     assert all(len(line) <= 75 for line in data.split(b"\r\n"))
     for line in data.split(b"\r\n"):
-        line.decode()  # no character is torn apart by the folding
+        line.decode()  # folding does not split characters
     (event,) = icalendar.Calendar.from_ical(data).walk("VEVENT")
     assert {"UID", "DTSTAMP", "DTSTART", "SUMMARY"} <= set(event)
-    assert "DTEND" not in event  # which would have to be later than DTSTART
+    assert "DTEND" not in event  # it would have to be later than DTSTART
     assert not event.errors
 
 
@@ -164,7 +164,7 @@ def test_token_is_not_logged(live_server, alice, databases):
         assert client.get(f"{made}/more").status_code == 404
         assert client.post(made).status_code == 405
     raw = HTTPConnection(server.url.removeprefix("http://"))
-    raw.request("GET", made, headers={"Content-Length": "nonsense"})  # which httpx would not send
+    raw.request("GET", made, headers={"Content-Length": "nonsense"})  # httpx would not send this
     assert raw.getresponse().status == 400
     raw.close()
     eventually(lambda: server.log().count("/calendar/…") >= 3)

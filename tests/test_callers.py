@@ -22,7 +22,7 @@ def test_matrix_covers_every_operation(root):
 
 @pytest.fixture
 def make_scene(client, root, cast):
-    cast.admin("always-there")  # so that the others may go
+    cast.admin("always-there")  # so that the other admins can be deleted
     numbers = itertools.count()
     return lambda: Scene(client, root, cast, next(numbers))
 
@@ -60,7 +60,7 @@ def test_callers_without_a_valid_token(make_scene, rows):
     for kind, token in tokens.items():
         for row in ROWS:
             if row.is_open or row.name == "POST /tasks/{task_id}/restore":
-                continue  # the row for a live task is the same operation
+                continue  # the row `#live` is the same operation
             answer = row.call(scene, kind, token)
             got = answer.status_code, code_of(answer), answer.headers.get("WWW-Authenticate")
             assert got == (401, REFUSED[kind], "Bearer"), (kind, row.name)
@@ -78,7 +78,7 @@ FILES = ("/tasks?cursor=&sort_by=title", "/tasks/export", "/tasks/export?format=
 
 @pytest.fixture
 def people(client, alice, bob, admin):
-    """Tokens by name: sessions, and personal tokens of each scope."""
+    """The tokens of sessions, and personal tokens of each scope, by name."""
     tokens = {"owner": alice.token, "other": bob.token, "admin": admin.token}
     for name in CALLERS[3:]:
         person, scope = name.split("'s ")

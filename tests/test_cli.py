@@ -17,7 +17,7 @@ from tests.support.servers import ROOT, free_port
 
 @pytest.fixture
 def flask(app):
-    """`flask("users", "list")` in this process."""
+    """`flask("users", "list")` runs a command in this process."""
 
     def run(*args, input=None, of=None):
         result = (of or app).test_cli_runner().invoke(args=list(args), input=input)
@@ -54,7 +54,7 @@ def test_create_and_list(flask, client):
     for name, facts in (("ana", ("user", None)), ("ben@example.org", ("admin", "Ben@example.org"))):
         user = login(client, name).get_json()["user"]
         assert (user["role"], user["email"]) == facts
-    # Without --password-stdin it asks twice.
+    # Without --password-stdin it prompts twice.
     result = flask("users", "create", "carl", input=f"{GOOD}\nOther-1-password\n{GOOD}\n{GOOD}\n")
     assert result.exit_code == 0
     assert "do not match" in result.output
@@ -251,7 +251,7 @@ def test_input_that_is_not_utf8_and_an_invalid_setting(databases):
 
 @pytest.mark.sqlite
 def test_the_prompt_states_the_rules_and_hides_the_password(databases, client):
-    """On a terminal, as a person would use it."""
+    """Run the command in a pseudo-terminal."""
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "flask", "users", "create", "ana"],

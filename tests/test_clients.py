@@ -35,14 +35,14 @@ def run(*command, cwd=ROOT):
 def test_openapi_python_client(live_server, tmp_path, monkeypatch):
     url = live_server().url
     config = tmp_path / "config.json"
-    overrides = {"text/csv": "application/octet-stream"}  # it knows no text but text/plain
+    overrides = {"text/csv": "application/octet-stream"}  # only text/plain is supported
     config.write_text(json.dumps({"content_type_overrides": overrides}))
     run(
         *(sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning"),
         *("--url", f"{url}/openapi.json", "--config", config),
         *("--meta", "none", "--output-path", tmp_path / "generated"),
     )
-    # 0.29 forgets an import for a required body of several content types: its issue 1451.
+    # Work around openapi-python-client issue 1451, a missing import in version 0.29.
     module = tmp_path / "generated" / "api" / "auth" / "login.py"
     fixed = module.read_text().replace(
         "import UNSET, Response\n", "import UNSET, Response, Unset\n"

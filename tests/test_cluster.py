@@ -103,14 +103,14 @@ default_pool_size = 4
 
 
 def can_keep_prepared(pgbouncer: str) -> bool:
-    """max_prepared_statements came with 1.21."""
+    """Whether this PgBouncer supports max_prepared_statements (1.21)."""
     said = subprocess.run([pgbouncer, "--version"], capture_output=True, text=True, check=True)
     major, minor = said.stdout.split()[1].split(".")[:2]
     return (int(major), int(minor)) >= (1, 21)
 
 
 class Cluster:
-    """nginx's address, and each instance's own."""
+    """The URL of nginx, and those of the instances."""
 
     def __init__(self, url: str, instances: list[LiveServer]):
         self.url = url
@@ -167,7 +167,7 @@ def test_requests_on_any_instance_through_pgbouncer(three):
     asking = Client(three.url, token)
     seen: Counter[str] = Counter()
     made = asking.ask("POST", "/tasks", {"title": "everywhere"})[1]
-    for _ in range(60):  # often enough for each connection to have prepared each statement
+    for _ in range(60):  # so that every connection prepares every statement
         status, task, headers = asking.ask("GET", f"/tasks/{made['id']}")
         assert (status, task["title"]) == (200, "everywhere")
         seen[headers["X-Instance"]] += 1
@@ -231,14 +231,14 @@ def test_promoted_standby_is_used_without_restart():
         server = LiveServer(folders[0] / "server.log", SETTINGS | {"DATABASE_URL": both})
         stack.callback(server.stop)
         with Load(server.url, register(server.url)) as load:
-            time.sleep(2)  # of writes
+            time.sleep(2)  # writes
             before = set(load.answered)
-            time.sleep(0.5)  # what was answered by then is replicated
+            time.sleep(0.5)  # time for replication
             primary.halt()
-            time.sleep(1)  # without any database
+            time.sleep(1)  # no database
             standby.promote()
             promoted_at = time.monotonic()
-            time.sleep(6)  # it may take 5 until all is well; what comes later shows that it is
+            time.sleep(6)  # recovery takes up to 5 s; later requests must succeed
         assert set(load.errors()) == {"503"}
         assert load.slowest(bad=True) < 5
         assert max(each.ended for each in load.bad) - promoted_at < 5
@@ -251,7 +251,7 @@ def test_promoted_standby_is_used_without_restart():
         assert max(titles.values()) == 1
 
 
-# --- bad days in short; script/chaos runs them at full length -------------------------------------
+# --- short faults; script/chaos runs them at full length -----------------------------------------
 
 
 @pytest.mark.slow
@@ -267,7 +267,7 @@ def test_postgres_restart_causes_503():
 
 @pytest.mark.slow
 def test_frozen_postgres_delays_requests():
-    """Nothing in the application gives a connection up that neither answers nor closes."""
+    """The application does not time out connections that are open but silent."""
     with ground("postgres") as stand:
         report = faults.freeze_postgres(stand, seconds=4)
     assert set(report.errors) <= {"503"}, report
@@ -284,13 +284,13 @@ def test_killed_redis_fails_no_request():
         assert not report.errors, report
         assert slower < 0.25
         asking = Client(stand.server.url, register(stand.server.url, "afterwards"))
-        for _ in range(2):  # it starts anew while nobody asks: connection and script are lost
+        for _ in range(2):  # a restart between requests loses the connection and the script
             valkey.kill()
             valkey.resume()
             assert [asking.ask("GET", "/tasks")[0] for _ in range(12)] == [200] * 12
         valkey.kill()
     with ground("sqlite", REDIS_URL=valkey.url, RATE_LIMIT_PER_MINUTE="5") as stand:
-        asking = Client(stand.server.url, stand.token, keeps=True)  # one connection, so one process
+        asking = Client(stand.server.url, stand.token, keeps=True)  # always the same process
         answers = [asking.ask("GET", "/tasks")[0] for _ in range(7)]
         asking.close()
         assert answers == [200] * 5 + [429] * 2
@@ -317,11 +317,11 @@ def test_exhausted_pool_causes_503():
     assert not load.errors()
 
 
-@pytest.mark.needs_tools  # mounts a small tmpfs, as root
+@pytest.mark.needs_tools  # mounts a tmpfs as root
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_full_disk_fails_writes_only(kind):
     assert os.geteuid() == 0, "only root may mount a small disk"
-    # Not in pytest's folder, which is root's alone: PostgreSQL runs as somebody else.
+    # Only root can read the folder of pytest, but PostgreSQL runs as another user.
     place = Path(tempfile.mkdtemp(prefix="taskapi-disk-"))
     place.chmod(0o711)
     disk = faults.mount_small_disk(place, "160m" if kind == "postgres" else "16m")

@@ -79,7 +79,7 @@ def test_order_of_checks(client, alice, bob, task):
 
 
 def test_concurrent_updates_are_not_lost(live_server):
-    """With If-Match each of fifty gets through in the end; without, fields do not collide."""
+    """Retries with If-Match all succeed; without it, different fields do not conflict."""
     server = live_server(WEB_THREADS="8")
     with signed_in(server) as client:
         one = f"/tasks/{client.post('/tasks', json={'title': '0'}).json()['id']}"

@@ -61,7 +61,7 @@ FREE_TEXT = {
 
 @pytest.fixture
 def refusal(make_app):
-    """What stops the start with these variables; a test fails where nothing does."""
+    """`refusal(**env)` returns the error that prevents the start with these variables."""
 
     def of(**env):
         with pytest.raises(Exception, match=r"^[A-Z_]+ must ") as caught:
@@ -118,7 +118,7 @@ def test_config_accepts_values_and_flask_settings(make_app, make_client, alice):
     ],
 )
 def test_production_requires_a_secret_key(refusal, key, is_accepted):
-    # The cost of a hash is looked at after the key: who gets there has a good one.
+    # BCRYPT_ROUNDS is checked after the key, so this error means that the key is accepted.
     said = refusal(**PRODUCTION | {"SECRET_KEY": key, "BCRYPT_ROUNDS": "11"})
     assert said.startswith("BCRYPT_ROUNDS must" if is_accepted else "SECRET_KEY must"), said
 
@@ -133,7 +133,7 @@ def test_random_secrets_are_not_weak(refusal):
 @pytest.mark.parametrize("platform", ["DYNO", "RENDER", "RAILWAY_ENVIRONMENT"])
 def test_platform_requirements(refusal, make_app, platform):
     env = {**PRODUCTION, **POSTGRES, "TASKAPI_ENV": "development", platform: "web.1"}
-    if platform != "DYNO":  # Heroku has one; how many elsewhere depends on what is in front
+    if platform != "DYNO":  # Heroku has one proxy; elsewhere the number varies
         assert refusal(**env).startswith("TRUSTED_PROXIES must be set")
         env["TRUSTED_PROXIES"] = "0"
     assert refusal(**env | {"SECRET_KEY": ""}).startswith("SECRET_KEY must"), "it is production"
@@ -181,12 +181,12 @@ def test_development_generates_and_keeps_a_secret(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-# --- what gunicorn makes of them -----------------------------------------------------------------
+# --- gunicorn.conf.py --------------------------------------------------------------------------
 
 
 @pytest.fixture
 def configuration(monkeypatch):
-    """The settings in gunicorn.conf.py under these variables."""
+    """`configuration(**env)` returns the settings in gunicorn.conf.py."""
 
     def read(**env):
         for name in ("HOST", "PORT", "WEB_CONCURRENCY", "WEB_THREADS", "REDIS_URL", "TASKAPI_ENV"):

@@ -1,7 +1,7 @@
-"""The frozen contract: what the document promises and what is answered.
+"""The OpenAPI document and recorded responses do not change by accident.
 
-A change of the contract is a change of the files under tests/contract in the same commit. They are
-written by `pytest --record-contract tests/test_contract.py`.
+A change of the contract includes the files in tests/contract in the same commit. They are written
+by `pytest --record-contract tests/test_contract.py`.
 """
 
 import json
@@ -29,7 +29,7 @@ def app_settings():
 
 @pytest.fixture
 def record(request, backend):
-    """Are the files to be written? Then by the tests on SQLite."""
+    """Whether to write the files, which the tests with SQLite do."""
     return request.config.getoption("record_contract") and backend == "sqlite"
 
 
@@ -64,7 +64,7 @@ def test_recorded_exchanges_are_unchanged(
         assert now == before, f"{before['request']} as {before.get('as')}"
 
 
-# They refuse nothing but a parameter that they do not know.
+# Their only error is an unknown parameter.
 PAGES = {f"GET {path}" for path in ("/", "/docs", "/redoc", "/openapi.json", "/health/detailed")}
 
 

@@ -71,7 +71,7 @@ def test_waiting_for_a_lock_does_not_block_other_threads(
         waiting.start()
         ticks, end = 0, time.monotonic() + 1
         while time.monotonic() < end:
-            time.sleep(0.01)  # and this thread goes on only if the waiting one lets it
+            time.sleep(0.01)  # this thread continues only if the waiting one does not block it
             ticks += 1
         assert answers == []
     waiting.join(10)
@@ -95,7 +95,7 @@ def add_and_fail(user_id):
         db.session.flush()
         assert count() == 1
         with transaction():
-            pass  # it joins, so nothing is committed here
+            pass  # joins the outer transaction, so nothing is committed here
         raise ZeroDivisionError
 
 

@@ -25,7 +25,7 @@ def app_settings():
 
 @pytest.fixture
 def hanging(receiver):
-    """Receivers below /hangs answer once this event is set, all others at once."""
+    """An event; the receiver does not answer requests to /hangs until it is set."""
     over = threading.Event()
     receiver.answer = lambda message, _: (message.path != "/hangs" or over.wait(30)) and 204
     yield over
@@ -33,7 +33,7 @@ def hanging(receiver):
 
 
 def attempted(client, who, webhook, times=1, seconds=10):
-    """The delivery that has been attempted so often, once there is one."""
+    """Wait for a delivery with this number of attempts, and return it."""
 
     def look():
         return next((e for e in sent(client, who, webhook) if e["attempts"] == times), None)
@@ -80,7 +80,7 @@ def test_expired_claim_is_taken_over(client, alice, receiver, rows, app, hanging
     with working(app):
         eventually(lambda: receiver.messages)
         with working(app):
-            task(client, alice)  # the second one does not touch what the first one holds
+            task(client, alice)  # the second worker does not send what the first one has claimed
             let_claims_lapse(rows)
             eventually(lambda: len(receiver.messages) == 2)
             hanging.set()
@@ -111,13 +111,13 @@ def test_failed_deliveries_are_retried_over_three_days(client, alice, receiver, 
         let_retries_come_due(rows)
         item = attempted(client, alice, webhook, item["attempts"] + 1)
     assert (item["status"], item["next_attempt_at"]) == ("failed", None)
-    # They grow, but for the tenth by which each varies.
+    # The gaps grow, apart from a jitter of 10 %.
     assert all(later > 0.8 * earlier for earlier, later in pairwise(gaps))
     assert all(later > 1.2 * earlier for earlier, later in zip(gaps, gaps[2:], strict=False))
     assert 2.5 < sum(gaps) / 86_400 < 4
     failed = [message for message in receiver.messages if message.path == "/hook"]
     assert len(failed) == len(gaps) + 1
-    assert len({(message.id, message.body) for message in failed}) == 1  # the same each time
+    assert len({(message.id, message.body) for message in failed}) == 1  # identical at each attempt
     assert client.get(f"/webhooks/{webhook['id']}", as_=alice).json["failing_since"] is not None
 
     (recovered,) = sent(client, alice, other)
@@ -127,7 +127,7 @@ def test_failed_deliveries_are_retried_over_three_days(client, alice, receiver, 
 
 @pytest.mark.sqlite
 def test_inactive_webhook_receives_nothing(client, alice, receiver, rows, app):
-    """By its owner or by a 410; what was pending is cancelled, what happens meanwhile is lost."""
+    """Deactivation, also by a 410, cancels pending deliveries, and later events are not sent."""
     receiver.answer = lambda message, _: 410 if message.path == "/gone" else 204
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
@@ -192,7 +192,7 @@ def test_redirects_are_not_followed(client, alice, receiver, worker):
 
 
 def endless(first, piece):
-    """The first bytes, and then the same piece for ever."""
+    """Yield the first bytes, then the same piece forever."""
     yield first
     while True:
         yield piece
@@ -209,7 +209,7 @@ def reset(handler):
 OK = b"HTTP/1.1 200 OK\r\n"
 INVALID = "Incomplete or invalid HTTP response."
 TOO_LARGE = "The response was larger than 64 KiB."
-# What is no success although its status, if any, is 200: the bytes, and the error.
+# Responses that are failures despite the status 200: the bytes, and the error.
 BROKEN = {
     "chunk-size": (OK + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFF\r\nx", INVALID),
     "chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\nrubbish\r\n", INVALID),
@@ -246,7 +246,7 @@ def test_malformed_or_large_response_is_a_failed_attempt(client, alice, receiver
             answer(handler)
             return
         for piece in [answer] if isinstance(answer, bytes) else answer:
-            written[name] += handler.wfile.write(piece)  # until the sender hangs up
+            written[name] += handler.wfile.write(piece)  # until the worker closes the connection
 
     receiver.answer = break_off
     webhooks = {name: hook(client, alice, receiver, f"/{name}") for name in BROKEN}
@@ -258,7 +258,7 @@ def test_malformed_or_large_response_is_a_failed_attempt(client, alice, receiver
         assert item["status_code"] in (None, 100, 200), name
         assert item["next_attempt_at"] > item["last_attempt_at"], name
     assert sorted(m.path for m in receiver.messages) == sorted(f"/{name}" for name in BROKEN)
-    assert max(written.values()) < 16 * 2**20  # what the sockets' buffers hold
+    assert max(written.values()) < 16 * 2**20  # the size of the socket buffers
     let_retries_come_due(rows)
     for webhook in webhooks.values():
         attempted(client, alice, webhook, times=2)
@@ -296,7 +296,7 @@ DRIPS = {
 @pytest.mark.sqlite
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
 def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds):
-    """Whatever arrives meanwhile; seconds in all, and not between two bytes."""
+    """The timeout is for the whole response, not for the time between two bytes."""
     over = threading.Event()
 
     def dawdle(message, handler):
@@ -324,7 +324,7 @@ def test_late_response_is_a_failed_attempt(client, alice, receiver, app, seconds
 def test_receivers_that_begin_to_hang_do_not_delay_the_others_nor_the_api(
     client, alice, bob, receiver, worker, hanging
 ):
-    """As many as there are threads for receivers that answer; none of them has failed before."""
+    """All threads for healthy webhooks are occupied by receivers that hang for the first time."""
     for who, count in ((alice, 19), (bob, 5)):
         for _ in range(count):
             hook(client, who, receiver, "/hangs")
@@ -358,7 +358,7 @@ def test_failing_webhooks_get_a_quarter_of_the_threads(client, alice, receiver, 
 
 @pytest.mark.sqlite
 def test_unexpected_exception_is_a_failed_attempt(client, alice, receiver, rows, app, monkeypatch):
-    """Unnoted, it would be repeated at once for ever."""
+    """Otherwise it would be retried immediately and forever."""
 
     def fail(*_):
         raise ZeroDivisionError
@@ -378,12 +378,12 @@ def test_unexpected_exception_is_a_failed_attempt(client, alice, receiver, rows,
 def test_failed_batch_keeps_its_claim(client, alice, bob, receiver, rows, app):
     faulty = hook(client, alice, receiver)
     task(client, alice)
-    rows.run("UPDATE events SET task = '{'")  # what is due cannot even be read
+    rows.run("UPDATE events SET task = '{'")  # the event cannot be read
     claimed = "SELECT claimed_at FROM webhooks WHERE id = :id"
     with working(app):
         first = eventually(lambda: rows.value(claimed, id=faulty["id"]))
         healthy = hook(client, bob, receiver, "/other")
-        task(client, bob)  # and the worker goes on
+        task(client, bob)  # the worker continues
         found = eventually(lambda: [d for d in sent(client, bob, healthy) if d["delivered_at"]])
         assert len(found) == 1
         time.sleep(1)  # two polls

@@ -15,7 +15,7 @@ from tests.support.webhooks import hook
 
 @pytest.fixture
 def while_deleted(holding, rows, alice):
-    """`while_deleted(call)`: its answer, when alice is deleted before it can write anything."""
+    """`while_deleted(request)` deletes alice before the request writes; returns the response."""
 
     def run(call):
         with holding("DELETE FROM users WHERE id = :id", id=alice.id) as start:
@@ -29,7 +29,7 @@ def while_deleted(holding, rows, alice):
 
 
 def owned_tables(rows):
-    """The tables whose rows go with their user: not those of the audit."""
+    """Return the tables whose rows are deleted with their user, which excludes the audit log."""
     asked = "SELECT m.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE c.name = :column"
     if rows.is_postgres:
         asked = (
@@ -236,11 +236,11 @@ def test_two_admins_cannot_remove_each_other(app, cast, client, rows, holding, p
         rows.run("UPDATE users SET role = 'user' WHERE id < :id", id=left.id)
         kinds = {"mixed": ("demote", "delete"), "command line": ("command line", "disable")}
         one, other = kinds.get(how, (how, how))
-        # Each unmakes the other, or, every second time, oneself.
+        # Each removes the other, or, every second time, themselves.
         calls = [act(one, right, left), act(other, left, right)]
         if number % 2:
             calls = [act(one, left, left), act(other, right, right)]
-        if number < 2:  # both have begun when the first of them may go on
+        if number < 2:  # both wait for the lock before one continues
             touched = "UPDATE users SET version = version WHERE role = 'admin'"
             with holding(touched, waiting=2) as start:
                 coming = [start(call) for call in calls]

@@ -78,7 +78,7 @@ def test_heroku_button_fits_the_connection_limit():
     value = {name: int(text) for name, text in (dict(OFFERED) | given).items() if text.isdigit()}
     each = value["DATABASE_POOL_SIZE"] + value["DATABASE_MAX_OVERFLOW"]
     assert each >= value["WEB_THREADS"]
-    assert 2 * value["WEB_CONCURRENCY"] * each <= 20  # old and new side by side
+    assert 2 * value["WEB_CONCURRENCY"] * each <= 20  # old and new processes run at the same time
 
 
 def test_render_yaml_matches_renders_schema():
@@ -103,7 +103,7 @@ def test_one_python_version_and_one_requirements_file():
     version = (ROOT / ".python-version").read_text().strip()
     assert re.fullmatch(r"3\.\d+", version)
     assert f"FROM python:{version}-slim" in (ROOT / "Dockerfile").read_text()
-    # Heroku fails the build when it finds two ways to install, or the old runtime.txt.
+    # Heroku rejects a second package manager and the obsolete runtime.txt.
     for name in ("uv.lock", "poetry.lock", "Pipfile", "Pipfile.lock", "runtime.txt"):
         assert not (ROOT / name).exists()
 
@@ -112,7 +112,7 @@ def test_one_python_version_and_one_requirements_file():
 
 
 def instructions():
-    """The Dockerfile's stages: of each its instructions, continued lines joined."""
+    """Return the instructions of each stage of the Dockerfile."""
     text = re.sub(r"\\\n\s*", " ", (ROOT / "Dockerfile").read_text())
     stages: list[list[tuple[str, str]]] = []
     for line in text.splitlines():
@@ -134,7 +134,7 @@ def test_final_image_is_small_and_unprivileged():
     }
     steps = dict(final)
     assert "slim" in steps["FROM"]
-    assert int(steps["USER"]) > 0  # a number, so that Kubernetes can tell it is not root
+    assert int(steps["USER"]) > 0  # a number, which Kubernetes can check for runAsNonRoot
     assert names.index("USER") > max(i for i, name in enumerate(names) if name in ("RUN", "COPY"))
     for name, step in final:
         if name == "RUN":
@@ -145,7 +145,7 @@ def test_final_image_is_small_and_unprivileged():
 
 
 def what_docker_copies(to: Path) -> None:
-    """What `COPY . .` brings, by the rules of .dockerignore as they are written there."""
+    """Copy the files that `COPY . .` includes according to .dockerignore."""
     rules = [
         line
         for line in (ROOT / ".dockerignore").read_text().splitlines()
@@ -217,7 +217,7 @@ def test_compose_services_fit_together():
     for each in ours.values():
         assert set(each["environment"]) <= OURS
         grace = int(each["stop_grace_period"].removesuffix("s"))
-        assert grace > 20  # gunicorn's own
+        assert grace > 20  # the graceful timeout of gunicorn
     assert RELEASE in services["migrate"]["command"]
     for each in services.values():
         assert set(each.get("depends_on", {})) <= set(services)
@@ -230,7 +230,7 @@ def test_compose_services_fit_together():
 
 
 def test_docker_compose_accepts_the_file():
-    """Without that client the schema above has to do."""
+    """Without Docker, only the schema is checked."""
     if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
         env = {**os.environ, "SECRET_KEY": os.urandom(32).hex(), "POSTGRES_PASSWORD": "x" * 20}
         subprocess.run(

@@ -86,7 +86,7 @@ def test_a_sound_environment_has_no_findings(sound, found):
 def test_problems_are_errors(sound, found, more, words):
     errors = found(sound | more, ERROR)
     assert any(words in each for each in errors), errors
-    # And reported only once.
+    # The problem is reported only once.
     assert sum(words in each for each in errors) == 1
 
 

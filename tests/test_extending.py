@@ -67,7 +67,7 @@ print("tried")
 
 
 def insert_below(path, line, new):
-    """Put the new line below the only one that begins so, with its indentation."""
+    """Insert a line below the only one that begins with `line`, with its indentation."""
     text = path.read_text()
     ((before, indentation),) = re.findall(rf"^(( +){re.escape(line)}.*\n)", text, re.MULTILINE)
     path.write_text(text.replace(before, f"{before}{indentation}{new}\n"))

@@ -42,7 +42,7 @@ def kept(tasks):
     return [{name: task[name] for name in KEPT} for task in tasks]
 
 
-# Everything that may be written, with what is special in CSV, JSON, SQL and spreadsheets often.
+# All valid characters; those with a meaning in CSV, JSON, SQL or spreadsheets are frequent.
 _controls = [chr(n) for n in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]
 _letters = st.sampled_from("='+-@\",;\\\n\r\t \ufeff\u200b%_ßŉ🙂\u0301a") | st.characters(
     codec="utf-8", exclude_characters=_controls
@@ -125,7 +125,7 @@ def test_export_formats(client, alice):
 
 @pytest.mark.sqlite
 def test_formulas_are_escaped_in_csv(client, alice):
-    """At its start, in its lines and behind `;`, which separates cells in many countries."""
+    """At the start of the cell and its lines, and after `;`, the separator in many countries."""
     cells = {
         "=1+1": "'=1+1",
         "+1": "'+1",
@@ -230,7 +230,7 @@ FAULTY_LINES = [
 
 
 def refused(answer, number, name):
-    """It tells which row it was, and which of its fields where that can be said."""
+    """Assert that the error names the row, and the field if there is one."""
     assert answer.status_code == 400, answer.text
     error = answer.json["error"]
     assert f"row {number}" in error["message"]
@@ -291,7 +291,7 @@ def test_slow_export_does_not_block_others(client, alice, bob, rows, make_app, m
 
     @app.before_request
     def close_exports():
-        """The interpreter may throw away what is left of one during any request."""
+        """Close unfinished exports, as the garbage collector may do during any request."""
         for each in exports:
             each.close()
 
@@ -311,7 +311,7 @@ def test_export_memory_is_bounded(live_server, databases):
     server = live_server(DATABASE_URL=url)
 
     def held():
-        """How much memory its processes hold, in MiB."""
+        """Return the memory of the worker processes in MiB."""
         parent = psutil.Process(server.process.pid)
         return sum(p.memory_info().rss for p in parent.children(recursive=True)) / 2**20
 

@@ -90,7 +90,7 @@ def test_only_successful_responses_are_stored(client, alice, admin):
         (alice, "/tasks/99999/restore", {}),
         (alice, "/tasks/bulk", {"operations": [{"op": "delete", "id": 99_999}]}),
         (alice, "/tasks/import", [{"title": "fine"}, {"title": ""}]),
-        (admin, "/tasks", {"title": "x", "user_id": 99_999}),  # found out late
+        (admin, "/tasks", {"title": "x", "user_id": 99_999}),  # detected after the key is stored
     ):
         for _ in range(2):
             answer = client.post(path, as_=person, headers=KEY, json=body)
@@ -167,7 +167,7 @@ def test_concurrent_requests_create_one_task(live_server):
 
 @contextmanager
 def held(rows, sql):
-    """Hold a lock, as somebody at work does; on SQLite any writer is in everybody's way."""
+    """Hold the locks of a statement; on SQLite, every write transaction blocks all others."""
     with rows.connection() as connection:
         if rows.is_postgres:
             connection.execute(sql)
@@ -191,7 +191,7 @@ def test_duplicate_gets_409_after_five_seconds(client, rows, alice):
 
 
 def restarted(live_server, url, before):
-    """The same client at a new server on the same database."""
+    """Return the same client for a new server with the same database."""
     headers = {"Authorization": before.headers["Authorization"]}
     return httpx.Client(base_url=live_server(DATABASE_URL=url).url + BASE, headers=headers)
 
@@ -200,7 +200,7 @@ def test_retry_after_a_kill_creates_one_task(live_server, databases):
     url = databases.fresh()
     server = live_server(DATABASE_URL=url)
     body = [{"title": f"Task {n}"} for n in range(90)]
-    # It hangs once its key is claimed: its tasks cannot be written.
+    # The request hangs after it has claimed its key, because tasks are locked.
     with signed_in(server) as before, held(Rows(url), "LOCK TABLE tasks IN SHARE MODE"):
 
         def bring_in():
@@ -209,11 +209,11 @@ def test_retry_after_a_kill_creates_one_task(live_server, databases):
 
         sender = threading.Thread(target=bring_in)
         sender.start()
-        time.sleep(1)  # nothing tells from outside how far it has come
+        time.sleep(1)  # its progress cannot be observed
         os.killpg(server.process.pid, signal.SIGKILL)
         sender.join(20)
         server.process.wait(10)
-        time.sleep(0.3)  # its worker is no child of ours, whose end could be waited for
+        time.sleep(0.3)  # the worker process is not our child, so we cannot wait for its end
     with restarted(live_server, url, before) as client:
         assert client.get("/tasks").json()["total"] == 0
         answer = client.post("/tasks/import", json=body, headers=KEY)
@@ -226,7 +226,7 @@ def test_retry_after_a_kill_creates_one_task(live_server, databases):
 
 @pytest.mark.slow
 def test_retry_after_a_kill_at_any_moment_creates_one_task(live_server, databases):
-    """Killed while it is busy: what was begun is there once or not at all, and then once."""
+    """After SIGKILL, each task exists at most once, and after the retries exactly once."""
     url = databases.fresh()
     server = live_server(DATABASE_URL=url, WEB_THREADS="8")
     with signed_in(server) as before:

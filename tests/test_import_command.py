@@ -44,13 +44,13 @@ def test_the_command_shows_progress(client, alice, app, rows, tmp_path):
 
 @pytest.fixture
 def importing(databases, alice, rows, tmp_path):
-    """`with importing(count) as command:` the command as a process, which has begun its work."""
+    """`with importing(count) as command:` runs the command in a process, and waits for progress."""
 
     @contextmanager
     def run(count):
         path = tmp_path / "many.csv"
         path.write_bytes(as_csv(new_rows(count)))
-        # Whoever starts the tests in the background ignores Ctrl-C, which a child inherits.
+        # Background jobs ignore SIGINT, and children inherit that.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(
             [sys.executable, "-m", "flask", "tasks", "import", str(path), "--user", "alice"],
@@ -87,7 +87,7 @@ def test_killed_import_is_cleaned_up_after_its_claim_expires(client, alice, app,
             eventually(
                 lambda: client.get(sentinel.headers["Location"], as_=alice).json["finished_at"]
             )
-            assert not is_settled(rows)  # it may be alive
+            assert not is_settled(rows)  # the command may still run
             let_claims_lapse(rows)
             eventually(lambda: is_settled(rows))
     statuses = [job["status"] for job in client.get("/jobs", as_=alice).json["items"]]
@@ -115,7 +115,7 @@ def test_user_deleted_during_import(client, alice, admin, rows, importing):
 
 def test_import_cancelled_by_a_worker_creates_nothing(client, alice, app, rows, importing):
     with importing(20_000) as command:
-        # As when the command was suspended for so long that its claim lapsed.
+        # As if the command had been suspended until its claim expired.
         taken = "UPDATE jobs SET claimed_by = 'worker', claimed_until = :past"
         assert rows.run(taken, past=ago(seconds=1)) == 1
         said = ended(command, code=1)
@@ -132,7 +132,7 @@ def test_import_cancelled_by_a_worker_creates_nothing(client, alice, app, rows, 
 def test_slow_import_keeps_its_claim(client, alice, app, rows, importing):
     lock = ExitStack()
     lock.enter_context(tasks_locked(rows))
-    # Few rows: more would not all fit into the server's buffer while it waits for the lock.
+    # Few rows: more would not fit into the buffer of the server, which waits for the lock.
     with lock, importing(100) as command, working(app):
         eventually(lambda: progress(rows) == 100)
         time.sleep(30)  # longer than any claim lasts

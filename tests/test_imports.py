@@ -94,7 +94,7 @@ def test_every_task_has_its_event(client, alice, app, rows):
 
 @pytest.mark.sqlite
 def test_invalid_file_creates_nothing(client, alice, app, rows):
-    """The row is named; a file that ends too early has none; of a small one all is said at once."""
+    """The error names the row, except for malformed JSON."""
     given = new_rows(2 * BATCH + 10)
     given[2 * BATCH + 4]["status"] = "exploded"
     broken = json.dumps(new_rows(300)).encode()[:-20]
@@ -157,7 +157,7 @@ def test_other_users_can_write_during_an_import(client, alice, bob, app):
     assert slowest < 3
 
 
-# --- whatever happens to the worker -------------------------------------------------------------
+# --- failures of the worker --------------------------------------------------------------------
 
 
 def test_several_workers_run_each_job_once(client, alice, app, rows):
@@ -183,7 +183,7 @@ def test_job_of_a_stopped_worker_is_continued(client, alice, app, rows):
     nothing_is_left(rows)
 
 
-@pytest.mark.postgres  # on SQLite nobody else can write during the last step of an import
+@pytest.mark.postgres  # on SQLite, the last step of an import blocks other writers
 def test_running_import_keeps_its_claim(client, alice, app, rows):
     response = start_import(client, alice, new_rows(2 * BATCH))
     with working(app), working(app):
@@ -199,7 +199,7 @@ def test_running_import_keeps_its_claim(client, alice, app, rows):
 
 @pytest.fixture
 def tasks_refused(rows):
-    """The database refuses every new task, for no fault of the file."""
+    """Let the database reject every new task."""
     rows.run(
         "CREATE TRIGGER refuse_tasks BEFORE INSERT ON tasks"
         " BEGIN SELECT RAISE(ROLLBACK, 'the disk is on fire'); END"

@@ -17,14 +17,14 @@ NOT_JSON = [
     *[b"{} // x", b'{"username": 0x10}', b'{"username": 01}', b'{"username": 1e999}'],
     *[b'{"username": NaN}', b'{"username": Infinity}', b'{"username": -Infinity}'],
     *[b"[" * DEEP + b"]" * DEEP, b"[" * DEEP, b'{"a":' * DEEP + b"1" + b"}" * DEEP],
-    # Not UTF-8, or with what is no text
+    # Not UTF-8, or invalid characters
     *[b'{"username": "\xff\xfe"}', '{"a": "b"}'.encode("utf-16"), b'\xef\xbb\xbf{"a": "b"}'],
     *['{"username": "é"}'.encode("latin-1"), b'{"username": "\xed\xa0\x80"}'],
     *[b'{"username": "a\x00b"}', b'{"username": "a\x01b"}'],
-    # A name twice
+    # Duplicate names
     *[b'{"username": "a", "username": "b"}', b'{"a": {"b": 1, "b": 2}}', b'{"a": 1, "\\u0061": 2}'],
 ]
-# JSON, with text that a database could not hold, and the field that is named
+# JSON with text that a database cannot store, and the field that the error names
 NO_TEXT = {
     b'{"username": "\\ud800"}': "username",
     b'{"username": "a\\u0000b"}': "username",
@@ -57,7 +57,7 @@ def shortly(value):
 
 @pytest.fixture
 def everywhere(root, alice, admin):
-    """Every documented operation as (method, path, description), for an admin."""
+    """Every documented operation as (method, path, description) with the ids of an admin."""
     found = []
     for template, operations in root.get("/openapi.json").json["paths"].items():
         path = template.replace("{user_id}", str(admin.id))
@@ -70,7 +70,7 @@ def everywhere(root, alice, admin):
 
 @pytest.fixture
 def with_bodies(everywhere):
-    """Those that take a body of JSON; an import takes other ones, which its own tests know."""
+    """The operations with a JSON body, except imports."""
     found = [
         (method, path, each["requestBody"])
         for method, path, each in everywhere
@@ -210,7 +210,7 @@ def test_unusual_headers(client, alice):
 
 
 def failures(client, person):
-    """An answer of each status that an error may have here."""
+    """Return a failing request for each error."""
     as_json = {"content_type": "application/json"}
 
     def stale(headers=()):
@@ -305,7 +305,7 @@ def test_405_has_allow(client, alice):
             assert set(answer.headers["Allow"].split(", ")) == methods
 
 
-# On SQLite, whose errors say less of their cause, a table that is gone is the database's failure.
+# On SQLite, a missing table cannot be distinguished from an unavailable database.
 @pytest.mark.postgres
 def test_unexpected_error_is_a_500_without_details(databases, make_app, make_client, caplog, alice):
     url = databases.fresh()

@@ -17,7 +17,7 @@ HEADERS = {"X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"}
 
 @pytest.fixture(params=["memory", "redis"])
 def limited(request, make_app, make_client):
-    """`limited(RATE_LIMIT_PER_MINUTE="5")`: a client of an application that counts there."""
+    """`limited(RATE_LIMIT_PER_MINUTE="5")` returns a client of an application with limits."""
 
     def make(**settings):
         if request.param == "redis":
@@ -143,7 +143,7 @@ def test_concurrent_requests_are_counted(limited, alice, secrets):
 
 
 def test_flask_limiter_adds_no_hooks_to_each_request(make_app):
-    """They would take a tenth of a small request's time, and the decorators work without them."""
+    """The hooks would take a tenth of the time of a small request; decorators do not need them."""
     app = make_app()
     hooks = (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
     added = [hook for each in hooks for hook in each.get(None, [])]
@@ -151,7 +151,7 @@ def test_flask_limiter_adds_no_hooks_to_each_request(make_app):
     assert not [hook for hook in added if "flask_limiter" in repr(hook)]
 
 
-# --- Redis dies and comes back ------------------------------------------------------------------
+# --- unavailable Redis --------------------------------------------------------------------------
 
 
 def timed(act):
@@ -172,7 +172,7 @@ def redis_on(port):
 
 @pytest.fixture(params=["of a user", "of a sign-in"])
 def ask(request, make_app, make_client, alice):
-    """`ask(url)`: a function that asks an application which counts there, and its limit is 5."""
+    """`ask(url)` returns a function that sends a request with a limit of 5 in this Redis."""
 
     def made(url):
         limits = {"RATE_LIMIT_PER_MINUTE": "5", "RATE_LIMIT_AUTH_PER_MINUTE": "5"}
@@ -196,7 +196,7 @@ def test_unavailable_redis_is_replaced_by_memory(ask):
         assert seconds <= 0.3
     assert asking().status_code == 429
     with redis_on(port):
-        end = time.monotonic() + 10  # the gaps between two attempts grow
+        end = time.monotonic() + 10  # the time between reconnection attempts grows
         while asking().status_code == 429:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -206,7 +206,7 @@ def test_unavailable_redis_is_replaced_by_memory(ask):
 def test_restarted_redis_continues_to_count(ask):
     port = free_port()
     asking = ask(f"redis://127.0.0.1:{port}/0")
-    for _ in range(2):  # the second time, its connections and scripts are lost
+    for _ in range(2):  # the restart loses connections and scripts
         with redis_on(port):
             assert [asking().headers["X-RateLimit-Remaining"] for _ in range(2)] == ["4", "3"]
 

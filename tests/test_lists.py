@@ -35,7 +35,7 @@ def links(answer):
 
 
 def follow(client, person, path, relation="next"):
-    """All items from there on, by the links alone."""
+    """Return all items from this page on by following links."""
     items, pages = [], 0
     while path:
         answer = client.get(path, as_=person)
@@ -53,7 +53,7 @@ def ids_of(items):
 
 @pytest.fixture
 def planted(rows, alice, bob):
-    """Alice's tasks, the newest first, beside some of Bob's."""
+    """The ids of alice's tasks, newest first; bob has tasks as well."""
     ids = plant(rows, alice.id, [{"title": f"{n}", "created_at": after(n)} for n in range(45)])
     plant(rows, bob.id, [{"title": "Not hers"}] * 3)
     return ids[::-1]
@@ -162,7 +162,7 @@ def test_admin_lists_all_tasks(client, rows, alice, bob, admin):
 
 
 def any_task(dice):
-    """A task whose values many others have too, and some of which are missing."""
+    """Return a task with frequent and missing values."""
     status = dice.choice(STATUSES)
     return {
         "title": dice.choice("abcABCäÄßzZ🙂\ufffdİ_") + str(dice.randrange(60)),
@@ -179,7 +179,7 @@ def test_cursor_returns_items_exactly_once_during_changes(client, rows, alice, b
     dice = random.Random(7)
     staying = set(plant(rows, alice.id, [any_task(dice) for _ in range(1_000)]))
     plant(rows, bob.id, [any_task(dice) for _ in range(50)])
-    # All orders side by side, so that each page of each is followed by changes.
+    # Read all orders in turn, so that changes follow each page.
     seen: dict[str, list[Any]] = {sort_by: [] for sort_by in ORDERS}
     cursors = dict.fromkeys(ORDERS, "")
     while cursors:
@@ -193,7 +193,7 @@ def test_cursor_returns_items_exactly_once_during_changes(client, rows, alice, b
             if page["next_cursor"] is None:
                 del cursors[sort_by]
         plant(rows, alice.id, [any_task(dice) for _ in range(4)])
-        for task_id in dice.sample(last, min(len(last), 2)):  # walks are to go on from these
+        for task_id in dice.sample(last, min(len(last), 2)):  # the next pages begin after these
             change = dice.choice(("UPDATE tasks SET deleted_at = created_at", "DELETE FROM tasks"))
             rows.run(f"{change} WHERE id = :id", id=task_id)
             staying.discard(task_id)
@@ -220,7 +220,7 @@ def test_cursor_is_bound_to_list_filters_and_order(client, rows, alice, bob, adm
 
     assert status(f"/tasks?{base}") == 200
     assert status("/tasks?limit=100&sort_by=-priority,-id&status=todo&deleted=false") == 200
-    assert status(f"/users/me/tasks?{base}") == 400  # other tasks: one's own in all projects
+    assert status(f"/users/me/tasks?{base}") == 400  # another list
     for other in (
         *("sort_by=-priority", "status=done&sort_by=-priority", "status=todo&sort_by=priority"),
         *("status=todo", f"status=done&{base}", f"{base},title", f"{base}&tag=a", f"{base}&q=x"),
@@ -257,7 +257,7 @@ def test_longest_cursor_fits_into_a_request_line(client, rows, alice):
 
 # --- a plain Python model of the same tasks -----------------------------------------------------
 
-# Few values, so that they meet; what is special in SQL, folds or grows among them.
+# Few values, so that many match; some are special in SQL or in casefolding.
 TEXTS = ["a", "A", "ab", "ß", "SS", "ŉ", "\u02bcN", "ς", "Σ", "%", "_", "\\", "a%b", "a_b", "İ"]
 TAGS = ["a", "A", "b", "ß", "ss", "%", "_", "a b", "Σ", "ς", "\\", "'", "🙂"]
 texts = st.lists(st.sampled_from([*TEXTS, "é", "🙂"]), min_size=1, max_size=3).map("".join)
@@ -308,14 +308,14 @@ FILTERS = {
     "deleted": st.sampled_from(["true", "false"]),
     **dict.fromkeys(("due_before", *TIMES), moments),
 }
-# Few at a time: where all are combined, nothing is left.
+# Few filters at a time, because all together match nothing.
 filters = st.lists(st.sampled_from(list(FILTERS)), max_size=3, unique=True).flatmap(
     lambda names: st.fixed_dictionaries({name: FILTERS[name] for name in names})
 )
 
 
 def selects(asked, task):
-    """Does the model of the contract's filters let this task through?"""
+    """Return whether the filters select a task."""
     due = task["due_at"]
     is_overdue = due is not None and due < now() and task["status"] != "done"
     folded = {tag.casefold() for tag in task["tags"]}

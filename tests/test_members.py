@@ -154,7 +154,7 @@ def test_there_is_always_an_active_owner(app, client, team, admin):
 
 
 def test_user_without_other_members_can_be_disabled(client, cast, alice, admin):
-    project(client, alice, "Mine alone")  # nobody else could own it
+    project(client, alice, "Mine alone")  # it has no other member who could own it
     ok(disable(client, admin, alice))
     shared, ben = project(client, admin), cast.user("ben")
     add(client, admin, shared, ben, "owner")

@@ -22,7 +22,7 @@ ALLOWED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 def figures(text):
-    """{(name, ((label, value), …)): value}"""
+    """Return the samples as {(name, ((label, value), …)): value}."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -43,7 +43,7 @@ def metered(make_app, make_client):
 
 
 def see(client):
-    # Beside the API: the client's own base is /api/v1.
+    # The path is not below /api/v1.
     return super(type(client), client).open("/metrics", headers=ALLOWED)
 
 
@@ -63,7 +63,7 @@ def test_metrics_require_the_token(make_app, secrets):
     answer = root.get("/metrics", headers=ALLOWED)
     assert answer.status_code == 200
     assert answer.mimetype == "text/plain"
-    # Guesses are limited, and whoever knows the token is not.
+    # Requests with a wrong token are limited, those with the right one are not.
     assert [root.get("/metrics", headers={}).status_code for _ in range(3)] == [401, 401, 429]
     assert root.get("/metrics", headers=ALLOWED).status_code == 200
 
@@ -125,13 +125,13 @@ def scrape(server):
 
 
 def ask(server, times):
-    """Each over a connection of its own, so that every worker gets some."""
+    """Send requests over separate connections, so that every worker receives some."""
     for _ in range(times):
         assert httpx.get(f"{server.url}/api/v1/tasks").status_code == 401
 
 
 def folder_of(server):
-    """The folder whose files the workers have mapped."""
+    """Return the folder of the files that the workers have mapped."""
     for _ in range(100):
         ask(server, 1)
         for worker in psutil.Process(server.process.pid).children():
@@ -143,13 +143,13 @@ def folder_of(server):
 
 def test_metrics_are_summed_over_workers(server):
     ask(server, 60)
-    for _ in range(6):  # whichever worker answers
+    for _ in range(6):  # from any worker
         assert requests_of(scrape(server), "/api/v1/tasks", 401) == 60
 
     limits = ("taskapi_database_connections", (("state", "limit"),))
     workers = psutil.Process(server.process.pid).children()
     assert len(workers) == 3
-    assert scrape(server)[limits] in (15, 30, 45)  # of those that have answered anything
+    assert scrape(server)[limits] in (15, 30, 45)  # of the workers that have handled a request
     workers[0].send_signal(signal.SIGKILL)
     end = time.monotonic() + 20
     while not (

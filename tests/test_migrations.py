@@ -15,7 +15,7 @@ FILES = sorted((ROOT / "migrations" / "versions").glob("*.py"))
 
 
 def revisions():
-    """Every migration from the first to the last."""
+    """Return all migrations in order."""
     before = {}
     for path in FILES:
         names = dict(
@@ -32,7 +32,7 @@ def revisions():
 
 @pytest.fixture
 def database(databases, make_app):
-    """A blank database: its address, and `flask db …` on it."""
+    """The URL of an empty database, and a function that runs `flask db …`."""
     url = databases.blank()
     runner = make_app(DATABASE_URL=url).test_cli_runner()
 
@@ -48,7 +48,7 @@ def plain(url):
 
 
 def schema_of(url):
-    """Tables, columns, indexes and constraints, as the database itself tells them."""
+    """Return the tables, columns, indexes and constraints of a database."""
     told = {}
     with plain(url).connect() as connection:
         inspector = inspect(connection)
@@ -90,7 +90,7 @@ def test_downgrades_revert_upgrades(database):
     flask_db("upgrade")
     assert schema_of(url) == seen[-1]
     assert rows_of(url, "SELECT version_num FROM alembic_version") == [(revisions()[-1],)]
-    flask_db("check")  # the models say the same
+    flask_db("check")  # the models match
 
 
 USER = """
@@ -105,13 +105,13 @@ VALUES (1, '{title}', '{title}', 0, 1, '[]', '', '2026-01-02T03:04:05.000000Z',
     '2026-01-02T03:04:05.000000Z', 1)"""
 
 
-# For these the service is stopped, as CHANGELOG.md says.
+# The service must be stopped for these, as CHANGELOG.md says.
 NEEDS_STOP = {"20261127_rebuild", "20261127_projects"}
 TASK_OF_A_PROJECT = TASK.replace("(user_id", "(project_id, user_id").replace("(1,", "(1, 1,")
 
 
 def test_migrations_are_compatible_with_earlier_code(database):
-    """No table or column goes, none narrows, and what comes may be left out when writing."""
+    """No table or column is removed or becomes required, and new columns are optional."""
     url, flask_db = database
     first, *later = revisions()
     flask_db("upgrade", first)
@@ -138,14 +138,14 @@ def test_migrations_are_compatible_with_earlier_code(database):
     assert len(rows_of(url, "SELECT id FROM tasks")) == 1 + len(later)
 
 
-# --- projects, on a database that is full already -----------------------------------------------
+# --- the migration to projects, with data -------------------------------------------------------
 
 BEFORE = "20261127_rebuild"
 MOMENT = "2026-01-02T03:04:05.000000Z"
 
 
 def fill(rows):
-    """Three users with tasks, some in the trash, and one without any."""
+    """Insert three users with tasks, some deleted, and a user without tasks."""
     users = [
         {
             "username": name,
@@ -182,13 +182,13 @@ def fill(rows):
 
 
 def everything(rows):
-    """The rows of before, with the columns of before."""
+    """Return all users and tasks."""
     return [rows.all(f"SELECT * FROM {table} ORDER BY id") for table in ("users", "tasks")]
 
 
 @pytest.fixture
 def at_inboxes(database):
-    """The migrated database's rows, what was there before, and `flask db …`."""
+    """The migrated database, its rows before the migration, and `flask db …`."""
     url, flask_db = database
     flask_db("upgrade", BEFORE)
     rows = Rows(url)
@@ -216,7 +216,7 @@ def test_upgrade_creates_inboxes_and_moves_tasks_there(at_inboxes):
     now = rows.all("SELECT * FROM tasks ORDER BY id")
     for old, new in zip(tasks, now, strict=True):
         added = {"project_id": of_user[old["user_id"]], "assignee_id": None}
-        assert new == new | old | added  # version and times, too
+        assert new == new | old | added  # including version and times
 
 
 def test_downgrade_loses_only_new_data(at_inboxes):

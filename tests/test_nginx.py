@@ -19,7 +19,7 @@ PER_ADDRESS = 50
 
 @pytest.fixture
 def front(live_server, tmp_path):
-    """The server, with few threads, and nginx before it."""
+    """A server with few threads, and the URL of nginx in front of it."""
     server = live_server(WEB_THREADS="2", TRUSTED_PROXIES="1")
     with nginx(tmp_path, server.url) as url:
         yield server, url
@@ -51,7 +51,7 @@ def test_slow_clients_are_disconnected(front):
     began = time.monotonic()
     heads = [dial(url, "127.0.0.1", head) for _ in range(100)]
     bodies = [dial(url, "127.0.0.1", body) for _ in range(PER_ADDRESS + 10)]
-    # The address has as many requests under way as it may have.
+    # The address has reached its maximum of concurrent requests.
     refused: list[socket.socket] = []
     while len(refused) < 10:
         refused = select.select(bodies, [], [], 5)[0]
@@ -65,7 +65,7 @@ def test_slow_clients_are_disconnected(front):
         seconds.append(time.monotonic() - asked)
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
     for client in (*heads, *(each for each in bodies if each not in refused)):
-        read_all(client)  # until nginx closes it
+        read_all(client)  # until nginx closes the connection
     assert time.monotonic() < began + 13
     assert status_of(url, "127.0.0.1") == 401
 

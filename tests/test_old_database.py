@@ -30,7 +30,7 @@ def make(make_app):
 
 @pytest.fixture
 def flask(make):
-    """`flask(url, "db", "upgrade")`"""
+    """`flask(url, "db", "upgrade")` runs a command."""
 
     def run(url, *command):
         ran = make(url).test_cli_runner().invoke(args=command)
@@ -78,7 +78,7 @@ def test_upgrade_of_an_earlier_database(
     refreshed = client.post("/auth/refresh", json={"refresh_token": known["refresh_token"]})
     assert refreshed.status_code == 401
 
-    # What waits is done, and what was sealed can be read: a delivery is signed with the secret.
+    # The pending job is run, and the encrypted secret still signs deliveries.
     ana = known["tokens"]["ana"]
     answer = client.patch("/webhooks/1", json={"url": receiver.url()}, as_=ana)
     assert answer.status_code == 200
@@ -92,10 +92,9 @@ def test_upgrade_of_an_earlier_database(
 
 
 def rows_in(text):
-    """The rows of a dump, whatever the order.
+    """Return the sorted rows of a dump.
 
-    Secrets are encrypted anew. What an import had staged is not kept: it begins again. Nor are
-    the workers' heartbeats.
+    Encrypted secrets differ each time. Staged rows of imports and workers are not kept.
     """
     return sorted(
         re.sub(r"'[\w.=+/-]{60,}'", "'secret'", line) if "webhooks" in line else line
@@ -105,7 +104,7 @@ def rows_in(text):
 
 
 def assert_kept(before, now, where):
-    """Fields may have been added, and nothing else changed."""
+    """Assert that nothing changed, except for additional fields."""
     if isinstance(before, dict):
         for name, value in before.items():
             assert name in now, f"{where}: {name} is gone"

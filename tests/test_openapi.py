@@ -14,8 +14,8 @@ from tests.support.servers import ROOT
 pytestmark = pytest.mark.sqlite
 
 
-PASSWORD = "Correct-Horse-7"  # that of the examples
-# What a summary begins with.
+PASSWORD = "Correct-Horse-7"  # the password in the examples
+# The first words of summaries.
 VERBS = re.compile(
     "(List|Get|Create|Update|Replace|Delete|Restore|Export|Import|Register|Log|Refresh|Reset|"
     r"Change|Revoke|Rotate|Send|Redeliver|Add|Remove|Set|Download|Check|Apply|Show)\b"
@@ -34,7 +34,7 @@ def all_operations(document):
 
 
 def test_document_contains_every_route(app, document):
-    """Also one that somebody adds without declaring it."""
+    """Undeclared routes are found as well."""
     routes = {
         (re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
@@ -77,7 +77,7 @@ def test_bodies_have_valid_examples(document):
 
 
 def test_a_plain_user_may_send_the_example_of_every_body(root, document):
-    """One after the other, as the user whom the example of a registration makes."""
+    """The example of the registration creates the user, who sends the other examples."""
     examples = {}
     for path, method, operation in all_operations(document):
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
@@ -87,7 +87,7 @@ def test_a_plain_user_may_send_the_example_of_every_body(root, document):
                 path,
                 body["examples"]["example"]["value"],
             )
-    del examples["reset_password"]  # its token comes from an admin
+    del examples["reset_password"]  # only an admin can create its token
 
     def send(name, as_=None, **ids):
         method, path, example = examples.pop(name)
@@ -116,7 +116,7 @@ def test_a_plain_user_may_send_the_example_of_every_body(root, document):
 
 
 def test_generators_of_clients_find_types(document):
-    """No body is a union by keywords alone, which generators type as anything."""
+    """No body is an untyped union, for which generators use the type Any."""
     schemas = document["components"]["schemas"]
     for name in {name for name in schemas if name.endswith("Request")}:
         assert not schemas[name].keys() & {"anyOf", "oneOf", "allOf"}, name

@@ -13,15 +13,15 @@ from tests.support.rows import Rows
 from tests.support.tasks import after, plant, plant_many
 
 PROJECTS = 20
-MANY = 13_000  # so that skip=9900 lies behind the last due time: one in four tasks has none
+MANY = 13_000  # skip=9900 is after the last due time, because a quarter of the tasks has none
 SORTS = ("created_at", "-created_at", "due_at", "-due_at", "priority", "-priority")
-# For a page of 20, though one in three has the status. To read and sort all takes ten times that.
+# Limits for a page of 20 with a filter on status. Sorting all tasks takes ten times as much.
 ROWS, STEPS = 600, 10_000
 FEW_STATEMENTS = 5
 
 
 class PostgresMeter:
-    """Rows of tasks that were read. A connection reports that for certain when it ends."""
+    """Count the rows of tasks that are read, which a connection reports when it is closed."""
 
     most = ROWS
 
@@ -37,7 +37,7 @@ class PostgresMeter:
         self.read()
 
     def read(self):
-        """What was read since this was asked last."""
+        """Return the number of rows since the last call."""
         others = (
             "FROM pg_stat_activity WHERE datname = current_database()"
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -62,7 +62,7 @@ class PostgresMeter:
 
 
 class SqliteMeter:
-    """Steps of SQLite's machine on each connection that is opened in this process."""
+    """Count the virtual machine steps of all SQLite connections in this process."""
 
     most = STEPS
 
@@ -87,7 +87,7 @@ class SqliteMeter:
 
 @pytest.fixture(params=[1, PROJECTS])
 def stand(databases, make_app, make_client, monkeypatch, request):
-    """A user with many tasks, in the Inbox or in as many projects, and a meter of what is read."""
+    """A user with many tasks in the Inbox or in several projects, and a meter."""
     url = databases.fresh()
     meter = PostgresMeter(url) if url.startswith("postgres") else SqliteMeter(monkeypatch)
     app = make_app(DATABASE_URL=url)
@@ -100,14 +100,14 @@ def stand(databases, make_app, make_client, monkeypatch, request):
         if each is not None:
             add(client, bob, each, alice, "viewer")
         plant_many(Rows(url), alice.id, MANY // len(projects), each and each["id"])
-    meter.most *= 1 if request.param == 1 else 5  # some rows of each project
+    meter.most *= 1 if request.param == 1 else 5  # it reads rows of each project
     yield client, alice, meter
     if isinstance(meter, PostgresMeter):
         meter.close()
 
 
 def pages(client, alice):
-    """Pages of each order: the first, the next, one far down, and one without any due time."""
+    """Yield pages of each order: the first, the second, a deep one, and one without due times."""
     for sort_by in SORTS:
         for status in ("", "&status=todo"):
             path = f"/tasks?sort_by={sort_by}{status}&limit=20&"
@@ -161,7 +161,7 @@ def test_number_of_statements_is_constant(client, rows, alice, statements, path)
         assert len(seen) <= FEW_STATEMENTS, seen
         return len(seen)
 
-    client.get("/tasks", as_=alice)  # notes that the session is in use
+    client.get("/tasks", as_=alice)  # updates last_used_at
     first = count()
     plant(rows, alice.id, [{"title": "a", "tags": ["x"], "due_at": after(1)}] * 25)
     plant(rows, alice.id, [{"title": "a", "tags": ["x"], "deleted_at": after(1)}] * 25)

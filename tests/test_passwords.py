@@ -98,7 +98,7 @@ def test_every_character_of_a_long_password_counts(client):
         for wrong in (password[:-1], password + "x", password.strip() + "x", password[:-1] + "ß"):
             if len(wrong) <= 256:
                 assert login(client, name, wrong).status_code == 401, wrong
-    first = "A1" + "x" * 70  # bcrypt itself would stop after 72 bytes
+    first = "A1" + "x" * 70  # bcrypt alone ignores everything after 72 bytes
     assert register(client, first + "-one").status_code == 201
     for end, status in (("-two", 401), ("", 401), ("-one", 200)):
         assert login(client, "ana", first + end).status_code == status
@@ -206,14 +206,14 @@ def test_concurrent_uses_of_a_reset_token(app, make_client, client, alice, admin
     assert login(client, "alice", f"{OTHER}-{statuses.index(204)}").status_code == 200
 
 
-# --- time tells nothing -------------------------------------------------------------------------
+# --- timing -------------------------------------------------------------------------------------
 
 
 @pytest.mark.sqlite
 def test_login_time_is_independent_of_the_reason(make_app, make_client, client, cast, admin):
-    """Interleaved, so that what else the machine does falls on all alike."""
+    """The logins are interleaved, so that other load affects all of them."""
     slow = make_client(make_app(BCRYPT_ROUNDS="8"))
-    for look in range(5):  # on a noisy machine one may not be enough; a real leak stays
+    for look in range(5):  # retry, because other load may disturb one measurement
         names = [f"{name}-{look}" for name in ("here", "gone", "nobody")]
         for name in names[:2]:
             made = register(slow, GOOD, username=name).get_json()["user"]
@@ -237,7 +237,7 @@ def test_login_time_is_independent_of_the_reason(make_app, make_client, client, 
 def test_wrong_password_takes_as_long_as_unknown_name(
     make_app, make_client, client, cast, monkeypatch
 ):
-    """Also where an account's hash is older and cheaper than what BCRYPT_ROUNDS asks now."""
+    """Also if the hash has fewer rounds than BCRYPT_ROUNDS."""
     cast.user("ana", password=GOOD)
     costlier = make_client(make_app(BCRYPT_ROUNDS="7"))
     spent = []
@@ -252,4 +252,4 @@ def test_wrong_password_takes_as_long_as_unknown_name(
         spent.clear()
         assert login(costlier, name, "Wrong-1-password").status_code == 401
         assert sum(spent) == 2**7, name
-        login(costlier, "ana", GOOD)  # gives her a hash of the new cost
+        login(costlier, "ana", GOOD)  # rehashes the password with the new cost

@@ -21,24 +21,24 @@ BY_PLATFORM = {"HOST": "", "TASKAPI_ENV": "", "BCRYPT_ROUNDS": "12"}
 
 @pytest.fixture
 def of_postgres(all_databases):
-    """An address as platforms write it."""
+    """The URL of a database as platforms set it."""
     url = all_databases("postgres").fresh()
     assert url.startswith("postgresql://")
     return url.replace("postgresql://", "postgres://", 1)
 
 
 def secret():
-    return os.urandom(32).hex()  # as Heroku's generator makes them
+    return os.urandom(32).hex()  # as Heroku generates them
 
 
 def has_workers(server, count):
-    """Soon, and no more than these: the first of them answers before the last is there."""
+    """Wait until the server has this number of workers, and check that it has no more."""
     master = psutil.Process(server.process.pid)
     for _ in range(100):
         if len(master.children()) >= count:
             break
         time.sleep(0.05)
-    time.sleep(0.2)  # one too many would be there by now
+    time.sleep(0.2)  # time for another worker to start
     return len(master.children()) == count
 
 
@@ -53,7 +53,7 @@ def listens_everywhere(server):
 
 
 def check_addresses(server, chain):
-    """What the log says of a client that forges its address, through proxies that append."""
+    """Assert that a forged X-Forwarded-For is ignored by the log and the limits."""
     answer = httpx.get(
         f"{server.url}/api/v1/tasks",
         headers={"X-Forwarded-For": chain, "X-Forwarded-Proto": "https"},
@@ -99,7 +99,7 @@ def test_render_and_railway_with_trusted_proxies(live_server, of_postgres, redis
         assert store.keys("taskapi:*"), "limits are counted there"
 
 
-# --- Heroku's Key-Value Store: TLS with a certificate that nobody vouches for -------------------
+# --- Heroku's Key-Value Store: TLS with a self-signed certificate -------------------------------
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_redis_certificates_are_verified_elsewhere(live_server, of_postgres, tls
     url, store = tls_redis
     env = {**BY_PLATFORM, "DATABASE_URL": of_postgres, "RATE_LIMIT_PER_MINUTE": ""}
     strict = live_server(**env, REDIS_URL=url, WEB_CONCURRENCY="1")
-    assert httpx.get(f"{strict.url}/api/v1/tasks").status_code == 401  # limits go on in memory
+    assert httpx.get(f"{strict.url}/api/v1/tasks").status_code == 401  # with limits in memory
     assert httpx.get(f"{strict.url}/health/detailed").json()["limiter"]["status"] == "away"
     assert not store.dbsize()
 

@@ -40,7 +40,7 @@ def test_the_committed_collection_is_what_the_script_makes(tmp_path):
 
 
 class Newman:
-    """Runs the whole collection against a server, and tells how each request was answered."""
+    """Run the collection against a server, and return the status of each failed request."""
 
     def __init__(self, url, folder):
         self._url = url
@@ -63,7 +63,7 @@ class Newman:
         }
 
 
-# What a run without a worker cannot create, and what has ended by then.
+# Needs a worker, or has been deleted by an earlier request.
 MISSING = {
     "GET api/v1/jobs/:job_id": 404,
     "POST api/v1/webhooks/:webhook_id/deliveries/:delivery_id/redeliver": 404,

@@ -87,7 +87,7 @@ def test_former_members_are_not_assigned(client, team, send_at_once):
 
 
 def test_tasks_are_not_lost_with_a_project(client, cast, alice, send_at_once, admin):
-    """Moved, created and imported while the project is deleted."""
+    """Tasks are moved, created and imported while the project is deleted."""
     for number in range(ROUNDS):
         ed = cast.user(f"ed-{number}")
         of = project(client, alice, editor=[ed])
@@ -166,7 +166,7 @@ def test_successor_disabled_during_deletion_of_the_owner(client, cast, admin, se
 
 
 def test_concurrent_deletion_of_users_and_projects(client, cast, admin, send_at_once):
-    """They lock the same rows, and never in a circle."""
+    """Both lock the same rows without deadlocks."""
     for number in range(ROUNDS):
         ann, ben = (cast.user(f"{name}-{number}") for name in ("ann", "ben"))
         of, other = (project(client, ann, editor=[ben]) for _ in "12")
@@ -184,7 +184,7 @@ def test_concurrent_deletion_of_users_and_projects(client, cast, admin, send_at_
         assert [(each["user_id"], each["assignee_id"]) for each in found] == [(ann.id, None)] * 2
 
 
-# --- while somebody else's change is being written ----------------------------------------------
+# --- requests that wait for another transaction ------------------------------------------------
 
 
 @pytest.mark.postgres
@@ -235,7 +235,7 @@ def test_task_moved_out_during_deletion_of_the_project(client, team, holding, pr
 
 @pytest.mark.postgres
 def test_events_match_tasks_after_concurrent_changes(client, team, holding, prepare, rows):
-    """A task that was changed just before somebody's assignments are cleared."""
+    """A task is changed just before the assignee is removed."""
     one = task(client, team.owner, team.project, assignee_id=team.editor.id)
     changed = "UPDATE tasks SET title = 'New', version = version + 1 WHERE id = :id"
     with holding(changed, id=one["id"]) as start:

@@ -28,7 +28,7 @@ def app_settings():
 
 @pytest.fixture
 def received(app, rows, receiver):
-    """What came since the last call: `{"/path": [message, …]}`."""
+    """`received()` returns the messages since the last call as `{"path": [message, …]}`."""
 
     def collect():
         with working(app):
@@ -115,7 +115,7 @@ def test_subscription_to_new_events_only(client, team, receiver, received):
 
 
 def test_events_of_indirect_changes(client, team, admin, receiver, received):
-    """Leaving clears assignees; a deleted project's tasks are deleted; a move is an update."""
+    """Leaving clears assignees, deleting a project deletes its tasks, a move is an update."""
     tasks = [task(client, team.owner, team.project, assignee_id=team.editor.id) for _ in "12"]
     own = task(client, team.owner)
     for who in (team.owner, team.editor, team.viewer):
@@ -141,7 +141,7 @@ def test_events_of_indirect_changes(client, team, admin, receiver, received):
 
 
 def test_events_before_a_move_are_not_sent(client, team, receiver, received):
-    """As in its activity, also where nothing of it was delivered yet."""
+    """New members do not receive earlier events, even if these are still undelivered."""
     hook(client, team.viewer, receiver, "/viewer")
     own = task(client, team.owner, title="Private plan")
     ok(patch(client, team.owner, own, title="Public plan"))
@@ -166,7 +166,7 @@ def test_events_of_deleted_users_and_projects(client, cast, team, admin, receive
 
 @pytest.mark.sqlite
 def test_pending_deliveries_to_former_members_are_not_sent(client, team, receiver, received, rows):
-    """Also where the first attempt has failed before."""
+    """This includes retries after a failed attempt."""
     made = hook(client, team.viewer, receiver, "/viewer", events=["task.created"])
     second = project(client, team.viewer, "Second")
     receiver.answer = lambda *_: 503
@@ -185,6 +185,6 @@ def test_pending_deliveries_to_former_members_are_not_sent(client, team, receive
     messages = received()["viewer"]
     assert [e["data"]["task"]["title"] for e in messages] == ["Own"]
     path = f"/webhooks/{made['id']}/deliveries"
-    for each in items(client, team.viewer, path):  # nor when they are asked for again
+    for each in items(client, team.viewer, path):  # redelivery does not send them either
         client.post(f"{path}/{each['id']}/redeliver", as_=team.viewer)
     assert [e["data"]["task"]["title"] for e in received()["viewer"]] == ["Own"]

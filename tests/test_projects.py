@@ -284,7 +284,7 @@ def test_archived_projects_are_excluded_by_default(client, root, team):
             assert get(client, who, one)["title"] == "Shared"
         own = items(client, team.owner, "/users/me/tasks")
         assert ids(own) == (set() if is_archived else {one["id"]})
-    ok(patch(client, team.editor, one, priority="high"))  # it can be written
+    ok(patch(client, team.editor, one, priority="high"))  # archived projects are not read-only
     comment(client, team.editor, one)
     made = task(client, team.editor, team.project)
     ok(client.delete(f"/tasks/{made['id']}", as_=team.editor), 204)

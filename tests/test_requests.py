@@ -126,7 +126,7 @@ FORWARDED = {
         "fe80::1%eth0": "fe80::1",
         **dict.fromkeys(
             ("unknown", "_hidden", "x" * 5000, "1.2.3", "'; --", "\xe9", "::g"),
-            "",  # what is no address harms nothing
+            "",  # invalid addresses are ignored
         ),
     },
     "2": {

@@ -87,7 +87,7 @@ def test_operations_without_a_token(scenes):
 
 
 def test_creating_a_task_gives_no_rights(client, team):
-    """Who made a task and has left, or was demoted, has no more than their role."""
+    """The creator of a task has only the rights of their role in the project."""
     one = task(client, team.editor, team.project)
     said = f"/tasks/{one['id']}/comments/{comment(client, team.editor, one)['id']}"
     ok(set_role(client, team.owner, team.project, team.editor, "viewer"))
@@ -101,7 +101,7 @@ def test_creating_a_task_gives_no_rights(client, team):
 
 
 def test_an_admin_who_is_a_member(client, team, admin):
-    """The role is shown; the rights of an admin stay, but not of their tokens."""
+    """An admin keeps all rights as a viewer, but tokens with smaller scopes do not."""
     add(client, team.owner, team.project, admin, "viewer")
     one = task(client, team.owner, team.project)
     assert ok(client.get(team.path, as_=admin))["role"] == "viewer"
@@ -174,7 +174,7 @@ def test_lists_counts_and_files_contain_only_visible_rows(client, root, team, ad
             assert ("Hers" in answer.text) == sees, (who, path)
             if "items" in answer.text and "q=" in path:
                 assert answer.json["total"] == int(sees), (who, path)
-    for who in (team.viewer, team.other, admin):  # a calendar is of one's own projects alone
+    for who in (team.viewer, team.other, admin):  # only tasks of their projects
         address = ok(client.post("/users/me/calendar", as_=who), 201)["url"]
         assert ("Hers" in root.get(address).text) == (who is team.viewer), who.username
 
@@ -207,7 +207,7 @@ def test_cursors_and_etags_of_other_users(client, team):
     refused(client.delete(comments, as_=team.other, headers={"If-Match": "*"}), 404)
 
 
-# --- what was allowed before --------------------------------------------------------------------
+# --- rights that were lost ----------------------------------------------------------------------
 
 
 def test_no_replay_after_losing_the_right(client, team):
@@ -252,7 +252,7 @@ def test_no_replay_after_losing_the_right(client, team):
         assert "Secret" not in answer.text, path
     assert member["user_id"] == team.other.id
     tasks = items(client, team.owner, f"{team.path}/tasks?limit=100")
-    assert len(tasks) == 2 + 5  # nothing was done twice
+    assert len(tasks) == 2 + 5  # no request was repeated
 
 
 def test_import_fails_after_losing_the_right(client, team, app):

@@ -46,7 +46,7 @@ def test_bill_has_the_current_version(bill, root):
 
 
 def needed(names: list[str]) -> set[str]:
-    """These and all that they need here, as their own metadata says."""
+    """Return these packages and all their requirements according to their metadata."""
     found: set[str] = set()
     waiting = [Requirement(name) for name in names]
     seen = set()

@@ -19,7 +19,7 @@ SETTINGS = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(),
 NOT_CHECKED_IN = shutil.ignore_patterns(
     *(".git", ".venv", "instance", "node_modules", "htmlcov", ".*cache", "__pycache__", ".env"),
     *("build", ".hypothesis", ".schemathesis"),
-    ".coverage*",  # which come and go while the suite runs
+    ".coverage*",  # temporary files of a test run
 )
 STAMP = """
 { cat requirements.txt %s | cksum; readlink -f .venv/bin/python; pwd -P; } >.venv/stamp-%s
@@ -27,7 +27,7 @@ STAMP = """
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The caller's, without any setting of ours, and with what keeps an installation short."""
+    """Return the environment without our settings, with options for a fast installation."""
     mine = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     return mine | {"PIP_NO_COMPILE": "1", "PYTHON": sys.executable} | more
 
@@ -46,7 +46,7 @@ def copy_of_the_project(to: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Set up already, since that takes long: with the programs of this environment."""
+    """A copy with a fake .venv that runs the programs of this environment."""
     place = copy_of_the_project(tmp_path_factory.mktemp("scripts") / "my projects" / "task api")
     programs = place / ".venv" / "bin"
     programs.mkdir(parents=True)
@@ -59,7 +59,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Server:
-    """`script/server`, started from elsewhere through a symbolic link."""
+    """`script/server`, started from another folder through a symbolic link."""
 
     def __init__(self, checkout: Path, folder: Path):
         port = free_port()
@@ -95,7 +95,7 @@ class Server:
         return self._process.wait(30)
 
     def interrupt(self) -> int:
-        """As Ctrl-C does, which reaches every process of the terminal."""
+        """Send SIGINT to all processes, as Ctrl-C does."""
         os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(30)
 
@@ -186,7 +186,7 @@ def test_concurrent_setups_of_an_incomplete_environment(tmp_path):
 
 @pytest.fixture
 def bare_path(tmp_path: Path) -> Path:
-    """A folder for PATH with the few programs that the scripts need, and no Python."""
+    """A folder for PATH with the programs that the scripts need, but without Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("sh", "cat", "cksum", "dirname", "grep", "readlink"):

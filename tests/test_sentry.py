@@ -22,7 +22,7 @@ PASSWORD = "Lantern-7-sentry"
 
 @pytest.fixture
 def sentry():
-    """A receiver in Sentry's place: the address for SENTRY_DSN, and what came, unpacked."""
+    """A fake Sentry server: the value for SENTRY_DSN, and the received bodies."""
     came = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -37,7 +37,7 @@ def sentry():
             self.wfile.write(b"{}")
 
         def log_message(self, *arguments):
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
@@ -65,7 +65,7 @@ def test_reports_contain_no_private_data(live_server, databases, sentry):
         )
         searched = client.get("/tasks?q=confidential", headers={"Authorization": f"Bearer {token}"})
         assert (failed.status_code, searched.status_code) == (500, 500)
-        assert client.get("/nothing").status_code == 404  # and what is expected is not reported
+        assert client.get("/nothing").status_code == 404  # expected errors are not reported
     end = time.monotonic() + 10
     while len(came) < 2 and time.monotonic() < end:
         time.sleep(0.05)
@@ -85,7 +85,7 @@ def test_reports_contain_no_private_data(live_server, databases, sentry):
 
 
 def without_sentry(folder: Path) -> Path:
-    """An environment with everything that is here but that one package."""
+    """Return a copy of the environment without sentry-sdk."""
     here = Path(sysconfig.get_path("purelib"))
     for each in here.iterdir():
         if not each.name.startswith("sentry_sdk"):
@@ -106,7 +106,7 @@ def test_missing_sentry_sdk_is_reported(tmp_path):
         "text": True,
         "check": False,
     }
-    python = Path(sys.executable).resolve()  # the one that .venv was made with, which has nothing
+    python = Path(sys.executable).resolve()  # the base interpreter, which has no packages
     code = "from wsgi import app; print(app.test_client().get('/health').status_code)"
     served = subprocess.run([python, "-S", "-c", code], **run)
     assert (served.returncode, served.stdout) == (0, "200\n"), served.stderr

@@ -24,7 +24,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 @pytest.fixture(scope="module")
 def stand():
-    """One server for the tests that leave it as it was."""
+    """A server for all tests that do not change it."""
     with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
         yield made
 
@@ -33,7 +33,7 @@ def stand():
 
 
 def padded(line: int, field: int) -> bytes:
-    """A request whose line and whose longest header field have these sizes."""
+    """Return a request with a request line and a header field of these sizes."""
     start, end = b"GET /api/v1/none?", b" HTTP/1.1\r\n"
     head = start + b"a" * (line - len(start) - len(end)) + end
     return head + HOST + b"Connection: close\r\nX: " + b"b" * (field - 5) + b"\r\n\r\n"
@@ -154,7 +154,7 @@ def test_sigterm_finishes_running_requests(live_server):
 
                 def slowly(body=body, server=server):
                     yield next(body)
-                    time.sleep(0.2)  # until it is in a thread's hands
+                    time.sleep(0.2)  # until a thread handles it
                     server.process.send_signal(signal.SIGTERM)
                     time.sleep(0.5)
                     yield next(body)
@@ -182,7 +182,7 @@ def test_reload_and_killed_worker(live_server):
                 os.kill(min(before), signal.SIGKILL)
                 eventually(lambda before=before: min(before) not in workers(server))
         eventually(lambda: len(workers(server)) == 2)
-        for _ in range(20):  # over connections of their own, so that each worker gets some
+        for _ in range(20):  # over separate connections, so that each worker receives some
             assert httpx.get(f"{server.url}/health").status_code == 200
     assert server.stop() == 0
     assert "Traceback" not in server.log()
@@ -191,7 +191,7 @@ def test_reload_and_killed_worker(live_server):
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["terminate_twice", "reload"])
 def test_signals_under_load_lose_no_request(fault):
-    """What waits in the queue of a socket that is closed is reset by the system, unread."""
+    """Connections in the queue of a closed socket are reset by the operating system."""
     with ground("sqlite") as stand:
         if fault == "reload":
             report = faults.reload(stand, requests=2000)

@@ -22,7 +22,7 @@ def is_in(client, token):
 
 @pytest.fixture
 def set_back(rows):
-    """`set_back("rotated_at", 61)`: as if it had happened so many seconds earlier."""
+    """`set_back("rotated_at", 61)` sets a time to this number of seconds ago."""
 
     def run(column, seconds):
         assert rows.run(f"UPDATE sessions SET {column} = :t", t=ago(seconds=seconds)) > 0
@@ -284,7 +284,7 @@ def test_failed_update_of_last_used_at_fails_no_request(client, rows, alice, set
 
 @pytest.fixture
 def refreshing(app, make_client):
-    """`refreshing(token)` is an act for `at_once`, on a client of its own."""
+    """`refreshing(token)` returns a function for `at_once` with a new client."""
     return lambda token: partial(refresh, make_client(app), token)
 
 

@@ -12,7 +12,7 @@ HIDDEN = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def stand():
-    """One server for all: each test leaves it as it was."""
+    """A server for all tests, which do not change it."""
     with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
         yield made
 
@@ -74,7 +74,7 @@ def stand():
 )
 def test_ambiguous_requests_are_rejected(stand, request_):
     answer = exchange(stand, request_ + HIDDEN)
-    # gunicorn's short answer, or ours where it was the body that could not be read.
+    # The short response of gunicorn, or ours if the body cannot be read.
     assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), answer
     assert answer.count(b"HTTP/1.1 2") == 0, "what followed was taken for a request"
     assert answer.count(b"\r\n\r\n") == 1
@@ -92,7 +92,7 @@ def test_valid_chunks_and_pipelined_requests(stand):
     sent += b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     whole = exchange(stand, sent)
     client = dial(stand)
-    for start in range(0, len(sent), 7):  # and cut up anyhow
+    for start in range(0, len(sent), 7):  # in small pieces
         client.sendall(sent[start : start + 7])
     for answer in (whole, read_all(client)):
         statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]

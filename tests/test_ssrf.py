@@ -28,7 +28,7 @@ INSIDE = [
     *("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "3fff::1"),  # documentation
     *("224.0.0.1", "255.255.255.255", "ff02::1"),  # multicast, broadcast
 ]
-# Spellings of 127.0.0.1 that the system's look-up understands, as hosts of a URL.
+# Other forms of 127.0.0.1 that the system resolves.
 DISGUISED = [
     *("2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1"),
     *("127.0.0.1.", "127.000.000.001"),
@@ -71,7 +71,7 @@ def test_http_is_allowed_in_development(client, alice, make_app, make_client):
 
 @pytest.fixture
 def inside():
-    """The port of a server on the loopback interface to which nobody may connect."""
+    """The port of a local server; the test fails if anything connects to it."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.settimeout(0.2)
         yield listener.getsockname()[1]
@@ -80,7 +80,7 @@ def inside():
 
 
 def attempts(client, who, webhooks):
-    """One attempt for each webhook, once all were made."""
+    """Wait for an attempt of each webhook, and return their deliveries."""
 
     def look():
         found = [sent(client, who, webhook) for webhook in webhooks]
@@ -90,7 +90,7 @@ def attempts(client, who, webhooks):
 
 
 def test_names_with_private_addresses_are_not_connected_to(client, alice, app, rows, inside):
-    """Also if it was stored before the rules, or past them."""
+    """This is checked when connecting, not only when the URL is stored."""
     webhooks = []
     for host in ("localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", *DISGUISED):
         body = {"url": "https://example.org/"}
@@ -103,7 +103,7 @@ def test_names_with_private_addresses_are_not_connected_to(client, alice, app, r
 
 
 def test_errors_reveal_nothing_about_private_addresses(client, alice, app, inside):
-    """Something that listens, nothing that does, and a name that does not exist: one answer."""
+    """An open port, a closed port and an unknown name have the same error."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
     webhooks = [
@@ -122,7 +122,7 @@ def test_errors_reveal_nothing_about_private_addresses(client, alice, app, insid
 
 @pytest.fixture
 def allowing(make_app):
-    """The application where webhooks may be on this machine."""
+    """An application that allows webhooks on this machine."""
     return make_app(WEBHOOK_ALLOW_PRIVATE="1")
 
 
@@ -140,7 +140,7 @@ def test_proxies_of_the_environment_are_not_used(
 
 @pytest.fixture
 def tls_receiver(tmp_path):
-    """`tls_receiver()`: a receiver with a self-signed certificate for localhost, and its file."""
+    """`tls_receiver()` returns a receiver with a self-signed certificate, and its file."""
     made: list[Receiver] = []
 
     def make():
@@ -174,7 +174,7 @@ def test_tls_is_verified_for_the_name(
         make_client(allowing).post("/webhooks", json={"url": url}, as_=alice).json
         for url in (
             trusted.url(host="localhost").replace("http:", "https:"),
-            trusted.url(host="127.0.0.1").replace("http:", "https:"),  # not its name
+            trusted.url(host="127.0.0.1").replace("http:", "https:"),  # another name
             unknown.url(host="localhost").replace("http:", "https:"),
         )
     ]

@@ -15,7 +15,7 @@ KEY = "E8R4R_VuwLCANXDUu5GNZPnZJsrrdS0gUKdXKf5UzuQuxrMTzbkZTIdNXAke9Yrz"
 
 
 def assert_refused(*words: str, **env: str) -> None:
-    """gunicorn ends with 1 and one line that has these words."""
+    """Assert that gunicorn exits with 1 and prints these words in one line."""
     started = subprocess.run(
         [sys.executable, "-m", "gunicorn", "wsgi:app"],
         cwd=ROOT,

@@ -13,7 +13,7 @@ ZONES = ["UTC", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago", "Et
 
 
 def recently_changed():
-    """Zones whose clocks have changed within the days that are counted: at night, at midnight."""
+    """Return zones with a change of their offset within the last 30 days."""
     now = datetime.now(UTC)
     changed: dict[tuple[object, ...], str] = {}
     for name in sorted(available_timezones()):
@@ -51,7 +51,7 @@ def model(tasks, now, zone):
 
 def any_task(now, dice):
     def moment(days):
-        if dice.random() < 0.6:  # at and around a full hour, where days begin
+        if dice.random() < 0.6:  # at or next to a full hour, where days begin
             hour = now.replace(minute=0, second=0, microsecond=0)
             near = hour + timedelta(hours=dice.randrange(-24 * days, 48))
             return canonical(near + timedelta(microseconds=dice.choice((-1, 0, 1))))
@@ -75,7 +75,7 @@ def test_counts_match_a_reference_implementation(client, rows, alice, bob):
     plant(rows, bob.id, tasks[:9])
     zones = [*ZONES, *recently_changed()]
     for name in zones:
-        for _ in range(3):  # a minute or a day may end in between
+        for _ in range(3):  # retry if time passes a boundary during the request
             before = datetime.now(UTC)
             answer = client.get("/tasks/stats", query_string={"tz": name}, as_=alice)
             assert answer.status_code == 200

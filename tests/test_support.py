@@ -1,4 +1,4 @@
-"""The helpers of other tests."""
+"""Helpers of other tests."""
 
 from tests.support.secrets import Secrets
 

@@ -83,7 +83,7 @@ def task(client, alice):
 
 
 def sent_everywhere(client, person, task, body):
-    """The answers of all that takes a task, or many."""
+    """Yield the responses of every request with a task in its body."""
     one, update = f"/tasks/{task['id']}", {"op": "update", "id": task["id"], "data": body}
     for method, path, whole in (
         ("POST", "/tasks", body),
@@ -93,7 +93,7 @@ def sent_everywhere(client, person, task, body):
         ("POST", "/tasks/bulk", {"operations": [{"op": "create", "data": body}]}),
         ("POST", "/tasks/bulk", {"operations": [update]}),
     ):
-        raw = json.dumps(whole)  # as ASCII, in which a NUL is an escape
+        raw = json.dumps(whole)  # as ASCII, with NUL as an escape sequence
         yield client.open(
             path, method=method, as_=person, data=raw, content_type="application/json"
         )
@@ -109,7 +109,7 @@ def test_invalid_field_is_a_400_with_its_name(client, alice, task, name):
             assert answer.status_code == 400, (value, answer.json)
             error = answer.json["error"]
             assert error["code"] == "VALIDATION_ERROR"
-            if "\\u0000" in json.dumps(value):  # found before anything is known of the operation
+            if "\\u0000" in json.dumps(value):  # detected before the operation is parsed
                 assert any(name in path.split(".") for path in error["details"])
                 continue
             faulty = set(error["details"]) - {"row", "index"}

@@ -129,7 +129,7 @@ def test_ids_are_not_reused(client, rows, alice):
     assert made(client, alice)["id"] > first
 
 
-# --- whose a task is ----------------------------------------------------------------------------
+# --- the owner of a task -------------------------------------------------------------------------
 
 
 def test_only_admins_can_set_the_owner(client, alice, bob, admin):
@@ -277,7 +277,7 @@ def test_only_visible_tasks_can_be_restored(client, alice, bob, admin):
     assert client.post(f"{one}/restore", as_=alice, json={"title": "x"}).status_code == 400
     assert client.post(f"{one}/restore", as_=alice, data="x").status_code == 415
     assert client.post(f"{one}/restore", as_=alice, json={}).status_code == 200
-    assert client.post(f"{one}/restore", as_=bob).status_code == 404  # live, and still not his
+    assert client.post(f"{one}/restore", as_=bob).status_code == 404  # still invisible to bob
 
 
 def test_purge_deletes_expired_rows_only(client, app, rows, alice):

@@ -31,7 +31,7 @@ def bob(cast):
 
 @pytest.fixture
 def fail(login):
-    """`fail(10)`: so many attempts that fail, from one address."""
+    """`fail(10)` makes failed login attempts from one address."""
 
     def run(count, **options):
         assert [login("bob", **options).status_code for _ in range(count)] == [401] * count
@@ -96,14 +96,14 @@ def test_block_ends_after_15_minutes(app, rows, login, bob, fail):
         assert login("bob").status_code == 429
     assert app.test_cli_runner().invoke(args=["purge"]).exit_code == 0
     for minutes, status in ((14, 429), (16, 200)):
-        # No more rows than failures: an attempt that got a 429 counts for nothing.
+        # Attempts with a 429 are not counted.
         assert rows.run("UPDATE login_failures SET at = :t", t=ago(minutes=minutes)) == 10
         assert login("bob", GOOD).status_code == status
 
 
 @pytest.fixture
 def under_attack(rows, bob, fail):
-    """A hundred failures in a row for bob, each address below its own limit."""
+    """Make 100 failed logins of bob from ten addresses."""
     for number in range(10):
         fail(10, address=f"198.51.100.{number}")
 
@@ -142,7 +142,7 @@ def test_enable_resets_both_counts(app, login, bob, under_attack, fail):
 
 @pytest.mark.sqlite
 def test_names_are_stored_as_digests(rows, login):
-    """What was typed as a name may be a password."""
+    """Users may enter their password as the name."""
     login("My-secret-password-7")
     for table in ("login_accounts", "login_failures", "events"):
         stored = rows.all(f"SELECT * FROM {table}")

@@ -133,7 +133,7 @@ def test_times(client, alice):
         good: dict[str, Any] = {name: value}
         token = resigned(alice.token, KEY, **good)
         assert client.get("/users/me", as_=token).status_code == 200, good
-    # One that was accepted before expires like any other.
+    # A token expires even if it was accepted before.
     token = resigned(alice.token, KEY, exp=int(time.time()) + 2)
     assert client.get("/users/me", as_=token).status_code == 200
     eventually(lambda: client.get("/users/me", as_=token).status_code == 401)
@@ -150,7 +150,7 @@ def test_manipulated_tokens(client, alice):
         *(f"{body}.{signature[:-1]}", f"{body}.{signature[1:]}", f"{body}.{signature}{signature}"),
         *(f"{body}.{other}", f"{alice.token}.{signature}", f"{header}.{payload[:-4]}.{signature}"),
         *(f"{header}.{encoded(b'{}')}.{signature}", f"{alice.token} {alice.token}"),
-        f"{alice.token},Bearer {alice.token}",  # two headers, as a server joins them
+        f"{alice.token},Bearer {alice.token}",  # two headers that a server has joined
         *(f'"{alice.token}"', "....", ".", "null", "ключ".encode().decode("latin-1")),
         *("tsk_", "tsk_" + "x" * 43, "x" * 50_000, "a." * 20_000),
     ):

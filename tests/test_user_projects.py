@@ -65,7 +65,7 @@ def test_tasks_go_to_the_longest_standing_active_owner(client, cast, team, admin
     gone = task(client, team.editor, team.project)
     ok(client.delete(f"/tasks/{gone['id']}", as_=team.editor), 204)
     to = team.other if is_reassigned else None
-    delete(client, admin, team.editor, to)  # is not the last owner: nothing here is theirs
+    delete(client, admin, team.editor, to)  # the project keeps an owner: no effect
     found = get(client, team.viewer, one)
     shown = found["user_id"], found["assignee_id"], found["project_id"]
     assert shown == (team.owner.id, None, team.project["id"])
@@ -154,7 +154,7 @@ def test_archived_projects_and_admins(client, cast, team, admin):
     delete_self(client, team.owner)
     assert roles(client, team.viewer, team.project) == {"editor": "owner", "viewer": "viewer"}
     assert get(client, team.viewer, one)["user_id"] == team.editor.id
-    for who in (team.editor, team.viewer):  # one after the other, to the last
+    for who in (team.editor, team.viewer):  # one after the other
         delete_self(client, who)
     refused(client.get(team.path, as_=admin), 404)
     assert items(client, admin, "/tasks?deleted=true") == []
@@ -162,13 +162,13 @@ def test_archived_projects_and_admins(client, cast, team, admin):
 
 
 def test_tasks_in_another_users_inbox(client, team, admin):
-    """An editor has moved another's task to their own Inbox: rights come from the project."""
+    """A task in the Inbox of another user stays there when its owner is deleted."""
     own = inbox(client, team.editor)["id"]
     stays, goes = (task(client, team.owner, team.project) for _ in "12")
     for each in (stays, goes):
         ok(patch(client, team.editor, each, project_id=own))
     refused(client.get(f"/tasks/{stays['id']}", as_=team.owner), 404)
-    delete(client, admin, team.owner)  # who made them and has no right to them any more
+    delete(client, admin, team.owner)  # the owner, who has lost access to them
     for each in (stays, goes):
         found = get(client, team.editor, each)
         assert (found["user_id"], found["project_id"]) == (team.editor.id, own)

@@ -13,12 +13,12 @@ def change_me(client, person, **changes):
 
 
 def details(answer, status=400, code="VALIDATION_ERROR"):
-    """The fields that an error names."""
+    """Assert the status and code of an error, and return the fields it names."""
     assert (answer.status_code, code_of(answer)) == (status, code), answer.text
     return answer.get_json()["error"]["details"].keys()
 
 
-# --- one's own profile --------------------------------------------------------------------------
+# --- the own account -----------------------------------------------------------------------------
 
 
 def test_change_own_names(client, alice):
@@ -157,7 +157,7 @@ def test_invalid_changes_by_an_admin(client, alice, admin):
     for body in bodies:
         assert details(client.patch(path, json=body, as_=admin)) == body.keys()
     assert client.get(path, as_=admin).get_json()["version"] == 1
-    # Our word for what was meant.
+    # The error suggests the correct name.
     for name, value, word in (
         ("is_admin", True, "'role'"),
         ("role", "administrator", "'admin'"),

@@ -107,7 +107,7 @@ def test_webhook_receives_events_of_visible_tasks(client, alice, bob, admin, rec
 
 
 def test_visibility_is_checked_at_delivery(client, cast, alice, bob, admin, receiver, rows, app):
-    """Its task was given away, its owner was demoted, or disabled."""
+    """The task has a new owner, or the owner of the webhook was demoted or disabled."""
     demoted, disabled = cast.admin("second"), cast.user("carol")
     hook(client, alice, receiver, "/alice")
     hook(client, demoted, receiver, "/demoted")
@@ -203,7 +203,7 @@ def test_webhook_has_the_scope_of_its_token(client, alice, admin, receiver, app,
 
 
 def test_new_url_binds_a_webhook_to_the_token(client, alice, admin, receiver, app, rows):
-    """Else a token of scope `write` could have all that an admin's webhook sees sent to itself."""
+    """A token with the scope `write` must not receive events that only an admin sees."""
     webhook = hook(client, admin, receiver)
     path = f"/webhooks/{webhook['id']}"
     body = {"name": "hooks", "scope": "write"}
@@ -226,7 +226,7 @@ def test_new_url_binds_a_webhook_to_the_token(client, alice, admin, receiver, ap
 def test_events_during_inactivity_are_not_delivered(client, alice, receiver, app, rows):
     webhook = hook(client, alice, receiver)
     path = f"/webhooks/{webhook['id']}"
-    other = hook(client, alice, receiver, "/other")  # so that events do wait for the worker
+    other = hook(client, alice, receiver, "/other")  # so that events are queued
     client.patch(path, json={"is_active": False}, as_=alice)
     task(client, alice, title="off")
     client.patch(path, json={"is_active": True}, as_=alice)

@@ -26,14 +26,14 @@ from tests.support.worker import (
 
 
 def overdue(rows):
-    """The tasks of which it was recorded that they are overdue."""
+    """Return the ids of the tasks with an event task.overdue."""
     found = rows.all("SELECT task_id FROM events WHERE action = 'task.overdue' ORDER BY id")
     return [row["task_id"] for row in found]
 
 
 @pytest.fixture
 def after_a_look(client, alice, rows, app):
-    """`after_a_look()`: the overdue tasks, once a worker has seen everything that is there."""
+    """`after_a_look()` runs a worker, and returns the ids of overdue tasks."""
     seen = []
 
     def look():
@@ -101,7 +101,7 @@ def test_health_shows_running_workers(client, root, alice, rows, app):
 
 @pytest.fixture
 def serving(live_server, databases, receiver):
-    """`serving(WORKER="embedded")`: a live server, and a client with a webhook to the receiver."""
+    """`serving(WORKER="embedded")` returns a live server and a client with a webhook."""
     clients = []
 
     def start(**settings):
@@ -137,7 +137,7 @@ def test_embedded_worker_survives_killed_processes(serving, receiver, rows):
             headers = {"Idempotency-Key": "once"}
             response = client.post("/tasks", json={"title": "three"}, headers=headers)
             return response.status_code == 201
-        except httpx.TransportError:  # a connection to one that was killed
+        except httpx.TransportError:  # a connection to a killed process
             return False
 
     eventually(create)
@@ -153,7 +153,7 @@ def test_stopping_worker_finishes_or_releases_work(serving, receiver, databases,
 
     def take_a_while(*_):
         begun.set()
-        time.sleep(1)  # it is told to stop meanwhile
+        time.sleep(1)  # SIGTERM arrives during this time
         return 204
 
     receiver.answer = take_a_while
@@ -169,8 +169,8 @@ def test_stopping_worker_finishes_or_releases_work(serving, receiver, databases,
     assert len(receiver.messages) < 5
     receiver.answer = lambda *_: 204
     second = start_worker(env, log)
-    eventually(lambda: len(receiver.messages) == 5, seconds=15)  # at once: nothing is claimed
+    eventually(lambda: len(receiver.messages) == 5, seconds=15)  # immediately: nothing is claimed
     second.send_signal(signal.SIGTERM)
     assert second.wait(10) == 0
-    assert len({message.id for message in receiver.messages}) == 5  # none twice
+    assert len({message.id for message in receiver.messages}) == 5  # no duplicates
     assert "Traceback" not in log.read_text()

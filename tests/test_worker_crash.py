@@ -1,6 +1,6 @@
-"""kill -9 of the worker, the web process or both under load: nothing is lost, nothing is stuck.
+"""SIGKILL of the worker, the web process or both under load loses no work.
 
-CRASH_ROUNDS=20 makes it long; the table that it prints (-s) is the one in the documentation.
+CRASH_ROUNDS sets the number of rounds. With -s it prints a row of the table in the documentation.
 """
 
 import os
@@ -27,7 +27,7 @@ WRITERS = 3
 
 
 class Alice:
-    """Writes over HTTP until the server is gone, and notes every answer."""
+    """Send writes until the server is killed, and record the responses."""
 
     def __init__(self, server):
         self.created, self.jobs = set(), set()
@@ -38,7 +38,7 @@ class Alice:
         return httpx.Client(base_url=url + BASE, headers=self._headers, timeout=10)
 
     def post(self, client, path, body, made):
-        """Post, and add the id of what was made to `made`."""
+        """Send a POST request, and add the new id to `made`."""
         with suppress(httpx.TransportError):
             answer = client.post(path, json=body)
             if answer.is_success:
@@ -75,7 +75,7 @@ def test_killed_processes_lose_no_work(databases, live_server, receiver, rows, t
         for number in range(ROUNDS):
             victim = VICTIMS[number % len(VICTIMS)]
             counts[victim] += 1
-            if victim == "both":  # in one process, as on the smallest dyno
+            if victim == "both":  # web and worker in one process, as on a small dyno
                 if worker:
                     worker.terminate()
                     worker.wait(25)
@@ -95,7 +95,7 @@ def test_killed_processes_lose_no_work(databases, live_server, receiver, rows, t
             for each in writers:
                 each.start()
             alice.start_import(server.url, number)
-            # Somewhere within the import, and another place each time.
+            # At a different point of the import each time.
             time.sleep(LOAD_SECONDS * (0.1 + 0.9 * (number * 7 % 10) / 10))
             if victim == "worker":
                 kill(worker)

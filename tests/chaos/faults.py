@@ -1,7 +1,7 @@
-"""The bad days, one function each: what was done, and what became of the load meanwhile.
+"""One function for each fault, which reports what happened to the load.
 
-Their sleeps are how long the load runs before the fault, during it and after it: until its clients
-are all at work, and until the last of them has been answered again.
+The sleeps let the load run before, during and after the fault, until every client has started and
+has received responses again.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.chaos.load import Client, Load
 
 @dataclass
 class Report:
-    """One line of the table."""
+    """A row of the table."""
 
     fault: str
     database: str
@@ -31,16 +31,16 @@ class Report:
     requests: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     slowest_error: float = 0.0
-    well_again: float | None = None  # seconds after what was broken accepts again
+    well_again: float | None = None  # seconds until all requests succeed again
     lost: int = 0
     doubled: int = 0
     integrity: str = "ok"
 
     @contextmanager
     def load_on(self, ground: Ground, **options: Any) -> Iterator[Load]:
-        """Load during the block; what became of it is added to the report.
+        """Run load during the block, and add the results to the report.
 
-        Every answered write has to be there exactly once, and no other more than once.
+        Every acknowledged write must exist exactly once, any other at most once.
         """
         with Load(ground.server.url, ground.token, **options) as load:
             yield load
@@ -57,7 +57,7 @@ class Report:
 
 
 def restart_postgres(ground: Ground, *, times: int = 1, away: float = 2.0) -> Report:
-    """Stopped at once (connections are broken off), away for a while, and back."""
+    """Stop PostgreSQL immediately, and start it again after a while."""
     assert ground.postgres
     report = Report("PostgreSQL restarted", ground.kind, "50/s")
     for _ in range(times):
@@ -71,7 +71,7 @@ def restart_postgres(ground: Ground, *, times: int = 1, away: float = 2.0) -> Re
 
 
 def freeze_postgres(ground: Ground, *, seconds: float = 8.0) -> Report:
-    """It still has its connections, and answers nothing: a stuck disk, a lost route."""
+    """Freeze PostgreSQL with open connections, as with a stuck disk or a lost route."""
     assert ground.postgres
     report = Report("PostgreSQL hangs", ground.kind, "50/s")
     with report.load_on(ground) as load:
@@ -85,7 +85,7 @@ def freeze_postgres(ground: Ground, *, seconds: float = 8.0) -> Report:
 
 
 def kill_redis(ground: Ground, valkey: Valkey) -> tuple[Report, float]:
-    """Killed, away for a while, and back; also by how much the slow answers grew."""
+    """Kill Redis, restart it, and return by how much slow responses became slower."""
     report = Report("Redis killed", ground.kind, "50/s")
     with Load(ground.server.url, ground.token) as before:
         time.sleep(4)
@@ -100,11 +100,11 @@ def kill_redis(ground: Ground, valkey: Valkey) -> tuple[Report, float]:
 
 
 def kill_processes(ground: Ground, *, rounds: int = 20) -> Report:
-    """SIGKILL during writes: a worker, the next time everything and on Postgres that as well."""
+    """Kill a worker during writes, then all processes, including PostgreSQL."""
     report = Report(f"kill -9, {rounds} rounds", ground.kind, "writes, 100/s, half repeated")
     for turn in range(rounds):
         with report.load_on(ground, per_second=100, reads=False) as load:
-            time.sleep(0.4 + random.random() * 0.4)  # at another point of a write each time
+            time.sleep(0.4 + random.random() * 0.4)  # at a different point of a write each time
             if turn % 2 == 0:
                 os.kill(random.choice(ground.workers()), signal.SIGKILL)
             else:
@@ -127,7 +127,7 @@ def _kill_everything(ground: Ground, load: Load) -> None:
 
 
 def fill_disk(ground: Ground, disk: Path) -> Report:
-    """The database lies on a small disk, which fills up and is emptied again."""
+    """Fill the disk of the database, and free it again."""
     report = Report("disk full", ground.kind, "50/s")
     filler = disk / "filler"
     with report.load_on(ground) as load:
@@ -146,25 +146,25 @@ def fill_disk(ground: Ground, disk: Path) -> Report:
 
 
 def terminate_twice(ground: Ground, *, rounds: int = 1) -> Report:
-    """SIGTERM to every process, and again: who was let in is answered, then the door is shut."""
+    """Send SIGTERM twice to every process: accepted requests are still answered."""
     report = Report("SIGTERM twice", ground.kind, "200/s, 16 clients")
     for _ in range(rounds):
         with report.load_on(ground, per_second=200, clients=16) as load:
             time.sleep(1)
             os.killpg(ground.server.process.pid, signal.SIGTERM)
-            time.sleep(0.1)  # the second one finds it answering those whom it let in
+            time.sleep(0.1)  # while it still answers accepted requests
             with suppress(ProcessLookupError):
                 os.killpg(ground.server.process.pid, signal.SIGTERM)
             ground.server.process.wait(30)
             load.is_over.set()
-        # From then on nobody listens, as it should be.
+        # From then on connections are refused, as expected.
         report.requests -= report.errors.pop("ConnectionRefusedError", 0)
         ground.server = ground.serve()
     return report
 
 
 def reload(ground: Ground, *, requests: int = 10_000) -> Report:
-    """HUP again and again: new workers take over from the old."""
+    """Send HUP repeatedly, which replaces the workers."""
     report = Report("HUP", ground.kind, "as fast as it goes, 8 clients")
     with report.load_on(ground, per_second=2000, at_most=requests) as load:
         waiting = threading.Thread(target=load.wait)
@@ -176,7 +176,7 @@ def reload(ground: Ground, *, requests: int = 10_000) -> Report:
 
 
 def mount_small_disk(folder: Path, size: str = "24m") -> Path:
-    """A tmpfs; needs root."""
+    """Mount a tmpfs, which requires root."""
     disk = folder / "disk"
     disk.mkdir()
     subprocess.run(

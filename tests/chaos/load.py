@@ -14,7 +14,7 @@ TIMEOUT = 15.0
 
 @dataclass(frozen=True)
 class Answer:
-    """One request's fate: its status, or the name of what went wrong instead."""
+    """The status of a response, or the name of the error."""
 
     kind: str
     began: float
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Client:
-    """One connection at a time to one server."""
+    """A client with one connection to a server."""
 
     def __init__(self, url: str, token: str = "", *, keeps: bool = False):
         self._address = urlsplit(url)
@@ -41,7 +41,7 @@ class Client:
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any, http.client.HTTPMessage]:
-        """Status, JSON and headers of the answer."""
+        """Return the status, JSON and headers of a response."""
         given = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         data = None
         if body is not None:
@@ -54,7 +54,7 @@ class Client:
             self._connection.request(method, f"/api/v1{path}", data, given | (headers or {}))
             answer = self._connection.getresponse()
             text = answer.read()
-        except BaseException:  # half an answer, whatever broke it off, is not for the next request
+        except BaseException:  # do not reuse a connection after a partial response
             self.close()
             raise
         if not self._keeps or answer.will_close:
@@ -77,7 +77,7 @@ class Client:
         return Answer(kind, began, time.monotonic() - began), data
 
     def follow(self, url: str) -> None:
-        """The server may have moved."""
+        """Use another address if the server has been restarted."""
         self._address = urlsplit(url)
 
     def close(self) -> None:
@@ -87,10 +87,10 @@ class Client:
 
 
 class Load:
-    """`with Load(url, token) as load:` asks until the block ends; reads and writes in turn.
+    """`with Load(url, token) as load:` sends reads and writes in turn until the block ends.
 
-    Writes carry titles of their own. Every other client repeats a write under the same
-    Idempotency-Key until it is answered; the others leave it at one attempt.
+    Each write has a unique title. Every second client repeats a failed write with the same
+    Idempotency-Key until it succeeds; the others send it once.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Load:
     ):
         self.url = url
         self.answers: list[Answer] = []
-        self.answered: set[str] = set()  # titles of writes that were answered with 201
+        self.answered: set[str] = set()  # titles of writes with status 201
         self.tried: set[str] = set()
-        self.accepts_at: float | None = None  # when what was broken accepted again
+        self.accepts_at: float | None = None  # when the stopped service accepted connections again
         self.is_over = threading.Event()
         self._token = token
         self._pause = clients / per_second
@@ -142,7 +142,7 @@ class Load:
         return max((each.seconds for each in (self.bad if bad else self.answers)), default=0.0)
 
     def slow_ones(self) -> float:
-        """What 98 in 100 answers stay below: what a busy machine does to one is left out."""
+        """Return the 98th percentile, which ignores single delays of a busy machine."""
         return sorted(each.seconds for each in self.answers)[int(len(self.answers) * 0.98)]
 
     def _run(self, number: int) -> None:
@@ -171,12 +171,12 @@ class Load:
                 self.answered.add(title)
             if answer.is_good or not repeats or self.is_over.is_set():
                 return
-            time.sleep(0.1)  # as one who repeats does: not at once
+            time.sleep(0.1)  # before the next attempt
             client.follow(self.url)
 
 
 def register(url: str, username: str = "chaos") -> str:
-    """A new user's access token."""
+    """Register a user, and return the access token."""
     body = {"username": username, "password": "Lantern-and-7-boats"}
     status, data, _ = Client(url).ask("POST", "/auth/register", body)
     assert status == 201, data

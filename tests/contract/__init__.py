@@ -1,6 +1,6 @@
-"""The contract as files: what the OpenAPI document promises, and recorded requests and answers.
+"""The contract as files: the OpenAPI document, and recorded requests with their responses.
 
-`pytest --record-contract tests/test_contract.py` writes both files anew.
+`pytest --record-contract tests/test_contract.py` writes both files.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A request whose answer is recorded, and short ways to write one."""
+"""Requests whose responses are recorded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ FORM = "application/x-www-form-urlencoded"
 @dataclass(frozen=True)
 class Request:
     line: str  # method and path
-    as_: str | None = None  # a person, or a token such as {refresh_token}
+    as_: str | None = None  # a user, or a token such as {refresh_token}
     json: Any = None
     data: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    keep: Mapping[str, str] = field(default_factory=dict)  # name: where it is in the answer
-    until: str = ""  # ask again until this field of the answer is not null: a worker is at work
-    times: int = 1  # the last answer is recorded
+    keep: Mapping[str, str] = field(default_factory=dict)  # name: its path in the response
+    until: str = ""  # repeat the request until a worker has set this field of the response
+    times: int = 1  # only the last response is recorded
 
 
 def ask(line: str, as_: str | None = None, json: Any = None, **options: Any) -> Request:
@@ -29,7 +29,7 @@ def form(line: str, data: str, **options: Any) -> Request:
 
 
 def by(people: list[str | None], line: str) -> list[Request]:
-    """The same request by one after the other."""
+    """Return the same request for each user."""
     return [ask(line, each) for each in people]
 
 

@@ -12,7 +12,7 @@ from tests.support.client import BASE, ApiClient, Person
 from tests.support.contract import template_of
 from tests.support.receiver import eventually
 
-# What every answer has, so that only a difference is recorded.
+# Headers of every response: only differences are recorded.
 EVERY_ANSWER = {
     "Cache-Control": "private, no-cache",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -47,7 +47,7 @@ SAME_AGAIN = "the same {} more times"
 
 
 class Runner:
-    """Sends a scenario's requests to an application."""
+    """Send the requests of a scenario to an application."""
 
     def __init__(self, app: Flask, client: ApiClient, people: list[Person], receiver: str):
         self._app = app
@@ -58,7 +58,7 @@ class Runner:
         self._known["receiver"] = receiver
 
     def exchange(self, request: Request) -> dict[str, Any]:
-        """The request with its answer, as they are kept."""
+        """Send a request, and return it with its response as recorded."""
         for _ in range(request.times):
             answer = self._send(request)
         if request.until:
@@ -97,7 +97,7 @@ class Runner:
         return self._client.open(path, method=method, **options)
 
     def _filled(self, value: Any) -> Any:
-        """With what is known for each `{name}`; a value that is only a name keeps its type."""
+        """Replace each `{name}`; a string that is only a name becomes the value itself."""
         if isinstance(value, dict):
             return {name: self._filled(each) for name, each in value.items()}
         if isinstance(value, list):
@@ -143,7 +143,7 @@ def _reduced_header(name: str, value: str) -> str:
 
 
 def _reduced_link(target: str) -> str:
-    """Its path and its parameters, in any order and encoding."""
+    """Return the path and the sorted parameters of a link."""
     parts = urlsplit(target)
     path = re.sub(r"/\d+(?=/|$)", "/<id>", parts.path)
     parameters = sorted(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
@@ -155,7 +155,7 @@ def _reduced_link(target: str) -> str:
 
 
 def _reduced_body(answer: TestResponse) -> Any:
-    """Values as they are, but for what differs from run to run and for wording."""
+    """Replace the values that differ from run to run, and messages."""
     if not answer.data:
         return None
     kind = answer.mimetype or ""
@@ -173,7 +173,7 @@ def _reduced_body(answer: TestResponse) -> Any:
 
 
 def _reduced_error(body: Any) -> Any:
-    """Codes, numbers and the names of fields."""
+    """Return the codes, numbers and field names of an error."""
     if isinstance(body, dict):
         return {
             name: value if name in ("code", "type") else _reduced_error(value)

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from typing import Any
 
-# Where a value has bounds; and the formats that a client sees, beside names of the document's own.
+# The keywords for bounds, and the formats that matter to clients.
 BOUNDS = {
     ("minimum", "maximum"): "",
     ("minLength", "maxLength"): " characters",
@@ -16,9 +16,9 @@ WIDTH = 100
 
 
 def promise_of(document: Any) -> dict[str, Any]:
-    """Operations with their parameters, bodies and answers; every reference is followed.
+    """Return the operations with parameters, bodies and responses, without references.
 
-    `"name?"` may be left out. What most operations answer with 400, 401 and so on is in `errors`.
+    `"name?"` is optional. The bodies of common errors are in `errors`.
     """
     reader = _Reader(document)
     operations = {
@@ -57,7 +57,7 @@ def _usual_errors(operations: dict[str, Any]) -> dict[str, Any]:
 
 
 def _merged(usual: dict[str, Any]) -> dict[str, Any]:
-    """With the bodies once, if they are the same for every status."""
+    """Show the bodies once if they are the same for every status."""
     headers = {status: answer.pop("headers") for status, answer in usual.items()}
     bodies = list(usual.values())
     if all(each == bodies[0] for each in bodies):
@@ -115,9 +115,9 @@ class _Reader:
         return part
 
     def _schema(self, schema: Any, *, is_input: bool = False) -> Any:
-        """A type in words, `{"field": type}` or `[type of the items]`.
+        """Return a type as text, `{"field": type}` or `[type of the items]`.
 
-        Bounds and defaults are told of what comes in only.
+        Bounds and defaults are shown for requests only.
         """
         schema = self._followed(schema)
         for word in ("anyOf", "oneOf", "allOf"):
@@ -173,7 +173,7 @@ def _name(name: str, is_required: Any) -> str:
 
 
 def readable(value: Any, indent: int = 0, before: str = "") -> str:
-    """JSON with everything that fits on a line on one."""
+    """Format JSON with as much on each line as fits."""
     short = before + json.dumps(value, ensure_ascii=False)
     if len(short) + 2 * indent <= WIDTH or not isinstance(value, dict | list):
         return short

@@ -1,9 +1,9 @@
 """The requests whose answers are recorded, in the order in which they are sent.
 
-Each scenario begins with an empty database and with alice, bob and the admin root. `{name}` stands
-for what an earlier answer said (`keep`), the latest ETag (`{tag}`), the id of a person, their
-password (`{alice_password}`), or the address of a receiver of webhooks. Paths are below the API's
-base but for those that begin with `//`.
+Each scenario begins with an empty database, the users alice and bob, and the admin root. `{name}`
+is replaced by a value of an earlier response (`keep`), the latest ETag (`{tag}`), the id of a user,
+their password (`{alice_password}`), or the URL of a webhook receiver. Paths are below /api/v1,
+except those that begin with `//`.
 """
 
 from tests.contract.asking import JSON, Request, ask, bulk, by, form, login, set_password, stale
@@ -57,7 +57,7 @@ SCENARIOS["sessions"] = [
     ask("GET /auth/sessions?limit=1", "{access}", keep={"session": "items.0.id"}),
     ask("GET /auth/sessions"),
     ask("GET /auth/sessions?limit=0", "{access}"),
-    ask("POST /auth/refresh", json={"refresh_token": "{refresh}"}),  # the oldest one: theft
+    ask("POST /auth/refresh", json={"refresh_token": "{refresh}"}),  # an old token: theft
     ask("GET /auth/sessions", "{access}"),
     login("bob"),
     ask("GET /auth/sessions?limit=1", "bob", keep={"session": "items.0.id"}),

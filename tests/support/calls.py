@@ -34,7 +34,7 @@ def call(
     token: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """One request below the API's base to the server at `url`; a body of bytes goes as it is."""
+    """Send a request to a path below /api/v1; a body of bytes is sent unchanged."""
     sent = dict(headers or {})
     if token is not None:
         sent["Authorization"] = f"Bearer {token}"
@@ -51,7 +51,7 @@ def call(
 
 
 def at_once(acts: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of acts that all begin at the same moment."""
+    """Call the functions at the same moment, and return their results."""
     gate = threading.Barrier(len(acts))
 
     def act(one: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-# What any path may answer to what is no request of it: another method, an unasked-for body.
+# Any path may return these for a wrong method or an unexpected body.
 OF_ANY_PATH = {"405", "413", "415"}
 DECLARED_HEADERS = {
     "allow",
@@ -28,7 +28,7 @@ DECLARED_HEADERS = {
 
 
 class Contract:
-    """The document of an application, ready to check answers with."""
+    """Check responses against the OpenAPI document of an application."""
 
     def __init__(self, app: Flask):
         self.document: Any = app.test_client().get("/openapi.json").json
@@ -37,7 +37,7 @@ class Contract:
         self._validators: dict[tuple[str, str | None], jsonschema_rs.Draft202012Validator] = {}
 
     def check(self, method: str, path: str, answer: TestResponse) -> None:
-        """AssertionError unless the document foresees this answer of this operation."""
+        """Raise AssertionError unless the document describes this response of the operation."""
         if method == "OPTIONS" or path.startswith("/static/"):
             return
         status = str(answer.status_code)
@@ -103,7 +103,7 @@ class Contract:
 
 
 def template_of(app: Flask, method: str, path: str) -> str | None:
-    """`/api/v1/tasks/{task_id}` for the path of a task."""
+    """Return the template of a path, such as `/api/v1/tasks/{task_id}`."""
     try:
         rule, _ = app.url_map.bind("localhost").match(path, method, return_rule=True)
     except HTTPException:
@@ -115,7 +115,7 @@ _known: list[Contract] = []
 
 
 def contract_of(app: Flask) -> Contract:
-    """Every application has the same routes, so that the first one's will do."""
+    """Return the contract of the first application, since all have the same routes."""
     if not _known:
         _known.append(Contract(app))
     return _known[0]
@@ -126,7 +126,7 @@ def _is_whole(answer: TestResponse) -> bool:
 
 
 def _without_extras(schema: Any) -> Any:
-    """The same, so that a field that is not in the document is a fault."""
+    """Return a copy of the schema that rejects undocumented fields."""
     schema = copy.deepcopy(schema)
 
     def close(part: Any) -> None:

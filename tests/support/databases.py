@@ -18,22 +18,22 @@ Migrate = Callable[[str], None]
 
 
 class Databases(Protocol):
-    """The databases of one kind that one test process uses."""
+    """The databases of one kind in a test process."""
 
     def shared(self) -> str:
-        """The address of the one that most tests use in turn."""
+        """Return the URL of the database that most tests share."""
 
     def fresh(self) -> str:
-        """The address of a new one with all migrations done."""
+        """Return the URL of a new, migrated database."""
 
     def blank(self) -> str:
-        """The address of a new one without any table."""
+        """Return the URL of a new database without tables."""
 
     def empty(self) -> None:
-        """Delete every row of the shared one; ids go on from where they were."""
+        """Delete every row of the shared database, without resetting its ids."""
 
     def close(self) -> None:
-        """Drop them all."""
+        """Drop all databases."""
 
 
 class SqliteDatabases:
@@ -69,7 +69,7 @@ class SqliteDatabases:
     def empty(self) -> None:
         self.shared()
         assert self._shared is not None
-        # Foreign keys are off by default here, so that the order does not matter.
+        # Foreign keys are off by default in SQLite, so the order does not matter.
         connection = sqlite3.connect(self._shared, timeout=10, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -90,7 +90,7 @@ class PostgresDatabases:
     def __init__(self, server_url: str, migrate: Migrate):
         self._server = urlsplit(server_url)
         self._migrate = migrate
-        # Beside other test runs on the same server, and never in the database that was named.
+        # Other test runs may use the same server, and the database of the URL is left alone.
         self._prefix = f"taskapi_test_{os.getpid()}_{secrets.token_hex(4)}"
         self._made: list[str] = []
         self._template: str | None = None
@@ -133,7 +133,7 @@ class PostgresDatabases:
     def empty(self) -> None:
         if self._emptier is None:
             self._emptier = psycopg.connect(self.shared(), autocommit=True)
-            # Whoever still holds a transaction open is to fail, not to hang the run.
+            # An open transaction makes this fail instead of blocking the run.
             self._emptier.execute("SET lock_timeout = '5s'")
             shared = self.shared()
             engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(shared))
@@ -142,10 +142,10 @@ class PostgresDatabases:
             engine.dispose()
             self._delete = sql.SQL("; ").join(
                 sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name))
-                for table in reversed(metadata.sorted_tables)  # who refers to others goes first
+                for table in reversed(metadata.sorted_tables)  # tables with foreign keys first
                 if table.name != "alembic_version"
             )
-        # TRUNCATE takes a hundred times as long, but leaves no dead rows.
+        # TRUNCATE would leave no dead rows, but takes a hundred times as long.
         large = self._emptier.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
             " AND relkind = 'r' AND pg_total_relation_size(oid) > 2 ^ 20"
@@ -162,7 +162,7 @@ class PostgresDatabases:
 
 
 def rows_of(url: str, statement: str) -> list[tuple[Any, ...]]:
-    """What a statement finds, or does, beside the application."""
+    """Run a statement on a connection of its own, and return its rows."""
     if url.startswith("sqlite"):
         path = url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path)) as connection, connection:

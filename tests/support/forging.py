@@ -19,7 +19,7 @@ def decoded(part: str) -> Any:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of a token, its signature unchecked."""
+    """Return the claims of a token without checking its signature."""
     claims: dict[str, Any] = decoded(token.split(".")[1])
     return claims
 
@@ -27,13 +27,13 @@ def claims_of(token: str) -> dict[str, Any]:
 def signed(
     header: Any, claims: Any, key: str, hash_name: str = "sha256", *, raw_claims: str | None = None
 ) -> str:
-    """A token of this header and these claims, with a right signature of the key."""
+    """Return a token with this header and these claims, signed with the key."""
     payload = json.dumps(claims) if raw_claims is None else raw_claims
     message = f"{encoded(json.dumps(header).encode())}.{encoded(payload.encode())}"
     return f"{message}.{encoded(hmac.digest(key.encode(), message.encode(), hash_name))}"
 
 
 def resigned(token: str, key: str, *, without: str = "", **changes: Any) -> str:
-    """The token with other claims, signed as the service would."""
+    """Return the token with changed claims and a valid signature."""
     claims = {name: value for name, value in claims_of(token).items() if name != without}
     return signed({"alg": "HS256", "typ": "JWT"}, claims | changes, key)

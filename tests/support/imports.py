@@ -12,7 +12,7 @@ from tests.support.client import ApiClient, Person
 from tests.support.receiver import eventually
 from tests.support.rows import Rows
 
-BATCH = 500  # about as many rows are checked before the progress is noted
+BATCH = 500  # The progress is updated after about this many rows.
 
 
 def rows(count: int) -> list[dict[str, Any]]:
@@ -38,14 +38,14 @@ def as_csv(given: list[dict[str, Any]]) -> bytes:
 
 
 def start_import(client: ApiClient, who: Person, given: Any, **headers: str) -> TestResponse:
-    """The response that names the job."""
+    """Start an import job, and return the response."""
     response = client.post("/tasks/import", json=given, as_=who, headers=headers)
     assert response.status_code == 202, response.text
     return response
 
 
 def finished(client: ApiClient, who: Person, response: TestResponse) -> Any:
-    """The job that such a response names, once it has ended."""
+    """Wait for the job of a response to finish, and return it."""
 
     def look() -> Any:
         found: Any = client.get(response.headers["Location"], as_=who).json
@@ -55,36 +55,36 @@ def finished(client: ApiClient, who: Person, response: TestResponse) -> Any:
 
 
 def total(client: ApiClient, who: Person) -> int:
-    """How many tasks somebody has."""
+    """Return the number of tasks that a user sees."""
     count: int = client.get("/tasks?limit=1", as_=who).get_json()["total"]
     return count
 
 
 def progress(database: Rows) -> int:
-    """How many rows of the only job are done with."""
+    """Return the number of processed rows of the only job."""
     return max((row["done"] for row in database.all("SELECT done FROM jobs")), default=0)
 
 
 def attempts(database: Rows) -> int:
-    """How often the only job was begun."""
+    """Return the number of attempts of the only job."""
     count: int = database.value("SELECT attempts FROM jobs")
     return count
 
 
 def status(database: Rows) -> str:
-    """What has become of the only job."""
+    """Return the status of the only job."""
     found: str = database.value("SELECT status FROM jobs")
     return found
 
 
 @contextmanager
 def tasks_locked(database: Rows) -> Iterator[None]:
-    """Nobody can write a task during the block; PostgreSQL only."""
+    """Block writes of tasks during the block, on PostgreSQL only."""
     with database.connection() as connection:
         connection.execute("LOCK TABLE tasks IN SHARE MODE")
         yield
 
 
 def nothing_is_left(database: Rows) -> None:
-    """Of what a job needs only while it lasts."""
+    """Assert that no uploads of jobs remain."""
     assert database.value("SELECT count(*) FROM job_uploads") == 0

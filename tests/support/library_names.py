@@ -1,4 +1,4 @@
-"""The names of libraries that a file of Python uses."""
+"""Find the names of libraries that a Python file uses."""
 
 import ast
 import pydoc
@@ -11,7 +11,7 @@ LIBRARIES = {
     *("flask_migrate", "flask_sqlalchemy", "gunicorn", "limits", "marshmallow", "psycopg"),
     *("redis", "sqlalchemy", "werkzeug"),
 }
-# The classes of objects that are imported, attributes of others, or passed to a function.
+# The classes of imported objects, of their attributes, and of arguments.
 TYPES = {
     "flask.current_app": "flask.Flask",
     "flask.request": "flask.Request",
@@ -29,7 +29,7 @@ TYPES = {
     "taskapi.extensions.migrate": "flask_migrate.Migrate",
 }
 NOT_SETTINGS = {"embedded", "host", "settings"}  # variables of gunicorn.conf.py
-# With an underscore, and documented: of named tuples, logging, marshmallow, and for types only.
+# Documented in spite of the underscore: named tuples, logging, marshmallow, and types.
 UNDERSCORED = {"_make", "_replace", "_asdict", "_fields", "_srcfile", "_deserialize", "_typeshed"}
 
 
@@ -52,14 +52,14 @@ def stored(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 class Names(ast.NodeVisitor):
-    """The names of libraries in a file, the attributes of unknown objects, and our own."""
+    """The names of libraries in a file, attributes of unknown objects, and our own names."""
 
     def __init__(self, code: str, path: str = ""):
-        self.library: dict[str, str] = {}  # dotted names, and the lines that use them
+        self.library: dict[str, str] = {}  # dotted name: the line that uses it
         self.unknown: dict[str, str] = {}
         self.own: set[str] = set()
         self.modules = {"builtins"}
-        self.known: dict[str, str | None] = {}  # the dotted names of what variables are
+        self.known: dict[str, str | None] = {}  # variable: the dotted name of its class or value
         self.path = path
         tree = ast.parse(code)
         if path == "gunicorn.conf.py":

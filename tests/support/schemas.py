@@ -1,6 +1,6 @@
-"""What Heroku and Render document about their files, as far as these use it: see docs/deploy.md.
+"""Schemas of app.json and render.yaml, from the documentation of Heroku and Render.
 
-Whatever is not listed here is refused, so that a new field has to be looked up first.
+Unlisted fields are rejected, so that a new field is looked up first.
 """
 
 from typing import Any
@@ -77,7 +77,7 @@ RENDER = record(
     {
         "services": list_of(
             record({"type": one_of("web"), **COMMANDS}, **WEB, **PROCESS),
-            # A worker of its own cannot be had for nothing.
+            # Render has no free plan for workers.
             record({"type": one_of("worker"), **COMMANDS}, plan=one_of(*PAID), **PROCESS),
             record(
                 {"type": one_of("keyvalue"), "name": TEXT, "ipAllowList": ADDRESSES},

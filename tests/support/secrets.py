@@ -12,7 +12,7 @@ NAMES = {
     "token",
     "secret",
 }
-# A personal token, a webhook's secret, a JWT; a token's visible prefix is shorter than this.
+# Personal tokens, secrets of webhooks, and JWTs; the visible prefix of a token is shorter.
 SHAPES = [
     re.compile(r"tsk_[\w-]{20}"),
     re.compile(r"whsec_[\w+/=-]{20}"),
@@ -25,7 +25,7 @@ REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # most wo
 
 
 class Secrets:
-    """Remembers secrets and finds them, and what looks like one, in a log."""
+    """Find recorded secrets, and text that looks like one, in a log."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
@@ -34,14 +34,14 @@ class Secrets:
         return bool(self._known)
 
     def learn(self, body: Any) -> None:
-        """Remember the secrets of a JSON body, however deep they lie."""
+        """Record all secrets in a JSON body."""
         if isinstance(body, list):
             for each in body:
                 self.learn(each)
         elif isinstance(body, dict):
             public = [body.get("username"), body.get("email")]
             for name, value in body.items():
-                # Shorter ones are tests of bad passwords, and may be part of any word.
+                # Shorter values are tests of weak passwords, and may be part of any word.
                 if name in NAMES and isinstance(value, str) and len(value) >= HEAD:
                     if value not in public:
                         self._known.add(value)
@@ -49,7 +49,7 @@ class Secrets:
                     self.learn(value)
 
     def found_in(self, text: str) -> list[str]:
-        """The lines that give a secret away."""
+        """Return the lines that contain a secret."""
         found = {match[0] for shape in SHAPES for match in shape.finditer(text)}
         heads: dict[str, list[str]] = {}
         for secret in self._known:

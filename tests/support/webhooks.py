@@ -10,14 +10,14 @@ from tests.support.rows import Rows, ago
 def hook(
     client: ApiClient, who: Person | str, receiver: Receiver, path: str = "/hook", **fields: Any
 ) -> Any:
-    """A new webhook to the receiver."""
+    """Create a webhook for the receiver."""
     answer = client.post("/webhooks", json={"url": receiver.url(path), **fields}, as_=who)
     assert answer.status_code == 201, answer.text
     return answer.json
 
 
 def sent(client: ApiClient, who: Person | str, webhook: Any, **query: Any) -> Any:
-    """The webhook's deliveries, the newest first."""
+    """Return the deliveries of a webhook, newest first."""
     answer = client.get(f"/webhooks/{webhook['id']}/deliveries", query_string=query, as_=who)
     assert answer.status_code == 200, answer.text
     page: Any = answer.json
@@ -25,10 +25,10 @@ def sent(client: ApiClient, who: Person | str, webhook: Any, **query: Any) -> An
 
 
 def let_old_secrets_expire(rows: Rows) -> None:
-    """Move the clock to where secrets from before a rotation sign no more."""
+    """Let secrets from before a rotation expire."""
     rows.run("UPDATE webhooks SET old_secret_until = :past", past=ago(seconds=1))
 
 
 def move_webhook(rows: Rows, webhook: Any, url: str) -> None:
-    """Another address for a webhook, past all checks."""
+    """Change the URL of a webhook without any check."""
     rows.run("UPDATE webhooks SET url = :url WHERE id = :id", url=url, id=webhook["id"])

@@ -22,7 +22,7 @@ __all__ = ["Worker", "working"]
 
 @contextmanager
 def working(app: Flask, *, answer_seconds: float | None = None) -> Iterator[Worker]:
-    """A worker at work on the application's database; `answer_seconds` instead of 15."""
+    """Run a worker in a thread; `answer_seconds` replaces the timeout of 15 seconds."""
     seconds = answer_seconds or http.TIMEOUT
     with mock.patch.object(http, "TIMEOUT", seconds):
         worker = Worker(app, "test")
@@ -37,7 +37,7 @@ def working(app: Flask, *, answer_seconds: float | None = None) -> Iterator[Work
 
 
 def start_worker(settings: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """`flask worker`, in a process group of its own."""
+    """Start `flask worker` in a new process group."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "flask", "worker"],
@@ -51,7 +51,7 @@ def start_worker(settings: Mapping[str, str], log: Path) -> subprocess.Popen[byt
 
 
 def let_claims_lapse(rows: Rows) -> None:
-    """Move the clock to where every claim has ended, as if its worker had died long ago."""
+    """Let all claims expire, as if their workers had died."""
     for table in ("webhooks", "jobs"):
         rows.run(
             f"UPDATE {table} SET claimed_until = :past WHERE claimed_until IS NOT NULL",
@@ -60,7 +60,7 @@ def let_claims_lapse(rows: Rows) -> None:
 
 
 def claims(rows: Rows) -> int:
-    """How many webhooks and jobs some worker holds."""
+    """Return the number of claimed webhooks and jobs."""
     return sum(
         rows.value(f"SELECT count(*) FROM {table} WHERE claimed_until IS NOT NULL")
         for table in ("webhooks", "jobs")
@@ -68,7 +68,7 @@ def claims(rows: Rows) -> int:
 
 
 def let_retries_come_due(rows: Rows, **since: float) -> None:
-    """Move the clock to where every delivery and job that waits for another attempt is due."""
+    """Make all pending retries of deliveries and jobs due."""
     past = ago(**(since or {"seconds": 1}))
     rows.run(
         "UPDATE deliveries SET next_attempt_at = :past WHERE next_attempt_at IS NOT NULL", past=past
@@ -77,7 +77,7 @@ def let_retries_come_due(rows: Rows, **since: float) -> None:
 
 
 def pending(rows: Rows) -> int:
-    """How many events, deliveries and jobs still wait for a worker."""
+    """Return the number of unprocessed events, deliveries and jobs."""
     events = "SELECT count(*) FROM events WHERE is_undelivered"
     deliveries = "SELECT count(*) FROM deliveries WHERE next_attempt_at IS NOT NULL"
     jobs = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
@@ -89,6 +89,6 @@ def is_settled(rows: Rows) -> bool:
 
 
 def settle(app: Flask, rows: Rows, seconds: float = 30) -> None:
-    """Let a worker do all that waits."""
+    """Run a worker until nothing is pending."""
     with working(app):
         eventually(lambda: is_settled(rows), seconds)
