@@ -1,1 +1,1 @@
-"""The load test: this service beside a FastAPI one with the same work, and beside the limit."""
+"""Benchmarks of this service, of comparable services, and of a bare WSGI function."""

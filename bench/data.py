@@ -1,4 +1,4 @@
-"""Create the same users and tasks for all services, directly in their tables."""
+"""Insert the same users and tasks into the tables of all services."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import Any
 import psycopg
 
 PASSWORD = "Benchmark-1"
-TASKS = 1000  # of each user
-TODO = TASKS // 2  # of which this many are still to be done
-# A first moment and so many minutes after it, for each way in which a database keeps times.
+TASKS = 1000  # for each user
+TODO = TASKS // 2  # tasks with the status todo
+# A time this number of minutes after the start, in the format of each database.
 POSTGRES_MOMENT = "timestamptz '2024-01-01 00:00Z' + ({}) * interval '1 minute'"
 SQLITE_MOMENT = "strftime('{format}', '2024-01-01', '+' || ({{}}) || ' minutes')"
 OUR_SQLITE_MOMENT = SQLITE_MOMENT.format(format="%Y-%m-%dT%H:%M:%f000Z")
 PEER_SQLITE_MOMENT = SQLITE_MOMENT.format(format="%Y-%m-%d %H:%M:%f000")
-FAR_AWAY = 15_000_000  # minutes: none is overdue, which would be work of its own to tell about
+FAR_AWAY = 15_000_000  # minutes: no task is overdue, because overdue events are additional work
 DESCRIPTION = "What is to be done, in a sentence or two, as people write it down."
 
 
@@ -25,7 +25,7 @@ def is_sqlite(url: str) -> bool:
 
 @contextmanager
 def connect(url: str) -> Iterator[Any]:
-    """A connection that commits each statement by itself."""
+    """Connect to a database in autocommit mode."""
     if is_sqlite(url):
         path = url.partition(":///")[2]
         lite = sqlite3.connect(path, isolation_level=None, timeout=15)
@@ -46,7 +46,7 @@ def rows(url: str, sql: str) -> list[Any]:
 
 
 def our_columns(url: str) -> dict[str, str]:
-    """What each column of our table holds, as SQL over the user `u` and the task's number `i`."""
+    """Return SQL for each column of our table; `u` is the user, `i` the number of the task."""
     moment = OUR_SQLITE_MOMENT if is_sqlite(url) else POSTGRES_MOMENT
     return _common_columns(moment) | {
         "project_id": "(SELECT id FROM projects WHERE inbox_user_id = u)",
@@ -85,7 +85,7 @@ def _common_columns(moment: str) -> dict[str, str]:
 def add_tasks(
     connection: Any, columns: dict[str, str], user_id: int, first: int, last: int
 ) -> None:
-    """Tasks of one user with these numbers, in that order."""
+    """Insert tasks of a user with these numbers."""
     connection.execute(
         f"INSERT INTO tasks ({', '.join(columns)})"
         f" WITH RECURSIVE numbers(u, i) AS (SELECT {user_id}, {first}"
@@ -95,7 +95,7 @@ def add_tasks(
 
 
 def copy_our_user(connection: Any, model: str, name: str, role: str = "user") -> int:
-    """A user with the same password as another one."""
+    """Insert a user with the password of another one, and return the id."""
     connection.execute(
         "INSERT INTO users (username, name_key, password_hash, role, is_active,"
         " created_at, updated_at, version)"
@@ -136,13 +136,13 @@ def user_id(connection: Any, name: str) -> int:
 
 
 def task_ids(connection: Any, user: int) -> list[int]:
-    """The ids of a user's tasks, in the order of their numbers."""
+    """Return the ids of the tasks of a user, by number."""
     sql = f"SELECT id FROM tasks WHERE user_id = {user} ORDER BY created_at"
     return [int(number) for (number,) in connection.execute(sql).fetchall()]
 
 
 def tidy(url: str) -> None:
-    """No dead rows and fresh statistics, so that no round pays for the one before."""
+    """Remove dead rows and update statistics, so that rounds do not affect each other."""
     with connect(url) as connection:
         if is_sqlite(url):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,7 +1,7 @@
-"""How fast webhooks are delivered, and what a busy worker costs the API beside it.
+"""Measure the rate of webhook deliveries, and how a busy worker slows down the API.
 
-A real worker process sends to a real receiver, while the API is asked in rounds: with the worker
-at work, and with it stopped in its tracks.
+A worker process sends to a receiver. Rounds of requests to the API alternate between a running
+and a stopped worker.
 """
 
 import json
@@ -22,16 +22,16 @@ from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
 HOOKS = 8
-TASKS = 10_000  # so that the worker has something to send to the last
+TASKS = 10_000  # enough deliveries for the whole run
 ROUNDS = 9
 SECONDS = 4
-CONNECTIONS = (1, 16)  # somebody who asks for one thing after the other; a full house
-# One's own machine is private, and only development sends there without encryption.
+CONNECTIONS = (1, 16)  # one client, and many
+# The receiver has a private address and no TLS, which only development allows.
 SETTINGS = {"TASKAPI_ENV": "development", "WEBHOOK_ALLOW_PRIVATE": "1", "WORKER": "off"}
 
 
 class Counting(BaseHTTPRequestHandler):
-    """Answers 204 at once, and counts."""
+    """Return 204 immediately, and count the requests."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -45,11 +45,11 @@ class Counting(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: it would be slower than what is measured."""
+        """Log nothing, because that would take longer than the request."""
 
 
 def receive(port: Any, arrived: Any) -> None:
-    if hasattr(os, "SCHED_IDLE"):  # in earnest it has a machine of its own
+    if hasattr(os, "SCHED_IDLE"):  # in production it runs on another machine
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     Counting.arrived = arrived
     server = ThreadingHTTPServer(("127.0.0.1", 0), Counting)
@@ -67,7 +67,7 @@ def ask(act: Act, method: str, path: str, body: Any = None) -> Any:
 
 
 def rates(arrived: Any, wanted: int) -> float:
-    """Deliveries a second, from the first to the last of so many."""
+    """Return the deliveries per second over this number of deliveries."""
     while arrived.value == 0:
         time.sleep(0.005)
     began, first = time.perf_counter(), arrived.value
@@ -105,7 +105,7 @@ def measure(on: Stage, database_url: str) -> None:
 
 
 def _beside(act: Act, worker: "subprocess.Popen[bytes]", arrived: Any) -> list[list[str]]:
-    """A row for each number of connections: medians, and of the ratio its range."""
+    """Return a row for each number of connections with medians, and the range of the ratio."""
     names = ("worker stopped", "worker busy")
     table = [["list of 20", *(f"p99 ms, {name}" for name in names), "ratio", "deliveries/s"]]
     progress = Progress(len(CONNECTIONS) * ROUNDS * len(names))

@@ -19,18 +19,18 @@ from taskapi.models.task_list import LISTING
 from taskapi.paging import page_response
 
 FEW, MANY = 1_000, 1_000_000
-PROJECTS = 20  # between which the tasks are divided
+PROJECTS = 20  # the tasks are distributed over these
 CHUNK = 20_000
-DEEP = 100_000  # of the many; further down, no database finds it by counting in good time
+DEEP = 100_000  # the offset of deep pages; finding them with OFFSET is slow beyond this
 TRIES = 60
-PATIENCE = 5  # seconds for each page; ten tries are enough where one takes long
+PATIENCE = 5  # seconds for each page, with at least ten tries
 ALLOWED = 1.5
 ORDERS = ("-created_at", "due_at", "-due_at", "priority", "-priority")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A page that somebody asks for: the first one, or one far down."""
+    """The first page or a deep page of a list."""
 
     sort_by: str
     status: str | None = None
@@ -58,7 +58,7 @@ CASES = [
 
 @dataclass
 class Size:
-    """A server on a database in which a member of 20 projects has so many tasks."""
+    """A server whose database has this number of tasks in 20 projects."""
 
     contender: Contender
     tasks: int
@@ -79,7 +79,7 @@ class Size:
 
 
 def main() -> None:
-    """Fill, measure and print, one kind of database after the other."""
+    """Measure SQLite, then PostgreSQL, and print the results."""
     with stage(users=1) as on:
         for kind, make in (("SQLite", on.sqlite_url), ("PostgreSQL", on.postgres_url)):
             sizes = [_fill(on, kind, tasks, make(f"tasks{tasks}")) for tasks in (FEW, MANY)]
@@ -110,7 +110,7 @@ def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
             _progress(f"Filling {kind} with {tasks:,} tasks", last / tasks)
     data.tidy(database_url)
     size = Size(act.contender, tasks, user_id, {})
-    # To skip as many as lie above a deep page may take longer than a request may.
+    # Skipping to a deep page may exceed the default statement timeout.
     app = create_app(act.contender.env | {"DATABASE_STATEMENT_TIMEOUT": "600"})
     for done, case in enumerate(CASES, 1):
         query = {"sort_by": case.sort_by, "limit": 20, "cursor": ""}
@@ -120,12 +120,12 @@ def _fill(on: Stage, kind: str, tasks: int, database_url: str) -> Size:
             with app.test_request_context("/api/v1/tasks"):
                 query["cursor"] = _deep_cursor(size, case)
         size.paths[case] = f"/api/v1/tasks?{urlencode(query)}"
-        _progress(f"Looking for what lies deep in {tasks:,} tasks on {kind}", done / len(CASES))
+        _progress(f"Finding deep pages of {tasks:,} tasks on {kind}", done / len(CASES))
     return size
 
 
 def _deep_cursor(size: Size, case: Case) -> str:
-    """What a page far down would say, if `skip` were allowed to reach that far."""
+    """Return the cursor of a deep page, which is beyond the maximum `skip`."""
     filters = {"status": [case.status]} if case.status else {}
     chosen = Task.visible_to(Owner(size.user_id, False)).filters(filters)
     order = (case.sort_by.lstrip("-"), case.sort_by.startswith("-"))
@@ -136,7 +136,7 @@ def _deep_cursor(size: Size, case: Case) -> str:
 
 
 def _measure(sizes: list[Size]) -> dict[Case, tuple[float, float]]:
-    """The median time of each case at either size, asked in turn."""
+    """Return the median time of each case for both sizes, which are requested in turn."""
     connections = [
         http.client.HTTPConnection("127.0.0.1", size.contender.port, timeout=60) for size in sizes
     ]
@@ -149,10 +149,10 @@ def _measure(sizes: list[Size]) -> dict[Case, tuple[float, float]]:
                 break
             for size, connection, seen in zip(sizes, connections, times, strict=True):
                 taken = size.milliseconds(case, connection)
-                if attempt >= 5:  # by then each worker has met the statement
+                if attempt >= 5:  # each worker has prepared the statement
                     seen.append(taken)
         found[case] = (median(times[0]), median(times[1]))
-        _progress("Asking for pages", done / len(CASES))
+        _progress("Requesting pages", done / len(CASES))
     for connection in connections:
         connection.close()
     return found

@@ -1,7 +1,7 @@
-"""The limit: what gunicorn, one raw SQL statement and a JSON dump cost, and nothing else.
+"""The upper limit: a WSGI function with one raw SQL statement and a JSON dump.
 
-No token is checked: the bearer is simply the user's id. It runs on a database with the peer's
-tables, under the same gunicorn settings as the service.
+Tokens are not checked: the bearer is the id of the user. It uses the tables of the peers and the
+gunicorn settings of the service.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""gunicorn's settings for the bare function: as the service's, without its database and worker."""
+"""The gunicorn settings of the service, without its database and worker."""
 
 import os
 

@@ -1,8 +1,8 @@
--- What wrk sends, and how it judges each answer.
+-- Send requests with wrk, and check each response.
 --
--- Arguments: the file of requests, the status wanted, the number that the first "########" in a
--- request becomes (then one more, and so on), how many requests in all (0: as many as fit), and
--- pairs of a text and how often it must stand in each body.
+-- Arguments: the file of requests, the expected status, the first number that replaces "########"
+-- in a request, the total number of requests (0: no limit), and pairs of a text and how often it
+-- must occur in each body.
 
 local requests, texts, counts = {}, {}, {}
 local wanted_status, serial, allowance
@@ -39,7 +39,7 @@ function init(arguments)
   end
 end
 
--- A burst: everything that may be sent goes out at once, and then nothing more.
+-- A burst: send all requests at once, and then stop.
 function delay()
   sent = sent + 1
   return sent <= allowance and 0 or 3600000

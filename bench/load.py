@@ -1,4 +1,4 @@
-"""The requests, and how wrk sends them."""
+"""Send requests with wrk, and check the responses."""
 
 import json
 import random
@@ -13,7 +13,7 @@ from bench.data import DESCRIPTION, PASSWORD, TASKS, TODO
 from bench.servers import Contender
 
 SCRIPT = Path(__file__).with_name("load.lua")
-SERIAL = "########"  # which load.lua replaces by a number that rises
+SERIAL = "########"  # load.lua replaces this by an increasing number
 FIELDS = {
     *("id", "user_id", "title", "description", "status", "priority", "due_at", "tags"),
     *("completed_at", "created_at", "updated_at", "version"),
@@ -24,12 +24,12 @@ RESULT = re.compile(r"RESULT (.*)\nWRONG (.*)\n")
 
 
 class WrongAnswer(Exception):
-    """What is not a right answer must not count as a fast one."""
+    """A response has a wrong status or content."""
 
 
 @dataclass
 class People:
-    """Whom the load speaks for: the first half reads, the other half writes."""
+    """The users of the load: the first half reads, the other half writes."""
 
     names: list[str]
     ids: list[int]
@@ -46,7 +46,7 @@ class People:
 
 @dataclass(frozen=True)
 class Operation:
-    """Requests of one kind, and what stands how often in each right answer to them."""
+    """Requests of one kind, and how often texts occur in each correct response."""
 
     name: str
     label: str
@@ -57,7 +57,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What wrk saw, times in milliseconds."""
+    """The results of wrk, with times in milliseconds."""
 
     requests: int
     per_second: float
@@ -80,7 +80,7 @@ def _request(
 
 
 def _some_tasks(people: People, users: range) -> list[tuple[int, int]]:
-    """Users and tasks of theirs, in an order that is random and always the same."""
+    """Return pairs of users and tasks in a reproducible random order."""
     chance = random.Random(1)
     chosen = [(user, task) for user in users for task in chance.sample(people.task_ids[user], 60)]
     chance.shuffle(chosen)
@@ -146,22 +146,22 @@ OPERATIONS = {
 
 
 class Load:
-    """Asks one contender, and counts what it made there."""
+    """Send load to a contender, and count the created tasks."""
 
     def __init__(self, contender: Contender, people: People, folder: Path):
         self.contender = contender
         self.people = people
         self.created = 0
-        self.unfinished = 0  # at most so many more, whose answers nobody waited for
+        self.unfinished = 0  # requests that may have been sent without reading the response
         self._folder = folder
         self._serial = 0
 
     def run(
         self, operation: Operation, connections: int, seconds: int, burst: bool = False
     ) -> Measurement:
-        """Ask from so many connections; WrongAnswer unless every single answer is right.
+        """Send requests over several connections, and raise WrongAnswer if a response is wrong.
 
-        A burst asks once from each connection, all at the same time.
+        A burst sends one request over each connection at the same time.
         """
         file = self._folder / f"{self.contender.name}-{operation.name}.requests"
         file.write_text("\0".join(operation.requests(self.contender, self.people)), newline="")
@@ -188,7 +188,7 @@ class Load:
             self.created += requests
             self.unfinished += 0 if burst and is_complete else connections
         if not is_complete and seconds < PATIENCE:
-            # A busy machine or a slow operation: once more, with time.
+            # Retry for longer on a busy machine or with a slow operation.
             return self.run(operation, connections, PATIENCE, burst)
         if not is_complete:
             raise WrongAnswer(f"{told}: {requests} answers in {seconds} s")
@@ -199,7 +199,7 @@ class Load:
         )
 
     def check(self, operation: Operation) -> None:
-        """Ask once and look at the answer as closely as a test does."""
+        """Send one request, and check the response in detail."""
         getattr(self, f"_check_{operation.name}")()
 
     def _json(self, wanted: int, method: str, path: str, user: int | None, body: Any = None) -> Any:

@@ -36,7 +36,7 @@ STYLE = """
 
 
 def picture(result: dict[str, Any]) -> str:
-    """Bars of requests per second at the fewest connections, as SVG."""
+    """Return a bar chart of requests per second at the fewest connections."""
     connections = result["connections"][0]
     rates: dict[str, dict[str, float]] = {}
     for operation in LABELS:

@@ -1,7 +1,7 @@
-"""Where the CPU time of a request goes, by layer: samples of the service in this process.
+"""Measure the CPU time of a request by layer, with samples of the service in this process.
 
-The database and Redis are measured by their processes; the server is what gunicorn uses beyond
-what the application uses here.
+The database and Redis are measured by their processes. The layer "server" is the time of gunicorn
+minus that of the application in this process.
 """
 
 import os
@@ -28,8 +28,8 @@ from taskapi.logging import log_as_json
 
 ROUNDS = 5
 REQUESTS = 2000
-SECONDS = 3  # of load on gunicorn
-# The first rule that fits any frame decides, else the first that fits the innermost frame.
+SECONDS = 3  # duration of the load on gunicorn
+# The first rule that matches any frame, otherwise the one that matches the innermost frame.
 WITHIN = {
     "limiter": ("/redis/", "/flask_limiter/", "/limits/", "/taskapi/limits.py"),
     "log": ("/logging/", "/pythonjsonlogger/", "/taskapi/logging.py"),
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _profile(act: Act, name: str) -> dict[str, float]:
-    """Microseconds of each layer: medians of rounds, in which gunicorn and we take turns."""
+    """Return the median microseconds of each layer."""
     contender, operation = act.contender, OPERATIONS[name]
     assert contender.process is not None
     pids = [contender.process.pid, contender.database_pid, *contender.own_pids]
@@ -93,8 +93,8 @@ def _sample(ask: Callable[[], None]) -> dict[str, float]:
 
 
 def _asking(act: Act, requests: list[str]) -> Callable[[], None]:
-    """Send the requests in turn to an application in this process."""
-    with redirect_stderr(Path(os.devnull).open("w")):  # which stays open for the log
+    """Return a function that sends the next request to an application in this process."""
+    with redirect_stderr(Path(os.devnull).open("w")):  # the log handler keeps it open
         log_as_json("INFO")
     app = create_app(act.contender.env)
     environs = []

@@ -5,7 +5,7 @@ import time
 
 
 class Progress:
-    """How far it is: one line that changes on a terminal, a line now and then elsewhere."""
+    """A line that is updated on a terminal, or a line every five seconds elsewhere."""
 
     def __init__(self, steps: int):
         self._steps = steps

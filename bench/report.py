@@ -10,11 +10,11 @@ from bench.picture import picture
 __all__ = ["as_json", "markdown", "picture", "text"]
 
 Result = dict[str, Any]
-QUIET = 0.05  # what else may go on: servers that share two cores with it suffer unequally
+QUIET = 0.05  # maximum share of other processes, which do not affect all servers equally
 
 
 def as_json(result: Result) -> str:
-    """JSON with one measurement to a line, so that two runs can be compared line by line."""
+    """Format JSON with one measurement per line, so that a diff of two runs is readable."""
     lists = {name: result[name] for name in ("measurements", "bursts")}
     rest = {name: value for name, value in result.items() if name not in lists}
     head = json.dumps(rest, indent=2).removesuffix("\n}")
@@ -36,7 +36,7 @@ def contenders(result: Result) -> list[str]:
 def values(
     result: Result, what: str, operation: str, connections: int, contender: str, kind: str
 ) -> list[float]:
-    """One figure of each round, in the order of the rounds."""
+    """Return one value for each round."""
     return [
         each[what]
         for each in result[kind]
@@ -60,7 +60,7 @@ def middle(
 def paired(
     result: Result, operation: str, connections: int, other: str
 ) -> tuple[float, float, float] | None:
-    """Our requests per second to the other's: median, lowest and highest of all rounds."""
+    """Return the median, minimum and maximum ratio of our rate to that of another contender."""
     mine = values(result, "per_second", operation, connections, "ours", "measurements")
     others = values(result, "per_second", operation, connections, other, "measurements")
     ratios = sorted(a / b for a, b in zip(mine, others, strict=False))
@@ -76,7 +76,7 @@ def times(ratio: tuple[float, float, float] | None) -> str:
 
 
 def aligned(rows: list[list[str]], names: int = 1) -> list[str]:
-    """Columns under each other: the first ones hold names, the others numbers."""
+    """Align columns: names to the left, then numbers to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -88,7 +88,7 @@ def aligned(rows: list[list[str]], names: int = 1) -> list[str]:
 
 
 def text(result: Result) -> str:
-    """All of it for a terminal."""
+    """Format all results for a terminal."""
     lines = []
     for connections in sorted({each["connections"] for each in result["measurements"]}):
         head = ["", "", "requests/s", "p50 ms", "p99 ms", "CPU ms", "ours to it (range)"]
@@ -115,13 +115,13 @@ def text(result: Result) -> str:
 
 
 def _besides(result: Result) -> list[str]:
-    """What is not a rate."""
+    """Format the results that are not rates."""
     rows = [["Besides", *contenders(result)], *besides(result)]
     return [*aligned(rows), "", *_conclusion(result)]
 
 
 def besides(result: Result) -> list[list[str]]:
-    """Bursts, many connections, memory and start: a row of each, a column for each contender."""
+    """Return rows for bursts, many connections, memory and cold starts."""
     names = contenders(result)
     rows = []
     for operation in dict.fromkeys(each["operation"] for each in result["bursts"]):
@@ -143,7 +143,7 @@ def besides(result: Result) -> list[list[str]]:
 
 
 def markdown(result: Result) -> str:
-    """The comparison at the fewest connections, for the documents."""
+    """Format the comparison at the fewest connections for the documentation."""
     connections = result["connections"][0]
     names = contenders(result)
     lines = []
@@ -175,7 +175,7 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _kept(result: Result, operation: str, few: int, many: int, contender: str) -> float | None:
-    """What is left of the throughput when more ask at once."""
+    """Return the ratio of the throughput at many connections to that at few."""
     pairs = [
         values(result, "per_second", operation, connections, contender, "measurements")
         for connections in (few, many)

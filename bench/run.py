@@ -23,8 +23,8 @@ RESULTS = ROOT / "bench" / "results"
 DOCUMENT = ROOT / "docs" / "performance.md"
 TABLE_BEGINS, TABLE_ENDS = "<!-- script/bench writes this -->", "<!-- until here -->"
 BURST = 100
-SQLMODEL_CONNECTIONS = 16  # as many as it answers for certain
-LOGIN_SECONDS = 3  # at least: sixteen at once on two cores take two seconds to answer
+SQLMODEL_CONNECTIONS = 16  # its safe maximum
+LOGIN_SECONDS = 3  # minimum: 16 concurrent logins on two cores take two seconds
 
 
 def arguments() -> argparse.Namespace:
@@ -64,7 +64,7 @@ def arguments() -> argparse.Namespace:
 
 
 class Bench:
-    """One run: interleaved rounds, so that what disturbs the machine disturbs all alike."""
+    """Interleaved rounds, so that other load affects all contenders equally."""
 
     def __init__(self, options: argparse.Namespace, acts: list[Act]):
         self.options = options
@@ -74,7 +74,7 @@ class Bench:
         self.bursts: list[dict[str, Any]] = []
         self.memory: dict[str, int] = {}
         self.cold_starts: dict[str, list[float]] = {act.contender.name: [] for act in acts}
-        # Logins are bcrypt's work alone: more of them at once only wait longer.
+        # Logins are limited by bcrypt, so more connections only wait longer.
         logins = [4] if options.quick else options.connections[:1]
         self.plan = [
             (operation, connections)
@@ -89,7 +89,7 @@ class Bench:
 
     def run(self) -> None:
         if not self.options.quick:
-            self._round(0)  # warms up: connections, statements, caches
+            self._round(0)  # warm up connections, statements and caches
             self.measurements.clear()
             self.bursts.clear()
         for number in range(1, self.options.rounds + 1):
@@ -142,10 +142,10 @@ class Bench:
             data.tidy(act.database_url)
 
     def _can(self, act: Act, operation: str, connections: int = 1) -> bool:
-        """False for what a contender cannot do.
+        """Return whether a contender supports this number of connections.
 
-        With many connections, requests of the SQLModel service hold all connections of its pool
-        while they wait for a thread, and the threads wait for a connection: none is answered.
+        With many connections, the SQLModel service deadlocks: requests hold all pooled connections
+        while they wait for a thread, and the threads wait for a connection.
         """
         if act.contender.name == "sqlmodel" and connections > SQLMODEL_CONNECTIONS:
             return False
@@ -177,11 +177,11 @@ class Bench:
             self.bursts.append(noted)
         else:
             noted["cpu_ms"] = round(cpu_seconds * 1000 / seen.requests, 3)
-            noted["others"] = round(others, 3)  # the machine's part that was busy elsewhere
+            noted["others"] = round(others, 3)  # the share of other processes
             self.measurements.append(noted)
 
     def _count_what_was_made(self, act: Act) -> None:
-        """Every task that was answered with 201 is there, and none that nobody asked for."""
+        """Check that the database has every task that was created, and no others."""
         [[found]] = data.rows(act.database_url, "SELECT count(*) FROM tasks")
         made = found - data.TASKS * len(act.load.people.ids)
         if not act.load.created <= made <= act.load.created + act.load.unfinished:
@@ -190,7 +190,7 @@ class Bench:
             )
 
     def _start_cold(self, act: Act) -> None:
-        """From the command to the first right answer."""
+        """Measure the time from the start to the first correct response."""
         act.contender.stop()
         began = time.monotonic()
         act.contender.start()
@@ -200,13 +200,13 @@ class Bench:
 
 
 def _cpu_of_ended_children() -> float:
-    """What the load generators have used, each of which has ended by now."""
+    """Return the CPU time of the load generators."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def contenders(options: argparse.Namespace, on: Stage) -> list[Act]:
-    """Ours first; each of the others is what it is compared with."""
+    """Return our service, followed by those it is compared with."""
     if options.sqlite:
         return [
             on.ours("ours", on.sqlite_url("ours")),
@@ -280,7 +280,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments()
     if options.growth:
-        from bench import growth  # which imports the service itself
+        from bench import growth  # imports taskapi
 
         growth.main()
         return
@@ -290,7 +290,7 @@ def main() -> None:
         deliveries.main(on_sqlite=options.sqlite)
         return
     if options.profile:
-        from bench import profile  # which imports the service itself
+        from bench import profile  # imports taskapi
 
         profile.main()
         return

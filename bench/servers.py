@@ -18,11 +18,11 @@ from tests.support.servers import ROOT, free_port
 PEER = ROOT / "bench" / "peer"
 PEER_VENV = ROOT / "build" / "bench-peer"
 WORKERS = 2
-TOKEN_MINUTES = "1440"  # no run takes longer
+TOKEN_MINUTES = "1440"  # longer than any run
 
 
 def prepare_peer() -> None:
-    """The FastAPI peers' environment, made when their pinned requirements have changed."""
+    """Create the environment of the FastAPI peers if their requirements have changed."""
     requirements = PEER / "requirements.txt"
     stamp = PEER_VENV / "requirements.txt"
     if stamp.exists() and stamp.read_text() == requirements.read_text():
@@ -37,28 +37,28 @@ def prepare_peer() -> None:
 
 
 def environment(**env: str) -> dict[str, str]:
-    """Nothing of the caller's shell but what a program needs to run at all."""
+    """Return the settings, and the few variables of this process that any program needs."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return kept | {"PYTHONDONTWRITEBYTECODE": "1", "FLASK_SKIP_DOTENV": "1"} | env
 
 
 @dataclass
 class Contender:
-    """A server under load, with the processes that work for it."""
+    """A server under load with its processes."""
 
     name: str
     command: list[str]
     env: dict[str, str]
     log: Path
     cwd: Path = ROOT
-    own_pids: list[int] = field(default_factory=list)  # its limiter store
-    database_pid: int = 0  # of the database server, which serves the others, too, in their turn
+    own_pids: list[int] = field(default_factory=list)  # the limiter store
+    database_pid: int = 0  # the database server, which all contenders share
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
-    tokens: list[str] = field(default_factory=list)  # of its users, in their order
+    tokens: list[str] = field(default_factory=list)  # in the order of the users
 
     def start(self) -> None:
-        """Start it; it does not answer at once."""
+        """Start the server without waiting for it."""
         self.port = free_port()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -68,11 +68,11 @@ class Contender:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us: we end it in order
+                start_new_session=True,  # Ctrl-C is handled by this process, which stops the server
             )
 
     def _address(self) -> list[str]:
-        """Only our settings file for gunicorn reads HOST and PORT."""
+        """Return arguments for the address, for servers that do not read HOST and PORT."""
         if "uvicorn" in self.command:
             return ["--port", str(self.port)]
         return ["--bind", f"127.0.0.1:{self.port}"] if self.name == "flask" else []
@@ -80,7 +80,7 @@ class Contender:
     def wait(
         self, path: str = "/api/v1/tasks/0", wanted: tuple[int, ...] = (200, 401, 404)
     ) -> None:
-        """Until it gives a wanted answer."""
+        """Wait for a response with one of these statuses."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
             if self.process is None or self.process.poll() is not None:
@@ -98,7 +98,7 @@ class Contender:
     def ask(
         self, method: str, path: str, body: bytes | None = None, user: int | None = None
     ) -> tuple[int, bytes]:
-        """One request on a connection of its own."""
+        """Send a request over a new connection."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if user is not None:
             headers["Authorization"] = f"Bearer {self.tokens[user]}"
@@ -123,13 +123,13 @@ class Contender:
         self.process = None
 
     def cpu_seconds(self) -> float:
-        """What all its processes, its store and the database have used so far."""
+        """Return the CPU time of all its processes, its store and the database."""
         pid = self.process.pid if self.process else 0
         pids = [pid, *self.own_pids, self.database_pid]
         return sum(process_seconds(each) for each in pids if each)
 
     def settle(self) -> None:
-        """Wait until nothing is left to do of what the last load asked for."""
+        """Wait until the work of the last load is finished."""
         end = time.monotonic() + 20
         before = self.cpu_seconds()
         while time.monotonic() < end:
@@ -140,7 +140,7 @@ class Contender:
             before = now
 
     def memory(self) -> int:
-        """Bytes of all its processes and its store, shared ones counted once."""
+        """Return the memory of its processes and its store, without counting shared pages twice."""
         pids = [self.process.pid if self.process else 0, *self.own_pids]
         return sum(_memory(process) for pid in pids if pid for process in _tree(pid))
 
@@ -156,26 +156,26 @@ def process_seconds(pid: int) -> float:
         try:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
-            continue  # a database connection that was just closed
+            continue  # the process of a database connection that was closed
         used += times.user + times.system
-        if process.pid == pid:  # and its children that have ended
+        if process.pid == pid:  # include its finished children
             used += times.children_user + times.children_system
     return used
 
 
 def everything() -> float:
-    """Seconds that all processors of the machine have worked so far, for whomever."""
+    """Return the CPU time of all processes on the machine."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
 def _memory(process: psutil.Process) -> int:
     used = process.memory_full_info()
-    return int(getattr(used, "pss", used.uss))  # macOS knows no proportional share
+    return int(getattr(used, "pss", used.uss))  # macOS has no PSS
 
 
 def ours(log: Path, database_url: str, redis_url: str) -> Contender:
-    """The service as in production, with limits that count and do not bite."""
+    """Our service as in production, with rate limits that are never reached."""
     return Contender(
         "ours",
         [sys.executable, "-m", "gunicorn", "wsgi:app"],
@@ -204,7 +204,7 @@ def sqlmodel(log: Path, database_url: str) -> Contender:
 
 
 def _fastapi(name: str, app: str, log: Path, database_url: str) -> Contender:
-    """Under uvicorn, as its documentation says for production."""
+    """Run an application with uvicorn as its documentation recommends for production."""
     return Contender(
         name,
         [
@@ -219,7 +219,7 @@ def _fastapi(name: str, app: str, log: Path, database_url: str) -> Contender:
 
 
 def flask(log: Path, database_url: str) -> Contender:
-    """The Flask-SQLAlchemy service under gunicorn, with the packages of ours and its threads."""
+    """The Flask-SQLAlchemy service with our versions of packages and number of threads."""
     return Contender(
         "flask",
         [
@@ -241,7 +241,7 @@ def _peer_environment(database_url: str) -> dict[str, str]:
 
 
 def _with_driver(database_url: str) -> str:
-    """The URL as the asynchronous peer needs it."""
+    """Return the URL with asynchronous drivers."""
     return database_url.replace("postgresql://", "postgresql+asyncpg://").replace(
         "sqlite:///", "sqlite+aiosqlite:///"
     )
@@ -252,7 +252,7 @@ def _with_psycopg(database_url: str) -> str:
 
 
 def limit(log: Path, database_url: str) -> Contender:
-    """The bare function under our gunicorn settings."""
+    """The bare function with our gunicorn settings."""
     return Contender(
         "limit",
         [sys.executable, "-m", "gunicorn", "-c", "bench/limit_gunicorn.py", "bench.limit:app"],
@@ -270,12 +270,12 @@ PEERS = {"peer": peer, "sqlmodel": sqlmodel, "flask": flask, "limit": limit}
 
 
 def migrate(database_url: str, checkout: Path = ROOT) -> None:
-    """Our tables, as `flask db upgrade` makes them."""
+    """Create our tables with `flask db upgrade`."""
     _run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], checkout, database_url)
 
 
 def make_peer_tables(database_url: str) -> None:
-    """The tables that all peers and the limit use, as the asynchronous one makes them."""
+    """Create the tables of all peers and the limit with the asynchronous peer."""
     program = "import asyncio, app; asyncio.run(app.create_tables())"
     _run([str(PEER_VENV / "bin" / "python"), "-c", program], PEER, _with_driver(database_url))
 

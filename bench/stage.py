@@ -19,13 +19,13 @@ from bench.load import Load, People
 from bench.servers import Contender
 from tests.support.servers import ROOT, Postgres, free_port
 
-# Its own housekeeping would fall into one round and not into another: it is done between them.
+# Autovacuum would affect only some rounds; data.tidy() runs between them instead.
 POSTGRES_SETTINGS: dict[str, str | int] = {"fsync": "on", "autovacuum": "off"}
 
 
 @dataclass
 class Act:
-    """A contender on its database, with the load for it."""
+    """A contender with its database and its load."""
 
     contender: Contender
     load: Load
@@ -41,7 +41,7 @@ class Act:
 
 
 class Stage:
-    """Makes contenders; whatever it starts ends with the stack."""
+    """Create contenders, which are stopped with the stack."""
 
     def __init__(self, stack: ExitStack, folder: Path, users: int):
         self._stack = stack
@@ -51,7 +51,7 @@ class Stage:
         self._valkey: ValkeyServer | None = None
 
     def postgres_url(self, name: str) -> str:
-        """A new database on a server that is started for the first one."""
+        """Create a database, and start the server first if necessary."""
         if self._postgres is None:
             server = Postgres(self._folder, **POSTGRES_SETTINGS)
             self._stack.callback(server.stop)
@@ -79,7 +79,7 @@ class Stage:
         checkout: Path = ROOT,
         **env: str,
     ) -> Act:
-        """Our service on that database, each user with so many tasks."""
+        """Start our service with this number of tasks for each user."""
         servers.migrate(database_url, checkout)
         redis = self._redis()
         contender = servers.ours(self._log(name), database_url, redis.connection_url)
@@ -98,7 +98,7 @@ class Stage:
         return self._act(contender, database_url, ids, data.our_columns(database_url), tasks)
 
     def peer(self, name: str, database_url: str) -> Act:
-        """One of `servers.PEERS`, or the limit, on a database with the peers' tables."""
+        """Start one of `servers.PEERS` with the tables of the peers."""
         servers.make_peer_tables(database_url)
         password_hash = bcrypt.hashpw(data.PASSWORD.encode(), bcrypt.gensalt(12)).decode()
         with data.connect(database_url) as connection:
@@ -109,7 +109,7 @@ class Stage:
         contender = servers.PEERS[name](self._log(name), database_url)
         self._start(contender)
         act = self._act(contender, database_url, ids, data.peer_columns(database_url))
-        if name == "limit":  # which takes the user's id for a token
+        if name == "limit":  # its tokens are the ids of users
             contender.tokens = [str(number) for number in ids]
         return act
 
@@ -145,15 +145,15 @@ class Stage:
 
 @contextmanager
 def stage(users: int) -> Iterator[Stage]:
-    """An empty stage in a folder of its own, which is gone afterwards."""
+    """Create a stage in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="taskapi-bench-"))
     if os.geteuid() == 0:
-        folder.chmod(0o711)  # so that Postgres' user finds its data
+        folder.chmod(0o711)  # PostgreSQL runs as another user
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             yield Stage(stack, folder, users)
-        except Exception:  # whatever it was: the logs may tell why, and go with the folder
+        except Exception:  # show the logs before they are deleted
             for log in sorted(folder.glob("*.log")):
                 lines = log.read_text(errors="replace").splitlines()
                 told = [line for line in lines if '"level":"INFO"' not in line][-15:]

@@ -1,4 +1,4 @@
-"""A task API as Flask-SQLAlchemy's and Flask-JWT-Extended's documentation write one."""
+"""A task API in the style of the Flask-SQLAlchemy and Flask-JWT-Extended documentation."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -89,7 +89,7 @@ def load_user(_header: dict[str, Any], claims: dict[str, Any]) -> User | None:
 
 
 def read_task() -> dict[str, Any]:
-    """The fields in the body, or a 400."""
+    """Return the fields in the body, or respond with 400."""
     data = request.get_json()
     unknown = data.keys() - {"title", "description", "status", "priority", "due_at", "tags"}
     if unknown:

@@ -1,4 +1,4 @@
-"""A task API as SQLModel's and FastAPI's documentation write one: synchronous, with psycopg."""
+"""A synchronous task API in the style of the SQLModel and FastAPI documentation."""
 
 import os
 from collections.abc import Iterator
