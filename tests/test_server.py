@@ -188,6 +188,28 @@ def test_reload_and_killed_worker(live_server):
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux has it")
+def test_each_worker_keeps_to_a_core(live_server):
+    cores = os.sched_getaffinity(0)
+
+    def cores_in_use(server):
+        found = [os.sched_getaffinity(pid) for pid in workers(server)]
+        return sorted(found, key=min) == [{core} for core in sorted(cores)]
+
+    server = live_server(WEB_CONCURRENCY=str(len(cores)), ALLOW_SPLIT_LIMITS="1")
+    eventually(lambda: cores_in_use(server))
+    for each in sorted(workers(server)):  # the next one takes over its core
+        os.kill(each, signal.SIGKILL)
+        eventually(lambda each=each: each not in workers(server) and cores_in_use(server))
+    before = workers(server)
+    server.process.send_signal(signal.SIGHUP)
+    eventually(lambda: not workers(server) & before and cores_in_use(server))
+
+    if len(cores) > 1:
+        alone = live_server(WEB_CONCURRENCY="1")
+        eventually(lambda: [os.sched_getaffinity(pid) for pid in workers(alone)] == [cores])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["terminate_twice", "reload"])
 def test_signals_under_load_lose_no_request(fault):

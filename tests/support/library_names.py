@@ -28,8 +28,15 @@ TYPES = {
     "taskapi.extensions.limiter": "flask_limiter.Limiter",
     "taskapi.extensions.migrate": "flask_migrate.Migrate",
 }
-NOT_SETTINGS = {"embedded", "host", "settings"}  # variables of gunicorn.conf.py
-# Documented in spite of the underscore: named tuples, logging, marshmallow, and types.
+NOT_SETTINGS = {
+    "core_of",
+    "cores",
+    "embedded",
+    "free_cores",
+    "host",
+    "settings",
+}  # variables of gunicorn.conf.py
+# With an underscore, and documented: of named tuples, logging, marshmallow, and for types only.
 UNDERSCORED = {"_make", "_replace", "_asdict", "_fields", "_srcfile", "_deserialize", "_typeshed"}
 
 
