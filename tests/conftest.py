@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from taskapi import create_app
 from taskapi.extensions import db
 from taskapi.logging import JsonFormatter
+from tests.chaos.ground import Ground, ground
 from tests.support.calls import at_once
 from tests.support.client import ApiClient, Cast, Person
 from tests.support.databases import Databases, PostgresDatabases, SqliteDatabases
@@ -218,7 +219,7 @@ def make_client(secrets: Secrets) -> Callable[[Flask], ApiClient]:
     return lambda app: ApiClient(app, secrets)
 
 
-# --- the cast -----------------------------------------------------------------------------------
+# --- users --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -358,7 +359,14 @@ def worker(app: Flask) -> Iterator[Worker]:
         yield worker
 
 
-# --- the real thing -----------------------------------------------------------------------------
+# --- servers in separate processes --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Ground]:
+    """A server for all tests of a module, which do not change it."""
+    with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
+        yield made
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from taskapi.config import INSTANCE
 from taskapi.db import transaction
 from taskapi.extensions import db
 from taskapi.models.calendar import Calendar
+from tests.chaos.load import register
 from tests.support.calls import at_once, call
 from tests.support.rows import Rows
 from tests.support.servers import ROOT
@@ -34,8 +35,7 @@ def test_a_slow_statement_is_cancelled_and_affects_no_other_request(databases, l
     url = databases.fresh()
     Rows(url).run(SLOW)
     server = live_server(DATABASE_URL=url, DATABASE_STATEMENT_TIMEOUT="1", WEB_THREADS="8")
-    body = {"username": "ana", "password": "Lantern-and-7-rivers"}
-    token = call(server.url, "POST", "/auth/register", body).json["access_token"]
+    token = register(server.url)
 
     def create(title):
         started = time.monotonic()
@@ -158,8 +158,7 @@ def test_a_relative_path_means_the_instance_folder_for_every_command(tmp_path, u
 def test_no_connection_is_held_while_a_body_comes_in(databases, live_server):
     pool = {"DATABASE_POOL_SIZE": "1", "DATABASE_MAX_OVERFLOW": "0", "WEB_THREADS": "8"}
     server = live_server(**pool)
-    body = {"username": "ana", "password": "Lantern-and-7-rivers"}
-    token = call(server.url, "POST", "/auth/register", body).json["access_token"]
+    token = register(server.url)
     address = urlsplit(server.url)
     with ExitStack() as slow:
         for _ in range(4):

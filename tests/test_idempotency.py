@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.calls import at_once
 from tests.support.client import BASE, code_of, signed_in
+from tests.support.imports import total
 from tests.support.rows import Rows, ago
 
 KEY = {"Idempotency-Key": "a key"}
@@ -20,10 +21,6 @@ KEY = {"Idempotency-Key": "a key"}
 
 def post(client, person, title="x", headers=KEY):
     return client.post("/tasks", as_=person, json={"title": title}, headers=headers)
-
-
-def total(client, person):
-    return client.get("/tasks", as_=person).json["total"]
 
 
 def test_every_post_replays_its_first_response(client, alice):

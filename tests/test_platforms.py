@@ -11,7 +11,7 @@ import psutil
 import pytest
 import redis
 
-from tests.support.servers import free_port
+from tests.support.servers import ROOT, free_port
 
 pytestmark = pytest.mark.postgres
 
@@ -183,15 +183,14 @@ def test_release_phase_can_be_repeated(databases, live_server):
         "ADMIN_USERNAME": "chief",
         "ADMIN_PASSWORD": "Lighthouse-77",
     }
-    root = Path(__file__).resolve().parents[1]
     (release,) = [
         line.partition(": ")[2]
-        for line in (root / "Procfile").read_text().splitlines()
+        for line in (ROOT / "Procfile").read_text().splitlines()
         if line.startswith("release: ")
     ]
     said = [
         subprocess.run(
-            ["sh", "-c", release], cwd=root, env=env, capture_output=True, text=True, check=True
+            ["sh", "-c", release], cwd=ROOT, env=env, capture_output=True, text=True, check=True
         ).stdout
         for _ in range(2)
     ]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import httpx
 import psutil
@@ -13,20 +14,14 @@ import pytest
 
 from tests.chaos import faults
 from tests.chaos.ground import ground
-from tests.support.client import GOOD, signed_in
+from tests.support.client import signed_in
+from tests.support.receiver import eventually
 from tests.support.servers import ROOT
 from tests.support.sockets import HOST, dial, exchange, head_and_body, read_all
 
 pytestmark = pytest.mark.sqlite
 
 KIB, MIB = 1024, 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def stand():
-    """A server for all tests that do not change it."""
-    with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
-        yield made
 
 
 # --- size and shape ----------------------------------------------------------------------------
@@ -93,11 +88,6 @@ def test_home_directory_and_forwarded_scheme_are_ignored(live_server, tmp_path):
 # --- bodies ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def token(stand):
-    return stand.token
-
-
 def to(path: str, token: str, field: str) -> bytes:
     return (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
@@ -109,20 +99,20 @@ def to(path: str, token: str, field: str) -> bytes:
     ("path", "status"),
     [("/api/v1/tasks", b"413"), ("/api/v1/tasks/import", b"413"), ("/api/v1/none", b"404")],
 )
-def test_large_body_is_rejected_before_it_is_sent(stand, token, path, status):
-    answer = exchange(stand, to(path, token, "Content-Length: 1000000000"))
+def test_large_body_is_rejected_before_it_is_sent(stand, path, status):
+    answer = exchange(stand, to(path, stand.token, "Content-Length: 1000000000"))
     assert answer.startswith(b"HTTP/1.1 " + status), answer[:200]
     assert json.loads(head_and_body(answer)[1])["error"]["code"]
 
 
-def test_a_client_that_sends_everything_first_still_sees_the_413(stand, token):
+def test_a_client_that_sends_everything_first_still_sees_the_413(stand):
     for path, size in (("/api/v1/tasks", 2 * MIB), ("/api/v1/tasks/import", 17 * MIB)):
-        answer = exchange(stand, to(path, token, f"Content-Length: {size}") + bytes(size))
+        answer = exchange(stand, to(path, stand.token, f"Content-Length: {size}") + bytes(size))
         assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
 
 
-def test_chunked_body_has_the_same_limit(stand, token):
-    head = to("/api/v1/tasks", token, "Transfer-Encoding: chunked")
+def test_chunked_body_has_the_same_limit(stand):
+    head = to("/api/v1/tasks", stand.token, "Transfer-Encoding: chunked")
     body = b'{"title": "t"' + b" " * (MIB - 14) + b"}"
     for extra, status in ((b"", b"201"), (b" ", b"413")):
         data = body + extra
@@ -137,51 +127,53 @@ def workers(server) -> set[int]:
     return {each.pid for each in psutil.Process(server.process.pid).children()}
 
 
-def eventually(condition) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def are_gone(server, pids) -> bool:
+    return not workers(server) & pids
+
+
+def start_with_two_workers(live_server, **env):
+    server = live_server(WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1", **env)
+    eventually(lambda: len(workers(server)) == 2, seconds=15)
+    return server
 
 
 def test_sigterm_finishes_running_requests(live_server):
-    for sent in (signal.SIGTERM, signal.SIGINT):
-        server = live_server(WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1", WORKER="embedded")
-        eventually(lambda server=server: len(workers(server)) == 2)
-        if sent == signal.SIGTERM:
-            with signed_in(server) as client:
-                body = iter([b'{"title": ', b'"late"}'])
+    server = start_with_two_workers(live_server, WORKER="embedded")
 
-                def slowly(body=body, server=server):
-                    yield next(body)
-                    time.sleep(0.2)  # until a thread handles it
-                    server.process.send_signal(signal.SIGTERM)
-                    time.sleep(0.5)
-                    yield next(body)
+    def body():
+        yield b'{"title": '
+        time.sleep(0.2)  # until a thread handles it
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        yield b'"late"}'
 
-                json_type = {"Content-Type": "application/json"}
-                answer = client.post("/tasks", content=slowly(), headers=json_type)
-                assert (answer.status_code, answer.json()["title"]) == (201, "late")
-        else:
-            os.killpg(server.process.pid, signal.SIGINT)  # as Ctrl-C does
-        assert server.process.wait(15) == 0
-        assert "Traceback" not in server.log()
+    with signed_in(server) as client:
+        headers = {"Content-Type": "application/json"}
+        answer = client.post("/tasks", content=body(), headers=headers)
+        assert (answer.status_code, answer.json()["title"]) == (201, "late")
+    assert server.process.wait(15) == 0
+    assert "Traceback" not in server.log()
+
+
+def test_ctrl_c_stops_the_server(live_server):
+    server = start_with_two_workers(live_server, WORKER="embedded")
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(15) == 0
+    assert "Traceback" not in server.log()
 
 
 def test_reload_and_killed_worker(live_server):
-    server = live_server(WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1")
-    eventually(lambda: len(workers(server)) == 2)
-    for sent in ("HUP to the master", "KILL to a worker"):
+    server = start_with_two_workers(live_server)
+    for sent in (signal.SIGHUP, signal.SIGKILL):
         before = workers(server)
+        to, replaced = (server.process.pid, before)  # HUP to the master replaces all
+        if sent == signal.SIGKILL:
+            to, replaced = (min(before), {min(before)})
         with httpx.Client(base_url=server.url) as client:
             assert client.get("/health").status_code == 200
-            if sent.startswith("HUP"):
-                server.process.send_signal(signal.SIGHUP)
-                eventually(lambda before=before: not workers(server) & before)
-            else:
-                os.kill(min(before), signal.SIGKILL)
-                eventually(lambda before=before: min(before) not in workers(server))
-        eventually(lambda: len(workers(server)) == 2)
+            os.kill(to, sent)
+            eventually(partial(are_gone, server, replaced), seconds=15)
+        eventually(lambda: len(workers(server)) == 2, seconds=15)
         for _ in range(20):  # over separate connections, so that each worker receives some
             assert httpx.get(f"{server.url}/health").status_code == 200
     assert server.stop() == 0
@@ -243,13 +235,10 @@ def test_gunicorn_releases(live_server, tmp_path, release):
 
     server = live_server(PYTHONPATH=str(tmp_path), WEB_CONCURRENCY="2", ALLOW_SPLIT_LIMITS="1")
     assert f"Starting gunicorn {version}" in server.log()
-    with httpx.Client(base_url=f"{server.url}/api/v1") as client:
-        body = {"username": "alice", "password": GOOD}
-        token = client.post("/auth/register", json=body).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        task = client.post("/tasks", json={"title": "One"}, headers=headers)
+    with signed_in(server) as client:
+        task = client.post("/tasks", json={"title": "One"})
         assert task.status_code == 201
-        listed = client.get("/tasks", headers=headers).json()
+        listed = client.get("/tasks").json()
         assert [each["id"] for each in listed["items"]] == [task.json()["id"]]
     assert server.stop() == 0
     assert "Traceback" not in server.log()

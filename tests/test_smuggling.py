@@ -4,17 +4,9 @@ import json
 
 import pytest
 
-from tests.chaos.ground import ground
 from tests.support.sockets import HOST, POST, dial, exchange, head_and_body, read_all
 
 HIDDEN = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def stand():
-    """A server for all tests, which do not change it."""
-    with ground("sqlite", WEB_CONCURRENCY="1", WEB_THREADS="4") as made:
-        yield made
 
 
 @pytest.mark.parametrize(
