@@ -48,9 +48,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     authentication.init_app(app, settings)
     limits.init_app(app, settings)
 
+    metrics.init_app(app, settings)  # first, so that it also counts what a later hook rejects
     middleware.init_app(app, settings)
     error_handlers.init_app(app)
-    metrics.init_app(app, settings)
     sentry.init_app(settings)
     api.init_app(app)
     for blueprint in (

@@ -1,10 +1,12 @@
 """Prometheus metrics."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -176,6 +178,15 @@ def test_connections_and_the_queue_are_shown(live_server):
     assert of_state["in_use"] == 0
     assert of_state["limit"] == 15
     assert found["taskapi_queue_depth", ()] == 0
+
+
+def test_request_without_host_is_counted(server):
+    before = requests_of(scrape(server), "/health", 400)
+    with closing(http.client.HTTPConnection(server.url.removeprefix("http://"))) as connection:
+        connection.putrequest("GET", "/health", skip_host=True)
+        connection.endheaders()
+        assert connection.getresponse().status == 400
+    assert requests_of(scrape(server), "/health", 400) == before + 1
 
 
 def test_shared_folder_is_removed_at_exit(server):
