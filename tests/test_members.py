@@ -162,6 +162,26 @@ def test_user_without_other_members_can_be_disabled(client, cast, alice, admin):
     refused(remove(client, admin, shared, admin), 409)
 
 
+def test_project_without_active_members_gets_an_active_owner(client, cast, team, admin):
+    members = (team.viewer, team.editor, team.owner)
+    for who in members:
+        ok(disable(client, admin, who))
+    new = {"user": team.other.username, "role": "editor"}
+    refused(client.post(f"{team.path}/members", json=new, as_=admin), 409)
+    ok(client.patch(f"/users/{team.editor.id}", json={"is_active": True}, as_=admin))
+    found = roles(client, admin, team.project)
+    assert found == {"owner": "owner", "editor": "owner", "viewer": "viewer"}
+    ok(client.patch(f"/users/{team.viewer.id}", json={"is_active": True}, as_=admin))
+    assert roles(client, admin, team.project) == found  # it has an active owner
+
+    alone = project(client, team.other)
+    ok(disable(client, admin, team.other))
+    new["user"] = admin.username
+    refused(client.post(f"/projects/{alone['id']}/members", json=new, as_=admin), 409)
+    new["role"] = "owner"
+    ok(client.post(f"/projects/{alone['id']}/members", json=new, as_=admin), 201)
+
+
 def test_members_see_only_their_projects(client, cast, team):
     second: Team = new_team(client, cast, "-2")
     add(client, second.owner, second.project, team.editor, "viewer")

@@ -121,6 +121,8 @@ class Project(db.Model):
         self.refuse_inbox("have other members")
         if db.session.get(Membership, (self.id, user.id), populate_existing=True) is not None:
             raise Conflict("This user is already a member.")
+        if role != "owner" and not self.has_active_owner():
+            raise Conflict("The project has no active owner. Add this user as owner.")
         membership = Membership(project_id=self.id, user_id=user.id, role=role)
         db.session.add(membership)
         try:
@@ -166,8 +168,8 @@ class Project(db.Model):
         if leaving.role == "owner" and not self.has_active_owner(besides=leaving.user_id):
             raise Conflict("A project needs an active owner. Make another member an owner first.")
 
-    def has_active_owner(self, besides: int) -> bool:
-        """Return whether there is another active owner, and lock them."""
+    def has_active_owner(self, besides: int = 0) -> bool:
+        """Return whether there is an active owner, and lock them."""
         others = self._active_members(besides).where(Membership.role == "owner")
         return db.session.scalar(others.with_for_update(read=True, of=User)) is not None
 

@@ -44,7 +44,8 @@ def lock_user(user_id: int, new_owner_id: int | None = None) -> User:
 
 def update_user(user: User, changes: dict[str, Any]) -> None:
     """Update a user locked by `lock_user`; their projects must keep an active owner."""
-    if user.is_active and changes.get("is_active") is False:
+    was_active = user.is_active
+    if was_active and changes.get("is_active") is False:
         for project in _lock_projects_of(user.id):
             # Without other active members, there is no possible owner.
             is_needed = project.next_owner(besides=user.id) is not None
@@ -54,6 +55,10 @@ def update_user(user: User, changes: dict[str, Any]) -> None:
                     " Make another member an owner first."
                 )
     user.update(changes)
+    if user.is_active and not was_active:
+        for project in _lock_projects_of(user.id):
+            if not project.has_active_owner():  # all members were disabled
+                project.change_role(user.id, "owner")
 
 
 def delete_user(user: User, new_owner_id: int | None = None) -> None:
