@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from taskapi.errors import ApiError, Invalid, TooLarge, UnsupportedMediaType
 from taskapi.extensions import db
 from taskapi.schemas.fields import load
-from taskapi.schemas.strict_json import malformed, parse_json
+from taskapi.schemas.strict_json import FORBIDDEN, malformed, parse_json
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -76,17 +76,22 @@ def _load_query(schema: Schema, raw: bytes) -> dict[str, Any]:
 
 
 def _parameters(raw: bytes, lists: Collection[str] = ()) -> dict[str, Any]:
-    """Parse a query string or form, in UTF-8 without NUL; only lists can have several values."""
+    """Parse a query string or form; only lists can have several values."""
     try:
         pairs = parse_qsl(
-            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200
+            raw.decode("ascii", "surrogateescape"),
+            keep_blank_values=True,
+            errors="surrogateescape",
+            max_num_fields=200,
         )
     except ValueError:
-        raise ApiError("The parameters are not UTF-8.") from None
+        raise ApiError("Too many parameters.") from None
     values: dict[str, list[str]] = {}
     for name, value in pairs:
-        if "\x00" in name or "\x00" in value:
-            raise ApiError("Parameters must not contain NUL.")
+        if FORBIDDEN.search(name):
+            raise ApiError("Parameters must be UTF-8 without NUL.")
+        if FORBIDDEN.search(value):
+            raise Invalid({name: ["Must be UTF-8 without NUL."]})
         values.setdefault(name, []).append(value)
     doubles = [name for name, given in values.items() if len(given) > 1 and name not in lists]
     if doubles:

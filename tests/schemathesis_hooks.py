@@ -21,7 +21,9 @@ API = os.environ["API_URL"] + "/api/v1"
 
 # All users have this password, so that `current_password` is correct.
 schemathesis.openapi.format("password", st.just(PASSWORD))
-schemathesis.openapi.format("iana-time-zone", st.sampled_from(sorted(available_timezones())))
+schemathesis.openapi.format(
+    "iana-time-zone", st.sampled_from(sorted(available_timezones() - {"Factory", "localtime"}))
+)
 # The first page; other cursors must come from the service.
 schemathesis.openapi.format("cursor", st.just(""))
 schemathesis.openapi.format("uri", st.just("https://example.org/tasks-happened"))

@@ -192,7 +192,7 @@ def test_each_worker_keeps_to_a_core(live_server):
     eventually(lambda: cores_in_use(server))
     for each in sorted(workers(server)):  # the next one takes over its core
         os.kill(each, signal.SIGKILL)
-        eventually(lambda each=each: each not in workers(server) and cores_in_use(server))
+        eventually(partial(lambda each: each not in workers(server) and cores_in_use(server), each))
     before = workers(server)
     server.process.send_signal(signal.SIGHUP)
     eventually(lambda: not workers(server) & before and cores_in_use(server))

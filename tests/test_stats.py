@@ -16,7 +16,7 @@ def recently_changed():
     """Return zones with a change of their offset within the last 30 days."""
     now = datetime.now(UTC)
     changed: dict[tuple[object, ...], str] = {}
-    for name in sorted(available_timezones()):
+    for name in sorted(available_timezones() - {"Factory", "localtime"}):
         offsets = [
             (now - timedelta(days=days)).astimezone(ZoneInfo(name)).utcoffset()
             for days in range(31)

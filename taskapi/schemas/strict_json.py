@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from taskapi.errors import ApiError, Invalid
 
-_FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -106,11 +106,11 @@ def _refuse_forbidden(value: Any, **place: int) -> None:
 
 def _path_of_forbidden(value: Any) -> list[str] | None:
     if isinstance(value, str):
-        return [] if _FORBIDDEN.search(value) else None
+        return [] if FORBIDDEN.search(value) else None
     if isinstance(value, list):
         value = dict(enumerate(value))
     for name, each in value.items() if isinstance(value, dict) else ():
-        if isinstance(name, str) and _FORBIDDEN.search(name):
+        if isinstance(name, str) and FORBIDDEN.search(name):
             return []  # such a name cannot be printed
         path = _path_of_forbidden(each)
         if path is not None:

@@ -139,7 +139,8 @@ class ImportQuery(QuerySchema):
 
 @cache
 def _time_zones() -> list[str]:
-    return sorted(zoneinfo.available_timezones())
+    # These two are files of the system, not places.
+    return sorted(zoneinfo.available_timezones() - {"Factory", "localtime"})
 
 
 def _check_time_zone(name: str) -> None:
