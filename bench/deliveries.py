@@ -22,7 +22,7 @@ from bench.stage import Act, Stage, stage
 from tests.support.servers import ROOT
 
 HOOKS = 8
-TASKS = 10_000  # enough deliveries for the whole run
+TASKS = 20_000  # enough deliveries for the whole run
 ROUNDS = 9
 SECONDS = 4
 CONNECTIONS = (1, 16)  # one client, and many
