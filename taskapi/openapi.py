@@ -104,6 +104,7 @@ def make_document(app: Flask) -> Json:
         servers=[{"url": "/", "description": "The server of this document."}],
         webhooks=webhook_operations(),
     )
+    # Its type allows None, which it is only before APISpec() above.
     plugin.converter.add_attribute_function(_finish_field)  # type: ignore[union-attr]
     for webhook in spec.options["webhooks"].values():
         plugin.operation_helper(operations=webhook)

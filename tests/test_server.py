@@ -144,7 +144,7 @@ def test_sigterm_finishes_running_requests(live_server):
         yield b'{"title": '
         time.sleep(0.2)  # until a thread handles it
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        time.sleep(0.5)  # the server has begun to stop
         yield b'"late"}'
 
     with signed_in(server) as client:

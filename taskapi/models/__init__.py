@@ -1,6 +1,6 @@
 """Models. Importing this package registers every table."""
 
-from taskapi.models import (  # noqa: F401
+from taskapi.models import (  # noqa: F401 - imported for their tables
     calendar,
     comment,
     delivery,
